@@ -1,0 +1,3 @@
+//! The program: reads the command line, runs one subcommand, exits.
+
+fn main() {}

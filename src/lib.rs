@@ -1,0 +1,17 @@
+//! flowtrail finds data leaving an AWS account.
+//!
+//! ```text
+//! input ─► flow ─► aggregate ─► baseline ─┐
+//!            ▲         ▲                  ├─► attribute ─► detect ─► incident ─► report
+//!          intel    inventory ◄── trail ──┘
+//! ```
+//!
+//! Data runs one way. Each module below is a room with one question to answer; a room imports only rooms that stand
+//! before it in this list (`tests/architecture.rs` keeps it so). `docs/architecture.md` walks through the house.
+
+pub mod error;
+pub mod net;
+
+pub mod aggregate;
+
+pub use error::{Error, ErrorKind, Position, Result};
