@@ -12,6 +12,7 @@
 pub mod error;
 pub mod net;
 
+pub mod flow;
 pub mod aggregate;
 
 pub use error::{Error, ErrorKind, Position, Result};

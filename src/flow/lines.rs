@@ -1,0 +1,276 @@
+//! Lines of flow log text to records: the plain path, every field checked, one line at a time.
+//!
+//! In: a piece of a file that begins at a line's start. Out: for each line a record, or the fault that it has; headers
+//! and blank lines are counted. The rule (design.md, counting rule 2): fields are separated by runs of spaces, a line has
+//! exactly as many as the active format, CRLF is accepted. A header switches the format from there on.
+
+use crate::flow::format::LogFormat;
+use crate::flow::record::{Fault, FlowRecord, LogStatus, Reason};
+use crate::net::printable;
+use memchr::{memchr, memchr_iter};
+use nom::bytes::complete::{is_not, tag};
+use nom::character::complete::space1;
+use nom::{IResult, Parser};
+use std::ops::AddAssign;
+
+/// Lines longer than this are rejected without being looked at.
+pub const LINE_CAP: usize = 1 << 20;
+
+/// How many lines of each sort were met. Always `lines = good + nodata + skipdata + rejected + headers + blank`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LineCounts {
+    /// Physical lines.
+    pub lines: u64,
+    /// Records with log-status OK.
+    pub good: u64,
+    /// Records that say that nothing passed.
+    pub nodata: u64,
+    /// Records that say that AWS lost some.
+    pub skipdata: u64,
+    /// Lines that are none of the others.
+    pub rejected: u64,
+    /// Header lines.
+    pub headers: u64,
+    /// Empty lines.
+    pub blank: u64,
+}
+
+impl AddAssign for LineCounts {
+    fn add_assign(&mut self, o: Self) {
+        self.lines += o.lines;
+        self.good += o.good;
+        self.nodata += o.nodata;
+        self.skipdata += o.skipdata;
+        self.rejected += o.rejected;
+        self.headers += o.headers;
+        self.blank += o.blank;
+    }
+}
+
+/// Receives what a reader finds. `line` counts from 1 within the piece of input that the reader was made for.
+pub trait Sink {
+    /// A record: good, NODATA or SKIPDATA.
+    fn record(&mut self, line: u64, record: &FlowRecord<'_>);
+    /// A line that is not one.
+    fn reject(&mut self, line: u64, reject: &Reject<'_>);
+}
+
+/// A rejected line.
+#[derive(Debug, Clone, Copy)]
+pub struct Reject<'a> {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The line as it stands in the file, without its end.
+    pub text: &'a [u8],
+    /// The format that it was read by.
+    pub format: &'a LogFormat,
+}
+
+impl Reject<'_> {
+    /// The field at fault, as the header spells it, or `field count`.
+    pub fn field(&self) -> &str {
+        self.format.column_name(self.fault.column)
+    }
+
+    /// The first 80 bytes of the line, safe to print.
+    pub fn excerpt(&self) -> String {
+        printable(&self.text[..self.text.len().min(80)])
+    }
+}
+
+/// Reads one file, or one piece of it, fed in blocks of whole lines.
+#[derive(Debug, Clone)]
+pub struct LineReader {
+    format: LogFormat,
+    /// What was met so far.
+    pub counts: LineCounts,
+    /// True once a header other than the format at the start was met.
+    pub format_changed: bool,
+}
+
+impl LineReader {
+    /// A reader that takes `format` until a header says otherwise.
+    pub fn new(format: LogFormat) -> Self {
+        LineReader { format, counts: LineCounts::default(), format_changed: false }
+    }
+
+    /// The format in force.
+    pub fn format(&self) -> &LogFormat {
+        &self.format
+    }
+
+    /// Reads `block`, which starts at a line's start and ends at a line's end or the end of the file.
+    pub fn read(&mut self, block: &[u8], sink: &mut impl Sink) {
+        let mut tokens = Vec::with_capacity(self.format.columns().len());
+        let mut from = 0;
+        for end in memchr_iter(b'\n', block) {
+            self.line(&block[from..end], &mut tokens, sink);
+            from = end + 1;
+        }
+        if from < block.len() {
+            self.line(&block[from..], &mut tokens, sink);
+        }
+    }
+
+    /// Counts a line whose text was too long to be kept.
+    pub fn too_long(&mut self, start: &[u8], sink: &mut impl Sink) {
+        self.counts.lines += 1;
+        self.reject(Fault::line(Reason::TooLong), start, sink);
+    }
+
+    fn line<'b>(&mut self, line: &'b [u8], tokens: &mut Vec<&'b [u8]>, sink: &mut impl Sink) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.counts.lines += 1;
+        if line.is_empty() {
+            self.counts.blank += 1;
+        } else if line.len() > LINE_CAP {
+            self.reject(Fault::line(Reason::TooLong), line, sink);
+        } else if line[0].is_ascii_lowercase() && self.header(line) {
+            self.counts.headers += 1;
+        } else {
+            self.data(line, tokens, sink);
+        }
+    }
+
+    fn header(&mut self, line: &[u8]) -> bool {
+        let Some(format) = LogFormat::from_header(line) else { return false };
+        if format != self.format {
+            self.format_changed |= self.counts.lines > 1;
+            self.format = format;
+        }
+        true
+    }
+
+    fn data<'b>(&mut self, line: &'b [u8], tokens: &mut Vec<&'b [u8]>, sink: &mut impl Sink) {
+        tokens.clear();
+        let parsed = split(line, tokens, self.format.columns().len())
+            .and_then(|()| FlowRecord::read(&self.format, tokens));
+        match parsed {
+            Ok(record) => {
+                match record.status {
+                    LogStatus::Ok => self.counts.good += 1,
+                    LogStatus::NoData => self.counts.nodata += 1,
+                    LogStatus::SkipData => self.counts.skipdata += 1,
+                }
+                sink.record(self.counts.lines, &record);
+            }
+            Err(fault) => self.reject(fault, line, sink),
+        }
+    }
+
+    fn reject(&mut self, fault: Fault, text: &[u8], sink: &mut impl Sink) {
+        self.counts.rejected += 1;
+        sink.reject(self.counts.lines, &Reject { fault, text, format: &self.format });
+    }
+}
+
+/// Splits a line at runs of spaces into exactly `count` tokens.
+fn split<'b>(line: &'b [u8], tokens: &mut Vec<&'b [u8]>, count: usize) -> Result<(), Fault> {
+    let blank = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
+    if blank(line.first()) || blank(line.last()) {
+        return Err(Fault::line(Reason::BlankAtEdge));
+    }
+    let mut rest = line;
+    while tokens.len() < count {
+        let Ok((after, token)) = token(rest) else { return Err(Fault::line(Reason::FieldCount)) };
+        tokens.push(token);
+        let Ok((next, _)) = separator(after) else {
+            rest = after;
+            break;
+        };
+        rest = next;
+    }
+    if tokens.len() == count && rest.is_empty() { Ok(()) } else { Err(Fault::line(Reason::FieldCount)) }
+}
+
+fn token(i: &[u8]) -> IResult<&[u8], &[u8]> {
+    is_not(&b" "[..]).parse(i)
+}
+
+fn separator(i: &[u8]) -> IResult<&[u8], &[u8]> {
+    let (rest, first) = tag(&b" "[..]).parse(i)?;
+    match rest.first() {
+        Some(b' ') => Ok((space1::<_, nom::error::Error<&[u8]>>(rest).map_or(rest, |(r, _)| r), first)),
+        _ => Ok((rest, first)),
+    }
+}
+
+/// The UTF-8 byte order mark, dropped at the very start of a file.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The format at the start of a file: its first line if that is a header, else `otherwise`.
+pub fn format_of(start: &[u8], otherwise: &LogFormat) -> LogFormat {
+    let start = start.strip_prefix(BOM).unwrap_or(start);
+    let line = &start[..memchr(b'\n', start).unwrap_or(start.len())];
+    LogFormat::from_header(line.strip_suffix(b"\r").unwrap_or(line)).unwrap_or_else(|| otherwise.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen {
+        bytes: Vec<Option<u64>>,
+        rejects: Vec<(u64, String, Reason)>,
+    }
+
+    impl Sink for Seen {
+        fn record(&mut self, _: u64, r: &FlowRecord<'_>) {
+            self.bytes.push(r.bytes);
+        }
+        fn reject(&mut self, line: u64, r: &Reject<'_>) {
+            self.rejects.push((line, r.field().to_string(), r.fault.reason));
+        }
+    }
+
+    fn read(text: &str) -> (LineCounts, Seen) {
+        let mut seen = Seen::default();
+        let mut reader = LineReader::new(LogFormat::default_v2());
+        reader.read(text.as_bytes(), &mut seen);
+        let c = reader.counts;
+        assert_eq!(c.lines, c.good + c.nodata + c.skipdata + c.rejected + c.headers + c.blank);
+        (c, seen)
+    }
+
+    const GOOD: &str = "2 123456789010 eni-1 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
+
+    #[test]
+    fn runs_of_spaces_crlf_and_a_missing_last_newline_are_accepted() {
+        let text = format!("{GOOD}\r\n\r\n{}\n{GOOD}", GOOD.replacen(' ', "  ", 2));
+        let (c, seen) = read(&text);
+        assert_eq!((c.good, c.blank, c.rejected), (3, 1, 0));
+        assert_eq!(seen.bytes, vec![Some(4249); 3]);
+    }
+
+    #[test]
+    fn every_fault_names_its_field() {
+        let faults = [
+            (GOOD.replace("4249", "+4249"), "bytes", Reason::NotANumber),
+            (GOOD.replace("4249", "-"), "bytes", Reason::Missing),
+            (GOOD.replace("172.31.16.21", "host"), "dstaddr", Reason::NotAnAddress),
+            (GOOD.replace("OK", "ok"), "log-status", Reason::UnknownStatus),
+            (format!("{GOOD} x"), "field count", Reason::FieldCount),
+            (GOOD.replace(" OK", ""), "field count", Reason::FieldCount),
+            (format!(" {GOOD}"), "field count", Reason::BlankAtEdge),
+            (GOOD.replace(' ', "\t"), "field count", Reason::FieldCount),
+        ];
+        for (line, field, reason) in faults {
+            let (c, seen) = read(&line);
+            assert_eq!((c.rejected, &seen.rejects[0]), (1, &(1, field.to_string(), reason)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_header_changes_the_format_from_there_on() {
+        let (c, seen) = read(&format!("{GOOD}\nbytes srcaddr dstaddr\n7 10.0.0.1 192.0.2.1\n{GOOD}\n"));
+        assert_eq!((c.good, c.headers, c.rejected), (2, 1, 1));
+        assert_eq!(seen.bytes, [Some(4249), Some(7)]);
+    }
+
+    #[test]
+    fn nodata_and_skipdata_are_records_of_their_own() {
+        let (c, _) = read("2 1 eni-1 - - - - - - - 1431280876 1431280934 - NODATA\n2 1 eni-1 - - - - - - - 1 2 - SKIPDATA");
+        assert_eq!((c.good, c.nodata, c.skipdata), (0, 1, 1));
+    }
+}

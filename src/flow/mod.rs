@@ -1,0 +1,14 @@
+//! flow: what does this line of a flow log say?
+//!
+//! In: bytes, from a map, an inflated buffer or a test. Out: borrowed [`FlowRecord`]s, or the [`Fault`] of a line.
+
+pub mod field;
+pub mod format;
+pub mod lines;
+pub mod record;
+pub mod value;
+
+pub use field::{FIELDS, Field, FieldInfo, Kind};
+pub use format::{Column, LogFormat};
+pub use lines::{LineCounts, LineReader, Reject, Sink};
+pub use record::{Action, Fault, FlowDirection, FlowRecord, LogStatus, Reason};

@@ -1,0 +1,89 @@
+//! The grammar of single values: numbers, addresses, `-`.
+//!
+//! Stricter than the standard library where AWS is: digits only (Rust's integer parser takes `+443`), no leading zeros
+//! in IPv4. A value of the wrong form is `None`; the caller knows line and column.
+
+use crate::net::Addr;
+use nom::character::complete::{char, u8 as octet_digits, u64 as digits};
+use nom::combinator::{all_consuming, verify};
+use nom::{IResult, Parser};
+use std::net::Ipv6Addr;
+
+/// AWS's "not applicable or not computed".
+pub const DASH: &[u8] = b"-";
+
+/// A decimal number of at most `max`.
+#[inline]
+pub fn number(i: &[u8], max: u64) -> Option<u64> {
+    let (_, n) = all_consuming(digits::<_, nom::error::Error<&[u8]>>).parse(i).ok()?;
+    (n <= max).then_some(n)
+}
+
+/// IPv4 (four parts, no leading zero) or IPv6 (RFC 4291, no zone).
+#[inline]
+pub fn address(i: &[u8]) -> Option<Addr> {
+    match all_consuming(ipv4).parse(i) {
+        Ok((_, a)) => Some(a),
+        Err(_) => ipv6(i),
+    }
+}
+
+fn ipv4(i: &[u8]) -> IResult<&[u8], Addr> {
+    let (i, a) = octet(i)?;
+    let (i, (_, b, _, c, _, d)) = (char('.'), octet, char('.'), octet, char('.'), octet).parse(i)?;
+    Ok((i, Addr::v4(u32::from_be_bytes([a, b, c, d]))))
+}
+
+fn octet(i: &[u8]) -> IResult<&[u8], u8> {
+    let leading_zero = i.len() > 1 && i[0] == b'0' && i[1].is_ascii_digit();
+    verify(octet_digits, move |_: &u8| !leading_zero).parse(i)
+}
+
+fn ipv6(i: &[u8]) -> Option<Addr> {
+    const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
+    if i.len() > LONGEST || !i.contains(&b':') {
+        return None;
+    }
+    let ip: Ipv6Addr = std::str::from_utf8(i).ok()?.parse().ok()?;
+    Some(Addr::from(std::net::IpAddr::V6(ip)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_plain_digits_within_their_type() {
+        assert_eq!(number(b"443", 65_535), Some(443));
+        assert_eq!(number(b"9223372036854775807", i64::MAX as u64), Some(i64::MAX as u64));
+        for bad in ["", "+443", "-1", "1e3", "0x5", "1_0", "1.0", "65536", "18446744073709551716", "４４３", "4 ", "\0"] {
+            assert_eq!(number(bad.as_bytes(), 65_535), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_those_that_aws_writes() {
+        for good in ["0.0.0.0", "255.255.255.255", "::", "2001:db8::1", "::ffff:1.2.3.4", "FE80::1"] {
+            assert_eq!(address(good.as_bytes()), Some(good.parse().unwrap()), "{good}");
+        }
+        for bad in ["", "-", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.256", "1.2.3.4/8", "fe80::1%eth0", "[::1]", "1.2.3.4\0"] {
+            assert_eq!(address(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    proptest! {
+        /// The twin is the standard library, which is as strict for addresses.
+        #[test]
+        fn addresses_agree_with_the_standard_library(s in "[0-9a-f:.]{1,24}|[0-9]{1,3}(\\.[0-9]{1,3}){3}") {
+            prop_assert_eq!(address(s.as_bytes()), s.parse::<Addr>().ok());
+        }
+
+        #[test]
+        fn numbers_agree_with_digit_by_digit_arithmetic(s in "[0-9]{1,22}", max in any::<u64>()) {
+            let slow = s.bytes().try_fold(0u128, |n, b| Some(n * 10 + u128::from(b - b'0')))
+                .filter(|n| *n <= u128::from(max)).map(|n| n as u64);
+            prop_assert_eq!(number(s.as_bytes(), max), slow);
+        }
+    }
+}
