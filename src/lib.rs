@@ -12,6 +12,7 @@
 pub mod error;
 pub mod net;
 
+pub mod input;
 pub mod flow;
 pub mod aggregate;
 

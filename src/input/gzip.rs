@@ -1,0 +1,204 @@
+//! gzip: several members, padding, and damage that costs only what lies behind it (RFC 1952).
+//!
+//! Two paths. [`inflate_whole`] unpacks a single-member file at once into a reused buffer (libdeflate). Everything else
+//! takes [`GzipRead`], which hands out every byte that was decoded before it says what is wrong.
+
+use flate2::{Decompress, FlushDecompress, Status};
+use libdeflater::{Crc, Decompressor};
+use std::io::{self, Read};
+
+/// The first two bytes of every member.
+pub const MAGIC: &[u8] = &[0x1f, 0x8b];
+/// deflate cannot shrink more than this.
+const MAX_RATIO: u64 = 1_032;
+const SMALLEST_MEMBER: usize = 18;
+
+/// The uncompressed length that the last member's trailer states (modulo 2^32).
+pub fn stated_size(packed: &[u8]) -> Option<u64> {
+    let trailer: [u8; 4] = packed.get(packed.len().checked_sub(4)?..)?.try_into().ok()?;
+    (packed.len() >= SMALLEST_MEMBER && packed.starts_with(MAGIC)).then(|| u64::from(u32::from_le_bytes(trailer)))
+}
+
+/// Unpacks a file of one whole member into `text` if it is at most `cap` bytes. `false` means: take the other path.
+pub fn inflate_whole(packed: &[u8], text: &mut Vec<u8>, decoder: &mut Decompressor, cap: u64) -> bool {
+    let Some(size) = stated_size(packed).filter(|n| *n <= cap && *n <= MAX_RATIO * packed.len() as u64) else {
+        return false;
+    };
+    let size = size as usize;
+    if text.len() < size {
+        text.resize(size, 0);
+    }
+    let unpacked = decoder.gzip_decompress(packed, &mut text[..size]);
+    // A second member would leave another trailer at the end of the file: its checksum is not this one's.
+    unpacked == Ok(size) && stated_crc(packed) == Some(crc(&text[..size]))
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+fn stated_crc(packed: &[u8]) -> Option<u32> {
+    let at = packed.len().checked_sub(8)?;
+    packed.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
+}
+
+/// Inflates members one after the other from any reader, in bounded memory.
+pub struct GzipRead<R> {
+    packed: R,
+    decoder: Decompress,
+    input: Vec<u8>,
+    from: usize,
+    to: usize,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before a member.
+    Boundary,
+    /// Inside one.
+    Member,
+    /// After the last.
+    End,
+}
+
+const INPUT: usize = 64 << 10;
+const WINDOW_BITS: u8 = 15;
+
+impl<R: Read> GzipRead<R> {
+    /// A reader over packed bytes that begin with a member.
+    pub fn new(packed: R) -> Self {
+        let decoder = Decompress::new_gzip(WINDOW_BITS);
+        GzipRead { packed, decoder, input: vec![0; INPUT], from: 0, to: 0, state: State::Boundary }
+    }
+
+    /// Makes sure that unread input is at hand; false at its end.
+    fn refill(&mut self) -> io::Result<bool> {
+        if self.from == self.to {
+            self.from = 0;
+            self.to = self.packed.read(&mut self.input)?;
+        }
+        Ok(self.from < self.to)
+    }
+
+    /// Decides what follows a member: another one, padding, or garbage.
+    fn boundary(&mut self, first: bool) -> io::Result<State> {
+        while self.refill()? {
+            match self.input[self.from] {
+                0 if !first => self.from += 1,
+                b if b == MAGIC[0] => {
+                    self.decoder = Decompress::new_gzip(WINDOW_BITS);
+                    return Ok(State::Member);
+                }
+                _ => return Err(damage("bytes that are not gzip follow a gzip member")),
+            }
+        }
+        Ok(State::End)
+    }
+
+    /// One call of the decoder: bytes made, also when the call fails after making some.
+    fn step(&mut self, out: &mut [u8]) -> (usize, io::Result<Status>) {
+        let (before_in, before_out) = (self.decoder.total_in(), self.decoder.total_out());
+        let input = &self.input[self.from..self.to];
+        let status = self.decoder.decompress(input, out, FlushDecompress::None);
+        self.from += (self.decoder.total_in() - before_in) as usize;
+        let made = (self.decoder.total_out() - before_out) as usize;
+        (made, status.map_err(|e| damage(&format!("damaged gzip data: {e}"))))
+    }
+
+    /// Fills `out` from its start as far as possible: how many bytes were made, and why it stopped short if it did.
+    /// Fewer bytes than asked for and no error is the end.
+    pub fn fill(&mut self, out: &mut [u8]) -> (usize, Option<io::Error>) {
+        let mut made = 0;
+        while made < out.len() {
+            match self.advance(&mut out[made..]) {
+                (n, Ok(State::End)) => return (made + n, None),
+                (n, Ok(_)) => made += n,
+                (n, Err(e)) => return (made + n, Some(e)),
+            }
+        }
+        (made, None)
+    }
+
+    fn advance(&mut self, out: &mut [u8]) -> (usize, io::Result<State>) {
+        let first = self.decoder.total_in() == 0;
+        let next = match self.state {
+            State::End => return (0, Ok(State::End)),
+            State::Boundary => self.boundary(first),
+            State::Member => match self.refill() {
+                Ok(true) => {
+                    let (made, status) = self.step(out);
+                    let next = status.map(|s| if s == Status::StreamEnd { State::Boundary } else { State::Member });
+                    self.state = *next.as_ref().unwrap_or(&State::End);
+                    return (made, next);
+                }
+                Ok(false) => Err(damage("gzip data ends inside a member")),
+                Err(e) => Err(e),
+            },
+        };
+        self.state = *next.as_ref().unwrap_or(&State::End);
+        (0, next)
+    }
+}
+
+fn damage(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn pack(text: &[u8]) -> Vec<u8> {
+        let mut e = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        e.write_all(text).unwrap();
+        e.finish().unwrap()
+    }
+
+    fn unpack(packed: &[u8], window: usize) -> (Vec<u8>, Option<String>) {
+        let mut read = GzipRead::new(packed);
+        let mut all = Vec::new();
+        loop {
+            let mut out = vec![0; window];
+            let (n, e) = read.fill(&mut out);
+            all.extend_from_slice(&out[..n]);
+            if n < window || e.is_some() {
+                return (all, e.map(|e| e.to_string()));
+            }
+        }
+    }
+
+    #[test]
+    fn several_members_and_padding_are_one_text() {
+        let mut packed = [pack(b"one\n"), pack(b""), pack(b"two\n")].concat();
+        packed.extend_from_slice(&[0; 512]);
+        for window in [1, 3, 8, 4096] {
+            assert_eq!(unpack(&packed, window), (b"one\ntwo\n".to_vec(), None));
+        }
+    }
+
+    #[test]
+    fn what_was_decoded_before_the_damage_is_kept() {
+        let text: Vec<u8> = (0..20_000u32).flat_map(|i| format!("{}\n", i.wrapping_mul(2_654_435_761)).into_bytes()).collect();
+        let packed = pack(&text);
+        let (kept, error) = unpack(&packed[..packed.len() / 2], 1 << 16);
+        assert!(kept.len() > text.len() / 4 && text.starts_with(&kept));
+        assert!(error.unwrap().contains("ends inside"));
+        let (kept, error) = unpack(&[packed, b"garbage".to_vec()].concat(), 1 << 16);
+        assert_eq!((kept, error.is_some()), (text, true));
+    }
+
+    #[test]
+    fn the_fast_path_takes_whole_single_members_only() {
+        let (mut text, mut decoder) = (Vec::new(), Decompressor::new());
+        let one = pack(b"one\n");
+        assert!(inflate_whole(&one, &mut text, &mut decoder, 100));
+        assert_eq!(&text[..4], b"one\n");
+        assert!(!inflate_whole(&[one.clone(), pack(b"two\n")].concat(), &mut text, &mut decoder, 100));
+        assert!(!inflate_whole(&one, &mut text, &mut decoder, 3), "over the cap");
+        assert!(!inflate_whole(&one[..one.len() - 1], &mut text, &mut decoder, 100));
+    }
+}

@@ -1,0 +1,11 @@
+//! input: which bytes are there to read, and are they whole?
+//!
+//! Paths become [`Source`]s, sources become bytes: mapped, read or inflated. Nobody downstream knows which.
+
+pub mod archive;
+pub mod gzip;
+pub mod mmap;
+pub mod reader;
+
+pub use archive::{Archive, Family, Problem, Source};
+pub use reader::{Block, Bytes, Content, Fingerprint, ReadOptions, Reader, Stream};
