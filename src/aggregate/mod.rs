@@ -1,5 +1,24 @@
 //! aggregate: how much did each interface send to whom, and when?
+//!
+//! Records become sums in per-worker hash tables, tables are merged, and one sorted [`EgressTable`] comes out. Any split
+//! of the input over files, threads or runs gives the same table.
 
+pub mod counter;
+pub mod filter;
+pub mod finish;
+pub mod ingest;
+pub mod interner;
+pub mod key;
+pub mod outcome;
+pub mod stats;
 pub mod table;
+pub mod workers;
 
+pub use counter::{Counter, Counting, Places};
+pub use filter::Filter;
+pub use finish::{Ambiguous, finish};
+pub use ingest::{Ingest, Progress, ingest};
+pub use key::Grain;
+pub use outcome::Outcome;
+pub use stats::ScanStats;
 pub use table::{Direction, EgressTable, Interface, Peer, Role, Row, Sample, Volume};

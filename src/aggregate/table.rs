@@ -139,6 +139,13 @@ impl Volume {
     }
 }
 
+impl Peer {
+    /// A peer of which nothing but its class is known.
+    pub fn of_class(addr: Addr, class: Class) -> Self {
+        Peer { addr, class, service: None, region: None, country: None, asn: None, labels: Vec::new() }
+    }
+}
+
 impl EgressTable {
     /// Brings rows into the documented order.
     pub fn sort(&mut self) {

@@ -1,0 +1,338 @@
+//! An archive to sums: files become tasks, workers take tasks, counters are merged.
+//!
+//! Small files are one task each; a large plain file is cut into pieces at line starts, all read at once. A piece assumes
+//! the format at the file's start; should a later header change it, the run is made again with that file in one piece.
+//! A content that comes twice, however packed, is counted once: whichever copy comes first claims it.
+
+use crate::aggregate::counter::{Counter, Counting, Places};
+use crate::aggregate::outcome::{Outcome, Place, TaskReport};
+use crate::aggregate::workers;
+use crate::error::Result;
+use crate::flow::lines::{BOM, format_of};
+use crate::flow::{FlowRecord, LineReader, LogFormat, Reject, Sink};
+use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Source};
+use memchr::memchr;
+use rayon::ThreadPool;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How an archive is read.
+#[derive(Debug, Clone, Default)]
+pub struct Ingest {
+    /// Reading options.
+    pub read: ReadOptions,
+    /// The format of text without a header; the default of version 2 if none was given.
+    pub format: Option<LogFormat>,
+}
+
+/// Bytes of input done so far, for a progress bar.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes on disk of the tasks done.
+    pub bytes: AtomicU64,
+    /// Files (or pieces) done.
+    pub tasks: AtomicU64,
+}
+
+/// A file, or a piece of a large plain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) file: u32,
+    /// Byte range on disk; `None` for the whole file.
+    range: Option<Range<u64>>,
+}
+
+/// Size of the pieces of large plain files.
+const PIECE: u64 = 32 << 20;
+
+/// Reads everything in `archive`; what could not be read is in the outcome, not an error.
+///
+/// # Errors
+/// None at present; the type leaves room for refusing an archive as a whole.
+pub fn ingest<'p, P: Places>(
+    archive: &Archive,
+    places: &'p P,
+    counting: &'p Counting,
+    options: &Ingest,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> Result<(Counter<'p, P>, Outcome)> {
+    let mut whole = BTreeSet::new();
+    loop {
+        let run = Run::prepare(archive, places, counting, options, &whole, pool);
+        let (counter, reports) = run.read(pool, progress);
+        let changed: BTreeSet<u32> =
+            reports.iter().filter(|r| r.format_changed && run.pieces(r.file) > 1).map(|r| r.file).collect();
+        if changed.is_empty() {
+            return Ok((counter, Outcome::of(archive, reports)));
+        }
+        whole.extend(changed);
+    }
+}
+
+struct Run<'a, 'p, P> {
+    archive: &'a Archive,
+    places: &'p P,
+    counting: &'p Counting,
+    options: &'a Ingest,
+    tasks: Vec<Task>,
+    /// Format at the start of each file that is cut into pieces.
+    formats: BTreeMap<u32, LogFormat>,
+    /// Contents known before reading: of large files whose size another file shares.
+    known: BTreeMap<u32, Fingerprint>,
+    claims: Mutex<BTreeMap<Fingerprint, u32>>,
+}
+
+struct Worker<'p, P> {
+    counter: Counter<'p, P>,
+    reader: Option<Reader>,
+    reports: Vec<TaskReport>,
+}
+
+struct Counted<'w, 'p, P> {
+    counter: &'w mut Counter<'p, P>,
+    report: &'w mut TaskReport,
+}
+
+impl<P: Places> Sink for Counted<'_, '_, P> {
+    #[inline]
+    fn record(&mut self, line: u64, record: &FlowRecord<'_>) {
+        self.counter.observe(line, record);
+        self.report.observe(record);
+    }
+
+    fn reject(&mut self, line: u64, reject: &Reject<'_>) {
+        self.report.reject(line, reject);
+    }
+}
+
+impl<'a, 'p, P: Places> Run<'a, 'p, P> {
+    fn prepare(
+        archive: &'a Archive,
+        places: &'p P,
+        counting: &'p Counting,
+        options: &'a Ingest,
+        whole: &BTreeSet<u32>,
+        pool: &ThreadPool,
+    ) -> Self {
+        let mut tasks = Vec::with_capacity(archive.sources.len());
+        let mut formats = BTreeMap::new();
+        let otherwise = options.format.clone().unwrap_or_else(LogFormat::default_v2);
+        for (file, source) in archive.sources.iter().enumerate() {
+            let file = file as u32;
+            match format_if_cut(source, options, &otherwise).filter(|_| !whole.contains(&file)) {
+                Some(format) => {
+                    formats.insert(file, format);
+                    tasks.extend(pieces(source.size).map(|r| Task { file, range: Some(r) }));
+                }
+                None => tasks.push(Task { file, range: None }),
+            }
+        }
+        let known = fingerprints_of_look_alikes(archive, options.read, &formats, pool);
+        Run { archive, places, counting, options, tasks, formats, known, claims: Mutex::default() }
+    }
+
+    fn pieces(&self, file: u32) -> usize {
+        self.tasks.iter().filter(|t| t.file == file).count()
+    }
+
+    /// Reads all tasks, the longest first; merges what the workers counted.
+    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>) {
+        let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
+        let new = || Worker { counter: Counter::new(self.places, self.counting), reader: None, reports: Vec::new() };
+        let step = |w: &mut Worker<'p, P>, i: usize| {
+            self.task(w, order[i]);
+            progress.bytes.fetch_add(self.size(order[i]), Ordering::Relaxed);
+            progress.tasks.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut counter = Counter::new(self.places, self.counting);
+        let mut reports = Vec::new();
+        for worker in workers::run(pool, self.tasks.len(), new, step) {
+            reports.extend(worker.reports);
+            if counter.cells.is_empty() && counter.records == Default::default() {
+                counter = worker.counter;
+            } else {
+                counter.merge(worker.counter);
+            }
+        }
+        reports.sort_by_key(|r| r.task);
+        (counter, reports)
+    }
+
+    fn size(&self, task: u32) -> u64 {
+        let task = &self.tasks[task as usize];
+        match &task.range {
+            Some(range) => range.end - range.start,
+            None => self.archive.sources[task.file as usize].size,
+        }
+    }
+
+    fn task(&self, worker: &mut Worker<'p, P>, number: u32) {
+        let task = &self.tasks[number as usize];
+        let source = &self.archive.sources[task.file as usize];
+        let mut report = TaskReport::new(number, task.file);
+        worker.counter.task = number;
+        let reader = worker.reader.get_or_insert_with(|| Reader::new(self.options.read));
+        let mut sink = Counted { counter: &mut worker.counter, report: &mut report };
+        match reader.open(source) {
+            Err(e) => report.place = Place::Unreadable(e.reason()),
+            Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
+            Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut sink),
+        }
+        worker.reports.push(report);
+    }
+
+    fn whole(&self, task: &Task, bytes: &[u8], sink: &mut Counted<'_, 'p, P>) {
+        let piece = match &task.range {
+            Some(range) => lines_starting_in(bytes, range),
+            None => bytes,
+        };
+        let fingerprint = match (self.known.get(&task.file), &task.range) {
+            (Some(f), _) => Some(*f),
+            (None, None) => Some(Fingerprint::of(bytes)),
+            (None, Some(_)) => None,
+        };
+        if self.claim(task.file, fingerprint, sink) {
+            let mut lines = LineReader::new(self.format(task, bytes));
+            let first = task.range.as_ref().is_none_or(|r| r.start == 0);
+            lines.read(if first { piece.strip_prefix(BOM).unwrap_or(piece) } else { piece }, sink);
+            sink.report.finish(&lines);
+        }
+    }
+
+    fn stream(&self, task: &Task, mut stream: crate::input::Stream<'_>, sink: &mut Counted<'_, 'p, P>) {
+        if !self.claim(task.file, self.known.get(&task.file).copied(), sink) {
+            return;
+        }
+        let mut lines = LineReader::new(self.format(task, b""));
+        let mut first = true;
+        while let Some(block) = stream.next_block() {
+            match block {
+                Block::Lines(b) if first => lines.read(b.strip_prefix(BOM).unwrap_or(b), sink),
+                Block::Lines(b) => lines.read(b, sink),
+                Block::TooLong(start) => lines.too_long(start, sink),
+            }
+            first = false;
+        }
+        sink.report.finish(&lines);
+        if let Some(e) = stream.damage() {
+            let text = format!("{}; lost after byte {} of the unpacked content", e.reason(), stream.unpacked());
+            sink.report.place = Place::Damaged(text);
+        }
+    }
+
+    fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
+        let otherwise = || self.options.format.clone().unwrap_or_else(LogFormat::default_v2);
+        match self.formats.get(&task.file) {
+            Some(format) => format.clone(),
+            None => format_of(start, &otherwise()),
+        }
+    }
+
+    /// True if this file is the one that counts for its content. Empty contents are nobody's copies.
+    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, 'p, P>) -> bool {
+        let Some(print) = fingerprint.filter(|f| f.size > 0) else { return true };
+        sink.report.fingerprint = Some(print);
+        let mut claims = self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let owner = *claims.entry(print).or_insert(file);
+        if owner != file {
+            sink.report.place = Place::Copy;
+        }
+        owner == file
+    }
+}
+
+/// The format at the start of a plain file that is large enough to be cut into pieces.
+fn format_if_cut(source: &Source, options: &Ingest, otherwise: &LogFormat) -> Option<LogFormat> {
+    use std::io::Read;
+    if source.is_stdin() || source.size < 2 * PIECE || !options.read.mmap {
+        return None;
+    }
+    let mut start = vec![0; 1 << 16];
+    let mut file = std::fs::File::open(&source.path).ok()?;
+    let n = file.read(&mut start).ok()?;
+    let plain = !start.starts_with(crate::input::gzip::MAGIC);
+    plain.then(|| format_of(&start[..n], otherwise))
+}
+
+fn pieces(size: u64) -> impl Iterator<Item = Range<u64>> {
+    (0..size.div_ceil(PIECE)).map(move |i| i * PIECE..(i * PIECE + PIECE).min(size))
+}
+
+/// The lines that start inside `range` of a file.
+fn lines_starting_in<'b>(bytes: &'b [u8], range: &Range<u64>) -> &'b [u8] {
+    let start_of_line_from = |at: u64| {
+        let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+        if at == 0 || at == bytes.len() {
+            return at;
+        }
+        memchr(b'\n', &bytes[at - 1..]).map_or(bytes.len(), |i| at + i)
+    };
+    &bytes[start_of_line_from(range.start)..start_of_line_from(range.end)]
+}
+
+/// Fingerprints, before anything is counted, of the files that are not held whole in memory when they are counted, as
+/// far as their size makes them look like a copy of another.
+fn fingerprints_of_look_alikes(
+    archive: &Archive,
+    read: ReadOptions,
+    cut: &BTreeMap<u32, LogFormat>,
+    pool: &ThreadPool,
+) -> BTreeMap<u32, Fingerprint> {
+    const STREAMED: u64 = 64 << 20;
+    let size_of = |s: &Source| unpacked_size(s).unwrap_or(0);
+    if !archive.sources.iter().any(|s| s.size >= 1 << 20) {
+        return BTreeMap::new();
+    }
+    let sizes: Vec<u64> = archive.sources.iter().map(size_of).collect();
+    let mut count: BTreeMap<u64, u32> = BTreeMap::new();
+    for size in &sizes {
+        *count.entry(*size).or_default() += 1;
+    }
+    let large = |i: u32| cut.contains_key(&i) || sizes[i as usize] > STREAMED;
+    let alike: Vec<u32> =
+        (0..sizes.len() as u32).filter(|i| large(*i) && count[&sizes[*i as usize]] > 1).collect();
+    let step = |found: &mut Vec<(u32, Fingerprint)>, i: usize| {
+        if let Ok(print) = Reader::new(read).fingerprint(&archive.sources[alike[i] as usize]) {
+            found.push((alike[i], print));
+        }
+    };
+    workers::run(pool, alike.len(), Vec::new, step).into_iter().flatten().collect()
+}
+
+/// The unpacked size that a file states: its length, or what a gzip trailer says.
+fn unpacked_size(source: &Source) -> Option<u64> {
+    use std::io::{Read, Seek, SeekFrom};
+    if source.is_stdin() {
+        return None;
+    }
+    let mut file = std::fs::File::open(&source.path).ok()?;
+    let mut magic = [0; 2];
+    file.read_exact(&mut magic).ok()?;
+    if magic != crate::input::gzip::MAGIC {
+        return Some(source.size);
+    }
+    let mut trailer = [0; 4];
+    file.seek(SeekFrom::End(-4)).ok()?;
+    file.read_exact(&mut trailer).ok()?;
+    Some(u64::from(u32::from_le_bytes(trailer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cut_at_line_starts_hold_every_line_once() {
+        let text = b"one\ntwo\n\nthree\nfour";
+        for step in 1..text.len() as u64 + 2 {
+            let starts = (0..text.len() as u64).step_by(step as usize);
+            let all: Vec<u8> =
+                starts.flat_map(|s| lines_starting_in(text, &(s..s + step)).to_vec()).collect();
+            assert_eq!(all, text, "pieces of {step}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What became of every file: counts by file, damage, copies, rejected lines with their true line numbers.
+
+use crate::aggregate::stats::{FileCounts, FileError, FileStatus, REJECTS_SHOWN, RejectedLine, ScanStats};
+use crate::aggregate::table::Sample;
+use crate::flow::{FlowRecord, LineCounts, LineReader, Reason, Reject};
+use crate::input::{Archive, Fingerprint};
+use std::collections::BTreeMap;
+
+/// One task's result.
+#[derive(Debug, Clone)]
+pub struct TaskReport {
+    /// Number of the task.
+    pub task: u32,
+    /// Index of its file.
+    pub file: u32,
+    /// Lines met.
+    pub counts: LineCounts,
+    /// How it went.
+    pub place: Place,
+    /// Identity of the file's content, where it was taken.
+    pub fingerprint: Option<Fingerprint>,
+    /// A header changed the format inside the task.
+    pub format_changed: bool,
+    /// Earliest start and latest end of OK records.
+    pub span: Option<(u64, u64)>,
+    rejects: BTreeMap<(Reason, String), Vec<(u64, String)>>,
+}
+
+/// How a task went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// To its end.
+    Read,
+    /// Up to a damage.
+    Damaged(String),
+    /// Could not be opened.
+    Unreadable(String),
+    /// The content was counted from another file.
+    Copy,
+}
+
+impl TaskReport {
+    pub(super) fn new(task: u32, file: u32) -> Self {
+        TaskReport {
+            task,
+            file,
+            counts: LineCounts::default(),
+            place: Place::Read,
+            fingerprint: None,
+            format_changed: false,
+            span: None,
+            rejects: BTreeMap::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn observe(&mut self, r: &FlowRecord<'_>) {
+        if let (Some(start), Some(end)) = (r.start, r.end) {
+            let (first, last) = self.span.unwrap_or((start, end));
+            self.span = Some((first.min(start), last.max(end)));
+        }
+    }
+
+    pub(super) fn reject(&mut self, line: u64, reject: &Reject<'_>) {
+        let shown = self.rejects.entry((reject.fault.reason, reject.field().to_string())).or_default();
+        if shown.len() < REJECTS_SHOWN {
+            shown.push((line, reject.excerpt()));
+        }
+    }
+
+    pub(super) fn finish(&mut self, lines: &LineReader) {
+        self.counts = lines.counts;
+        self.format_changed = lines.format_changed;
+    }
+}
+
+/// What became of the archive.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Lines over all files.
+    pub counts: LineCounts,
+    /// Status of each file, by index.
+    pub status: Vec<Option<FileStatus>>,
+    /// Rejected lines, sorted by file and line.
+    pub rejects: Vec<RejectedLine>,
+    /// Earliest start and latest end met.
+    pub span: Option<(u64, u64)>,
+    /// Rejected lines by field and reason.
+    starts: Vec<(u32, u64)>,
+}
+
+impl Outcome {
+    pub(super) fn of(archive: &Archive, reports: Vec<TaskReport>) -> Outcome {
+        let mut outcome = Outcome { status: vec![None; archive.sources.len()], ..Outcome::default() };
+        outcome.number_lines(&reports);
+        let originals = originals(&reports);
+        let mut by_file: BTreeMap<u32, Vec<&TaskReport>> = BTreeMap::new();
+        for report in &reports {
+            by_file.entry(report.file).or_default().push(report);
+        }
+        for (file, tasks) in by_file {
+            outcome.file(archive, file, &tasks, &originals);
+        }
+        outcome.rejects.sort();
+        outcome
+    }
+
+    /// The first line of each task in its file: tasks of a file follow each other.
+    fn number_lines(&mut self, reports: &[TaskReport]) {
+        let mut next: BTreeMap<u32, u64> = BTreeMap::new();
+        for report in reports {
+            let start = next.entry(report.file).or_insert(0);
+            self.starts.push((report.file, *start));
+            *start += report.counts.lines;
+        }
+    }
+
+    /// The file and physical line of a task's line.
+    pub fn place(&self, (task, line): (u32, u64)) -> Sample {
+        self.starts.get(task as usize).map_or_else(Sample::default, |(file, start)| Sample {
+            file: *file,
+            line: start + line,
+        })
+    }
+
+    fn file(&mut self, archive: &Archive, file: u32, tasks: &[&TaskReport], originals: &BTreeMap<Fingerprint, u32>) {
+        let name = &archive.sources[file as usize].name;
+        let mut counts = LineCounts::default();
+        for task in tasks {
+            counts += task.counts;
+            for ((reason, field), lines) in &task.rejects {
+                self.add_rejects(name, task.task, *reason, field, lines);
+            }
+            if let Some((first, last)) = task.span {
+                let (a, b) = self.span.unwrap_or((first, last));
+                self.span = Some((a.min(first), b.max(last)));
+            }
+        }
+        self.counts += counts;
+        let copy = tasks[0].fingerprint.and_then(|f| originals.get(&f)).filter(|o| **o != file);
+        self.status[file as usize] = Some(match (copy, tasks.iter().find(|t| t.place != Place::Read)) {
+            (Some(original), _) => FileStatus::Duplicate(archive.sources[*original as usize].name.clone()),
+            (None, Some(t)) => t.place.status(),
+            (None, None) => status_by_lines(&counts),
+        });
+    }
+
+    fn add_rejects(&mut self, file: &str, task: u32, reason: Reason, field: &str, lines: &[(u64, String)]) {
+        for (line, excerpt) in lines {
+            self.rejects.push(RejectedLine {
+                file: file.to_string(),
+                line: self.place((task, *line)).line,
+                field: field.to_string(),
+                reason: reason.as_str().to_string(),
+                excerpt: excerpt.clone(),
+            });
+        }
+    }
+
+    /// Files by how they ended, and the list of those that were not read whole.
+    pub fn files(&self, archive: &Archive) -> (FileCounts, Vec<FileError>) {
+        let mut counts = FileCounts { skipped: archive.skipped.len() as u64, ..FileCounts::default() };
+        let mut errors: Vec<FileError> = archive
+            .failed
+            .iter()
+            .chain(&archive.skipped)
+            .map(|p| FileError { file: p.name.clone(), reason: p.reason.clone() })
+            .collect();
+        counts.failed += archive.failed.len() as u64;
+        for (source, status) in archive.sources.iter().zip(&self.status) {
+            let reason = match status {
+                Some(FileStatus::Ok) | None => {
+                    counts.ok += u64::from(status.is_some());
+                    continue;
+                }
+                Some(FileStatus::Duplicate(original)) => {
+                    counts.duplicate += 1;
+                    format!("same content as {original}: counted once")
+                }
+                Some(FileStatus::Partial(reason)) => {
+                    counts.partial += 1;
+                    reason.clone()
+                }
+                Some(FileStatus::Failed(reason)) => {
+                    counts.failed += 1;
+                    reason.clone()
+                }
+            };
+            errors.push(FileError { file: source.name.clone(), reason });
+        }
+        errors.sort();
+        (counts, errors)
+    }
+
+    /// The part of `--stats` that concerns flow logs.
+    pub fn stats(&self, archive: &Archive, records: &crate::aggregate::stats::RecordCounts) -> ScanStats {
+        let (files, file_errors) = self.files(archive);
+        ScanStats {
+            schema: "flowtrail.stats/1",
+            lines: self.counts,
+            good_accept: records.good_accept,
+            accept_bytes: records.accept_bytes.to_string(),
+            reject_records: records.reject_records,
+            unknown_bytes: records.unknown_bytes,
+            transit_gateway: records.transit_gateway,
+            anomalies: records.anomalies.by_name(),
+            files,
+            file_errors,
+            rejects: self.rejects.clone(),
+            trail: serde_json::json!({}),
+            phases: Vec::new(),
+            peak_memory: ScanStats::peak_memory_now(),
+            validated: true,
+        }
+    }
+}
+
+impl Place {
+    fn status(&self) -> FileStatus {
+        match self {
+            Place::Read | Place::Copy => FileStatus::Ok,
+            Place::Damaged(reason) => FileStatus::Partial(reason.clone()),
+            Place::Unreadable(reason) => FileStatus::Failed(reason.clone()),
+        }
+    }
+}
+
+/// Of all files with one content, the first by name is the original, whichever was counted.
+fn originals(reports: &[TaskReport]) -> BTreeMap<Fingerprint, u32> {
+    let mut originals = BTreeMap::new();
+    for report in reports {
+        if let Some(print) = report.fingerprint {
+            let first = originals.entry(print).or_insert(report.file);
+            *first = report.file.min(*first);
+        }
+    }
+    originals
+}
+
+fn status_by_lines(c: &LineCounts) -> FileStatus {
+    if c.rejected > 0 && c.good + c.nodata + c.skipdata == 0 {
+        return FileStatus::Failed("no line of it is a flow log record (use --flow-format if it has no header)".into());
+    }
+    FileStatus::Ok
+}

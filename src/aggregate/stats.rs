@@ -1,0 +1,243 @@
+//! What a run read and could not read: the accounting law, by file and in sum (`flowtrail.stats/1`).
+//!
+//! Everything is an integer and adds up, so that any split of the input gives the same numbers. The shape is the
+//! contract of the design page; `trail` is filled by the trail room through the scan.
+
+use crate::flow::{Action, FlowRecord, LineCounts};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Counts over the records of a run, beside [`LineCounts`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordCounts {
+    /// Good records with action ACCEPT, or of a format without the column.
+    pub good_accept: u64,
+    /// Their bytes.
+    pub accept_bytes: u128,
+    /// Good records with action REJECT: attempted, not left.
+    pub reject_records: u64,
+    /// Their bytes.
+    pub reject_bytes: u128,
+    /// Good records whose format has no `bytes`: their sum is unknown, not 0.
+    pub unknown_bytes: u64,
+    /// Good records of transit gateways, which are kept apart.
+    pub transit_gateway: u64,
+    /// Their bytes.
+    pub transit_gateway_bytes: u128,
+    /// Records whose times are odd.
+    pub anomalies: Anomalies,
+}
+
+/// Good records with odd times: counted, and read all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Anomalies {
+    /// `end` before `start`.
+    pub end_before_start: u64,
+    /// Milliseconds in place of seconds.
+    pub epoch_ms: u64,
+    /// Before 2014: flow logs came in 2015.
+    pub far_past: u64,
+    /// From 2100 on.
+    pub far_future: u64,
+    /// From 2^31 - 1 to 2100.
+    pub y2038: u64,
+}
+
+const YEAR_2014: u64 = 1_388_534_400;
+const YEAR_2100: u64 = 4_102_444_800;
+const I32_END: u64 = i32::MAX as u64;
+const MS: std::ops::Range<u64> = 1_000_000_000_000..10_000_000_000_000;
+
+impl Anomalies {
+    /// Looks at the times of a good record.
+    #[inline]
+    pub fn observe(&mut self, start: Option<u64>, end: Option<u64>) {
+        let Some(start) = start else { return };
+        self.end_before_start += u64::from(end.is_some_and(|e| e < start));
+        if (YEAR_2014..I32_END).contains(&start) {
+            return;
+        }
+        match start {
+            _ if start < YEAR_2014 => self.far_past += 1,
+            _ if start < YEAR_2100 => self.y2038 += 1,
+            _ if MS.contains(&start) => self.epoch_ms += 1,
+            _ => self.far_future += 1,
+        }
+    }
+
+    fn add(&mut self, o: &Self) {
+        self.end_before_start += o.end_before_start;
+        self.epoch_ms += o.epoch_ms;
+        self.far_past += o.far_past;
+        self.far_future += o.far_future;
+        self.y2038 += o.y2038;
+    }
+
+    /// By name, as `--stats` prints them; `end_before_start` always, the others where they occur.
+    pub fn by_name(&self) -> BTreeMap<&'static str, u64> {
+        let all = [
+            ("epoch_ms", self.epoch_ms),
+            ("far_past", self.far_past),
+            ("far_future", self.far_future),
+            ("y2038", self.y2038),
+        ];
+        let met = all.into_iter().filter(|(_, n)| *n > 0);
+        std::iter::once(("end_before_start", self.end_before_start)).chain(met).collect()
+    }
+}
+
+impl RecordCounts {
+    /// Counts a good record.
+    #[inline]
+    pub fn observe(&mut self, r: &FlowRecord<'_>) {
+        self.anomalies.observe(r.start, r.end);
+        let bytes = u128::from(r.bytes.unwrap_or(0));
+        self.unknown_bytes += u64::from(r.bytes.is_none());
+        match r.action {
+            Action::Accept | Action::Unknown => {
+                self.good_accept += 1;
+                self.accept_bytes += bytes;
+            }
+            Action::Reject => {
+                self.reject_records += 1;
+                self.reject_bytes += bytes;
+            }
+            Action::Other => {}
+        }
+        if r.format().is_transit_gateway() {
+            self.transit_gateway += 1;
+            self.transit_gateway_bytes += bytes;
+        }
+    }
+
+    /// Adds another worker's counts.
+    pub fn add(&mut self, o: &Self) {
+        self.good_accept += o.good_accept;
+        self.accept_bytes += o.accept_bytes;
+        self.reject_records += o.reject_records;
+        self.reject_bytes += o.reject_bytes;
+        self.unknown_bytes += o.unknown_bytes;
+        self.transit_gateway += o.transit_gateway;
+        self.transit_gateway_bytes += o.transit_gateway_bytes;
+        self.anomalies.add(&o.anomalies);
+    }
+}
+
+/// How the reading of one file ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileStatus {
+    /// Read to its end.
+    Ok,
+    /// Read up to a damage.
+    Partial(String),
+    /// Not read, or no good line in it.
+    Failed(String),
+    /// Same content as an earlier file.
+    Duplicate(String),
+}
+
+/// One rejected line, for people and for `--rejects`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RejectedLine {
+    /// File, relative to its root.
+    pub file: String,
+    /// Physical line, from 1.
+    pub line: u64,
+    /// Field as the header spells it, or `field count`.
+    pub field: String,
+    /// What is wrong.
+    pub reason: String,
+    /// The start of the line, escaped.
+    #[serde(skip)]
+    pub excerpt: String,
+}
+
+/// What `--stats` writes.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ScanStats {
+    /// `flowtrail.stats/1`
+    pub schema: &'static str,
+    /// Lines of each sort.
+    #[serde(flatten)]
+    pub lines: LineCounts,
+    /// Good records with action ACCEPT.
+    pub good_accept: u64,
+    /// Their exact sum of bytes, in decimal.
+    pub accept_bytes: String,
+    /// Good records with action REJECT (attempted).
+    pub reject_records: u64,
+    /// Records without a byte count in their format.
+    pub unknown_bytes: u64,
+    /// Transit gateway records, kept apart.
+    pub transit_gateway: u64,
+    /// Odd times.
+    pub anomalies: BTreeMap<&'static str, u64>,
+    /// Files by how they ended.
+    pub files: FileCounts,
+    /// Every file that was not read whole.
+    pub file_errors: Vec<FileError>,
+    /// The first rejected lines of each file and reason.
+    pub rejects: Vec<RejectedLine>,
+    /// CloudTrail's side.
+    pub trail: serde_json::Value,
+    /// Where the time went.
+    pub phases: Vec<Phase>,
+    /// Peak resident memory in bytes, 0 where the system does not tell.
+    pub peak_memory: u64,
+    /// True if every field of every line was checked.
+    pub validated: bool,
+}
+
+/// Files by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct FileCounts {
+    /// Read whole.
+    pub ok: u64,
+    /// Read up to a damage.
+    pub partial: u64,
+    /// Not read, or without a good line.
+    pub failed: u64,
+    /// Links, devices.
+    pub skipped: u64,
+    /// Same content as another file, counted once.
+    pub duplicate: u64,
+}
+
+/// A file that was not read whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FileError {
+    /// File, relative to its root.
+    pub file: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A phase of the run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: &'static str,
+    /// Wall time.
+    pub seconds: f64,
+    /// Bytes read from disk in it.
+    pub bytes: u64,
+}
+
+/// Rejected lines shown for each file and reason; all are counted.
+pub const REJECTS_SHOWN: usize = 20;
+
+impl ScanStats {
+    /// True if some input was not read whole (exit code 3): a file damaged, unreadable or without a good line, or more
+    /// than `max_rejected` (a share) of all lines rejected.
+    pub fn is_partial(&self, max_rejected: f64) -> bool {
+        let share = self.lines.rejected as f64 / (self.lines.lines.max(1)) as f64;
+        self.files.partial + self.files.failed > 0 || share > max_rejected
+    }
+
+    /// The peak resident memory of this process, from `/proc/self/status`; 0 where there is none.
+    pub fn peak_memory_now() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        line.and_then(|l| l.trim().strip_suffix(" kB")).and_then(|n| n.parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+    }
+}
