@@ -80,7 +80,9 @@ impl<'p, P: Places> Counter<'p, P> {
         if !counted || !self.counting.window.contains(start) {
             return;
         }
-        let (Some(src), Some(dst)) = (r.srcaddr, r.dstaddr) else { return };
+        let (Some(src), Some(dst)) = (r.srcaddr, r.dstaddr) else {
+            return;
+        };
         if let Some(ends) = self.ends(r, src, dst) {
             self.count(line, r, &ends);
         }
@@ -106,7 +108,12 @@ impl<'p, P: Places> Counter<'p, P> {
             Bearing::Known(Direction::Ingress) => grain.ingress && (class.is_egress() || grain.home),
             Bearing::Open => grain.home || self.may_be_egress(source) || self.may_be_egress(destination),
         };
-        wanted.then_some(Ends { local, peer, bearing, class })
+        wanted.then_some(Ends {
+            local,
+            peer,
+            bearing,
+            class,
+        })
     }
 
     fn may_be_egress(&self, a: Addr) -> bool {
@@ -130,14 +137,24 @@ impl<'p, P: Places> Counter<'p, P> {
         let protocol = r.protocol.unwrap_or(0);
         let of_source = role_of_source(r.tcp_flags, protocol, src_port, dst_port);
         let port = service_port(of_source, src_port, dst_port);
-        let facts = RecordFacts { local: ends.local, peer: ends.peer, class: ends.class, port, protocol };
+        let facts = RecordFacts {
+            local: ends.local,
+            peer: ends.peer,
+            class: ends.class,
+            port,
+            protocol,
+        };
         let interface = interface_name(r);
         if !self.counting.filter.keeps_record(&facts, interface) {
             return;
         }
         let ingress = ends.bearing == Bearing::Known(Direction::Ingress);
         let role = if ingress { of_source.flip() } else { of_source };
-        let interface = if self.counting.grain.interface { self.interfaces.intern(interface, r) } else { 0 };
+        let interface = if self.counting.grain.interface {
+            self.interfaces.intern(interface, r)
+        } else {
+            0
+        };
         let key = self.key(interface, r, ends, &facts, Sides::new(ends.bearing, role));
         let start = r.start.unwrap_or(0);
         let cell = Cell {
@@ -156,15 +173,31 @@ impl<'p, P: Places> Counter<'p, P> {
         let grain = &self.counting.grain;
         // While the sides are open both ends are needed, whatever the grain.
         let open = ends.bearing == Bearing::Open;
-        let peer = if grain.peer || open { ends.peer } else { class_as_peer(ends.class) };
+        let peer = if grain.peer || open {
+            ends.peer
+        } else {
+            class_as_peer(ends.class)
+        };
         FlowKey {
-            local: if grain.local || open { ends.local } else { Addr::default() },
+            local: if grain.local || open {
+                ends.local
+            } else {
+                Addr::default()
+            },
             peer,
             interface,
-            hour: if grain.hour { hour_bucket(r.start.unwrap_or(0)) } else { 0 },
+            hour: if grain.hour {
+                hour_bucket(r.start.unwrap_or(0))
+            } else {
+                0
+            },
             port: if grain.port { facts.port } else { 0 },
             protocol: if grain.port { facts.protocol } else { 0 },
-            sides: if grain.port { sides } else { Sides::new(sides.bearing(), crate::aggregate::Role::Unknown) },
+            sides: if grain.port {
+                sides
+            } else {
+                Sides::new(sides.bearing(), crate::aggregate::Role::Unknown)
+            },
         }
     }
 
@@ -172,9 +205,18 @@ impl<'p, P: Places> Counter<'p, P> {
     pub fn merge(&mut self, other: Counter<'p, P>) {
         let map = self.interfaces.merge(&other.interfaces);
         self.records.add(&other.records);
-        self.cells.reserve(other.cells.len().saturating_sub(self.cells.capacity() - self.cells.len()) / 2);
+        self.cells.reserve(
+            other
+                .cells
+                .len()
+                .saturating_sub(self.cells.capacity() - self.cells.len())
+                / 2,
+        );
         for (key, cell) in other.cells {
-            let key = FlowKey { interface: map.get(key.interface as usize).copied().unwrap_or(0), ..key };
+            let key = FlowKey {
+                interface: map.get(key.interface as usize).copied().unwrap_or(0),
+                ..key
+            };
             self.cells.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
         }
     }
@@ -183,5 +225,7 @@ impl<'p, P: Places> Counter<'p, P> {
 /// The interface's id; a regional NAT gateway logs without one, by `resource-id`.
 fn interface_name<'a>(r: &FlowRecord<'a>) -> &'a [u8] {
     use crate::flow::Field;
-    r.text(Field::InterfaceId).or_else(|| r.text(Field::ResourceId)).unwrap_or(b"-")
+    r.text(Field::InterfaceId)
+        .or_else(|| r.text(Field::ResourceId))
+        .unwrap_or(b"-")
 }

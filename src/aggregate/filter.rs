@@ -126,6 +126,13 @@ impl Filter {
         !self.peers.is_empty()
     }
 
+    /// True if a term asks for `class` by name.
+    pub fn names_class(&self, class: Class) -> bool {
+        self.records
+            .iter()
+            .any(|t| matches!(t, RecordTerm::Class(list, true) if list.contains(&class)))
+    }
+
     /// True if nothing is tested on single records.
     pub fn keeps_all_records(&self) -> bool {
         self.records.is_empty()
@@ -174,9 +181,10 @@ impl PeerTerm {
         match self {
             PeerTerm::Country(list) => peer.country.is_some_and(|c| list.contains(&c)),
             PeerTerm::Asn(list) => peer.asn.is_some_and(|a| list.contains(&a)),
-            PeerTerm::Service(list) => {
-                peer.service.as_deref().is_some_and(|s| list.iter().any(|l| l.eq_ignore_ascii_case(s)))
-            }
+            PeerTerm::Service(list) => peer
+                .service
+                .as_deref()
+                .is_some_and(|s| list.iter().any(|l| l.eq_ignore_ascii_case(s))),
         }
     }
 }
@@ -222,7 +230,9 @@ fn record_term(key: &str, values: &str, keep: bool) -> Result<RecordTerm> {
 fn peer_term(key: &str, values: &str) -> Result<Option<PeerTerm>> {
     Ok(Some(match key {
         "country" => {
-            let codes = values.split(',').map(|v| Country::parse(v).ok_or_else(|| bad(v, "not a country code")));
+            let codes = values
+                .split(',')
+                .map(|v| Country::parse(v).ok_or_else(|| bad(v, "not a country code")));
             PeerTerm::Country(codes.collect::<Result<_>>()?)
         }
         "asn" => PeerTerm::Asn(list(&values.replace("AS", ""), "an AS number")?),
@@ -232,7 +242,10 @@ fn peer_term(key: &str, values: &str) -> Result<Option<PeerTerm>> {
 }
 
 fn list<T: std::str::FromStr>(values: &str, what: &str) -> Result<Vec<T>> {
-    values.split(',').map(|v| v.parse().map_err(|_| bad(v, &format!("not {what}")))).collect()
+    values
+        .split(',')
+        .map(|v| v.parse().map_err(|_| bad(v, &format!("not {what}"))))
+        .collect()
 }
 
 fn bad(what: &str, why: &str) -> Error {
@@ -262,7 +275,13 @@ mod tests {
     use super::*;
 
     fn facts(peer: &str, class: Class, port: u16) -> RecordFacts {
-        RecordFacts { local: "10.0.0.1".parse().unwrap(), peer: peer.parse().unwrap(), class, port, protocol: 6 }
+        RecordFacts {
+            local: "10.0.0.1".parse().unwrap(),
+            peer: peer.parse().unwrap(),
+            class,
+            port,
+            protocol: 6,
+        }
     }
 
     #[test]
@@ -285,7 +304,13 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        for (text, part) in [("colour=red", "colour"), ("port=99999", "99999"), ("class>1", "class"), ("dst", "dst"), ("country=XYZ", "XYZ")] {
+        for (text, part) in [
+            ("colour=red", "colour"),
+            ("port=99999", "99999"),
+            ("class>1", "class"),
+            ("dst", "dst"),
+            ("country=XYZ", "XYZ"),
+        ] {
             assert!(Filter::parse(text).unwrap_err().to_string().contains(part), "{text}");
         }
     }

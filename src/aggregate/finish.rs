@@ -36,7 +36,10 @@ pub fn finish<P: Places>(
     let mut ambiguous = Ambiguous::default();
     let mut cells = Vec::with_capacity(counter.cells.len());
     for (key, cell) in counter.cells {
-        let key = FlowKey { interface: order.get(key.interface as usize).copied().unwrap_or(0), ..key };
+        let key = FlowKey {
+            interface: order.get(key.interface as usize).copied().unwrap_or(0),
+            ..key
+        };
         match resolve(key, &known) {
             Some(key) => cells.push((key, cell)),
             None if grain.home && !crosses_the_border(key, places) => {}
@@ -56,7 +59,11 @@ pub fn finish<P: Places>(
     }
     let peers = peers(&cells, places, grain);
     let rows = rows(cells, &peers, grain, place);
-    let mut table = EgressTable { interfaces, peers, rows };
+    let mut table = EgressTable {
+        interfaces,
+        peers,
+        rows,
+    };
     table.sort();
     (table, ambiguous)
 }
@@ -94,7 +101,11 @@ fn known_addresses<'c>(
     }
     for (interface, (total, seen)) in open {
         let is_own = |n: u64| n >= OWN_RECORDS && n * OWN_SHARE.1 >= total * OWN_SHARE.0;
-        known.extend(seen.into_iter().filter(|(_, n)| is_own(*n)).map(|(a, _)| (interface, a)));
+        known.extend(
+            seen.into_iter()
+                .filter(|(_, n)| is_own(*n))
+                .map(|(a, _)| (interface, a)),
+        );
     }
     known
 }
@@ -107,7 +118,10 @@ fn resolve(key: FlowKey, known: &BTreeSet<(u32, Addr)>) -> Option<FlowKey> {
     let own = |a: Addr| known.contains(&(key.interface, a));
     let sides = |d, role| crate::aggregate::key::Sides::new(Bearing::Known(d), role);
     match (own(key.local), own(key.peer)) {
-        (true, false) => Some(FlowKey { sides: sides(Direction::Egress, role), ..key }),
+        (true, false) => Some(FlowKey {
+            sides: sides(Direction::Egress, role),
+            ..key
+        }),
         (false, true) => Some(FlowKey {
             local: key.peer,
             peer: key.local,
@@ -124,18 +138,18 @@ fn peers<P: Places>(cells: &[(FlowKey, Cell)], places: &P, grain: &Grain) -> Vec
     addresses.dedup();
     let of_class = |a: Addr| Peer::of_class(a, peer_as_class(a));
     let is_class = |a: Addr| !grain.peer && a.0 < Class::ALL.len() as u128;
-    addresses.into_iter().map(|a| if is_class(a) { of_class(a) } else { places.peer(a) }).collect()
+    addresses
+        .into_iter()
+        .map(|a| if is_class(a) { of_class(a) } else { places.peer(a) })
+        .collect()
 }
 
-fn rows(
-    cells: Vec<(FlowKey, Cell)>,
-    peers: &[Peer],
-    grain: &Grain,
-    place: impl Fn((u32, u64)) -> Sample,
-) -> Vec<Row> {
+fn rows(cells: Vec<(FlowKey, Cell)>, peers: &[Peer], grain: &Grain, place: impl Fn((u32, u64)) -> Sample) -> Vec<Row> {
     let number: HashMap<Addr, u32> = peers.iter().enumerate().map(|(i, p)| (p.addr, i as u32)).collect();
     let row = |(key, cell): (FlowKey, Cell)| {
-        let Bearing::Known(direction) = key.sides.bearing() else { return None };
+        let Bearing::Known(direction) = key.sides.bearing() else {
+            return None;
+        };
         let class = peers.get(*number.get(&key.peer)? as usize)?.class;
         let wanted = match direction {
             Direction::Egress => class.is_egress() || grain.home,

@@ -63,8 +63,11 @@ pub fn ingest<'p, P: Places>(
     loop {
         let run = Run::prepare(archive, places, counting, options, &whole, pool);
         let (counter, reports) = run.read(pool, progress);
-        let changed: BTreeSet<u32> =
-            reports.iter().filter(|r| r.format_changed && run.pieces(r.file) > 1).map(|r| r.file).collect();
+        let changed: BTreeSet<u32> = reports
+            .iter()
+            .filter(|r| r.format_changed && run.pieces(r.file) > 1)
+            .map(|r| r.file)
+            .collect();
         if changed.is_empty() {
             return Ok((counter, Outcome::of(archive, reports)));
         }
@@ -131,7 +134,16 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             }
         }
         let known = fingerprints_of_look_alikes(archive, options.read, &formats, pool);
-        Run { archive, places, counting, options, tasks, formats, known, claims: Mutex::default() }
+        Run {
+            archive,
+            places,
+            counting,
+            options,
+            tasks,
+            formats,
+            known,
+            claims: Mutex::default(),
+        }
     }
 
     fn pieces(&self, file: u32) -> usize {
@@ -142,7 +154,11 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
     fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
-        let new = || Worker { counter: Counter::new(self.places, self.counting), reader: None, reports: Vec::new() };
+        let new = || Worker {
+            counter: Counter::new(self.places, self.counting),
+            reader: None,
+            reports: Vec::new(),
+        };
         let step = |w: &mut Worker<'p, P>, i: usize| {
             self.task(w, order[i]);
             progress.bytes.fetch_add(self.size(order[i]), Ordering::Relaxed);
@@ -176,7 +192,10 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         let mut report = TaskReport::new(number, task.file);
         worker.counter.task = number;
         let reader = worker.reader.get_or_insert_with(|| Reader::new(self.options.read));
-        let mut sink = Counted { counter: &mut worker.counter, report: &mut report };
+        let mut sink = Counted {
+            counter: &mut worker.counter,
+            report: &mut report,
+        };
         match reader.open(source) {
             Err(e) => report.place = Place::Unreadable(e.reason()),
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
@@ -198,7 +217,14 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         if self.claim(task.file, fingerprint, sink) {
             let mut lines = LineReader::new(self.format(task, bytes));
             let first = task.range.as_ref().is_none_or(|r| r.start == 0);
-            lines.read(if first { piece.strip_prefix(BOM).unwrap_or(piece) } else { piece }, sink);
+            lines.read(
+                if first {
+                    piece.strip_prefix(BOM).unwrap_or(piece)
+                } else {
+                    piece
+                },
+                sink,
+            );
             sink.report.finish(&lines);
         }
     }
@@ -219,7 +245,11 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
         sink.report.finish(&lines);
         if let Some(e) = stream.damage() {
-            let text = format!("{}; lost after byte {} of the unpacked content", e.reason(), stream.unpacked());
+            let text = format!(
+                "{}; lost after byte {} of the unpacked content",
+                e.reason(),
+                stream.unpacked()
+            );
             sink.report.place = Place::Damaged(text);
         }
     }
@@ -234,7 +264,9 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
 
     /// True if this file is the one that counts for its content. Empty contents are nobody's copies.
     fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, 'p, P>) -> bool {
-        let Some(print) = fingerprint.filter(|f| f.size > 0) else { return true };
+        let Some(print) = fingerprint.filter(|f| f.size > 0) else {
+            return true;
+        };
         sink.report.fingerprint = Some(print);
         let mut claims = self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let owner = *claims.entry(print).or_insert(file);
@@ -293,14 +325,18 @@ fn fingerprints_of_look_alikes(
         *count.entry(*size).or_default() += 1;
     }
     let large = |i: u32| cut.contains_key(&i) || sizes[i as usize] > STREAMED;
-    let alike: Vec<u32> =
-        (0..sizes.len() as u32).filter(|i| large(*i) && count[&sizes[*i as usize]] > 1).collect();
+    let alike: Vec<u32> = (0..sizes.len() as u32)
+        .filter(|i| large(*i) && count[&sizes[*i as usize]] > 1)
+        .collect();
     let step = |found: &mut Vec<(u32, Fingerprint)>, i: usize| {
         if let Ok(print) = Reader::new(read).fingerprint(&archive.sources[alike[i] as usize]) {
             found.push((alike[i], print));
         }
     };
-    workers::run(pool, alike.len(), Vec::new, step).into_iter().flatten().collect()
+    workers::run(pool, alike.len(), Vec::new, step)
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The unpacked size that a file states: its length, or what a gzip trailer says.
@@ -330,8 +366,9 @@ mod tests {
         let text = b"one\ntwo\n\nthree\nfour";
         for step in 1..text.len() as u64 + 2 {
             let starts = (0..text.len() as u64).step_by(step as usize);
-            let all: Vec<u8> =
-                starts.flat_map(|s| lines_starting_in(text, &(s..s + step)).to_vec()).collect();
+            let all: Vec<u8> = starts
+                .flat_map(|s| lines_starting_in(text, &(s..s + step)).to_vec())
+                .collect();
             assert_eq!(all, text, "pieces of {step}");
         }
     }

@@ -9,7 +9,13 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 /// The fields that describe an interface, as far as a format has them.
-const FACTS: [Field; 5] = [Field::AccountId, Field::InstanceId, Field::VpcId, Field::SubnetId, Field::Region];
+const FACTS: [Field; 5] = [
+    Field::AccountId,
+    Field::InstanceId,
+    Field::VpcId,
+    Field::SubnetId,
+    Field::Region,
+];
 
 /// Ids and facts.
 #[derive(Debug, Default)]
@@ -49,7 +55,10 @@ impl Interner {
         }
         let n = self.entries.len() as u32;
         self.numbers.insert(id.into(), n);
-        self.entries.push(Entry { id: id.into(), facts: Default::default() });
+        self.entries.push(Entry {
+            id: id.into(),
+            facts: Default::default(),
+        });
         n
     }
 
@@ -75,16 +84,26 @@ impl Interner {
         for (i, n) in order.iter().enumerate() {
             place[*n as usize] = i as u32;
         }
-        (order.iter().map(|n| self.entries[*n as usize].interface()).collect(), place)
+        (
+            order.iter().map(|n| self.entries[*n as usize].interface()).collect(),
+            place,
+        )
     }
 }
 
 impl Entry {
     fn interface(&self) -> Interface {
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-        let [account, instance, vpc, subnet, region] =
-            self.facts.clone().map(|f| f.as_deref().map(text));
-        Interface { id: text(&self.id), account, instance, vpc, subnet, region, addresses: Vec::new() }
+        let [account, instance, vpc, subnet, region] = self.facts.clone().map(|f| f.as_deref().map(text));
+        Interface {
+            id: text(&self.id),
+            account,
+            instance,
+            vpc,
+            subnet,
+            region,
+            addresses: Vec::new(),
+        }
     }
 }
 

@@ -102,8 +102,15 @@ pub struct Grain {
 
 impl Grain {
     /// All of it: what a scan needs.
-    pub const SCAN: Grain =
-        Grain { interface: true, local: true, peer: true, hour: true, port: true, ingress: true, home: true };
+    pub const SCAN: Grain = Grain {
+        interface: true,
+        local: true,
+        peer: true,
+        hour: true,
+        port: true,
+        ingress: true,
+        home: true,
+    };
 }
 
 /// The hour bucket of a start time.
@@ -120,7 +127,10 @@ pub const fn class_as_peer(class: Class) -> Addr {
 
 /// The class that [`class_as_peer`] stored.
 pub fn peer_as_class(addr: Addr) -> Class {
-    Class::ALL.into_iter().find(|c| class_as_peer(*c) == addr).unwrap_or(Class::External)
+    Class::ALL
+        .into_iter()
+        .find(|c| class_as_peer(*c) == addr)
+        .unwrap_or(Class::External)
 }
 
 /// Sum over the records of a key: the working form of `Volume`, plus the first record met.
@@ -198,7 +208,11 @@ mod tests {
 
     #[test]
     fn sides_keep_both_parts() {
-        for bearing in [Bearing::Known(Direction::Egress), Bearing::Known(Direction::Ingress), Bearing::Open] {
+        for bearing in [
+            Bearing::Known(Direction::Egress),
+            Bearing::Known(Direction::Ingress),
+            Bearing::Open,
+        ] {
             for role in [Role::Client, Role::Server, Role::Unknown] {
                 let s = Sides::new(bearing, role);
                 assert_eq!((s.bearing(), s.role()), (bearing, role));

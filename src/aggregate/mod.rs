@@ -12,6 +12,7 @@ pub mod key;
 pub mod outcome;
 pub mod stats;
 pub mod table;
+pub mod top;
 pub mod workers;
 
 pub use counter::{Counter, Counting, Places};
@@ -22,3 +23,4 @@ pub use key::Grain;
 pub use outcome::Outcome;
 pub use stats::ScanStats;
 pub use table::{Direction, EgressTable, Interface, Peer, Role, Row, Sample, Volume};
+pub use top::Top;

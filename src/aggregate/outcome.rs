@@ -62,7 +62,10 @@ impl TaskReport {
     }
 
     pub(super) fn reject(&mut self, line: u64, reject: &Reject<'_>) {
-        let shown = self.rejects.entry((reject.fault.reason, reject.field().to_string())).or_default();
+        let shown = self
+            .rejects
+            .entry((reject.fault.reason, reject.field().to_string()))
+            .or_default();
         if shown.len() < REJECTS_SHOWN {
             shown.push((line, reject.excerpt()));
         }
@@ -91,7 +94,10 @@ pub struct Outcome {
 
 impl Outcome {
     pub(super) fn of(archive: &Archive, reports: Vec<TaskReport>) -> Outcome {
-        let mut outcome = Outcome { status: vec![None; archive.sources.len()], ..Outcome::default() };
+        let mut outcome = Outcome {
+            status: vec![None; archive.sources.len()],
+            ..Outcome::default()
+        };
         outcome.number_lines(&reports);
         let originals = originals(&reports);
         let mut by_file: BTreeMap<u32, Vec<&TaskReport>> = BTreeMap::new();
@@ -117,10 +123,12 @@ impl Outcome {
 
     /// The file and physical line of a task's line.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
-        self.starts.get(task as usize).map_or_else(Sample::default, |(file, start)| Sample {
-            file: *file,
-            line: start + line,
-        })
+        self.starts
+            .get(task as usize)
+            .map_or_else(Sample::default, |(file, start)| Sample {
+                file: *file,
+                line: start + line,
+            })
     }
 
     fn file(&mut self, archive: &Archive, file: u32, tasks: &[&TaskReport], originals: &BTreeMap<Fingerprint, u32>) {
@@ -137,7 +145,10 @@ impl Outcome {
             }
         }
         self.counts += counts;
-        let copy = tasks[0].fingerprint.and_then(|f| originals.get(&f)).filter(|o| **o != file);
+        let copy = tasks[0]
+            .fingerprint
+            .and_then(|f| originals.get(&f))
+            .filter(|o| **o != file);
         self.status[file as usize] = Some(match (copy, tasks.iter().find(|t| t.place != Place::Read)) {
             (Some(original), _) => FileStatus::Duplicate(archive.sources[*original as usize].name.clone()),
             (None, Some(t)) => t.place.status(),
@@ -159,12 +170,18 @@ impl Outcome {
 
     /// Files by how they ended, and the list of those that were not read whole.
     pub fn files(&self, archive: &Archive) -> (FileCounts, Vec<FileError>) {
-        let mut counts = FileCounts { skipped: archive.skipped.len() as u64, ..FileCounts::default() };
+        let mut counts = FileCounts {
+            skipped: archive.skipped.len() as u64,
+            ..FileCounts::default()
+        };
         let mut errors: Vec<FileError> = archive
             .failed
             .iter()
             .chain(&archive.skipped)
-            .map(|p| FileError { file: p.name.clone(), reason: p.reason.clone() })
+            .map(|p| FileError {
+                file: p.name.clone(),
+                reason: p.reason.clone(),
+            })
             .collect();
         counts.failed += archive.failed.len() as u64;
         for (source, status) in archive.sources.iter().zip(&self.status) {
@@ -186,7 +203,10 @@ impl Outcome {
                     reason.clone()
                 }
             };
-            errors.push(FileError { file: source.name.clone(), reason });
+            errors.push(FileError {
+                file: source.name.clone(),
+                reason,
+            });
         }
         errors.sort();
         (counts, errors)

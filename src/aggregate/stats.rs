@@ -82,7 +82,9 @@ impl Anomalies {
             ("y2038", self.y2038),
         ];
         let met = all.into_iter().filter(|(_, n)| *n > 0);
-        std::iter::once(("end_before_start", self.end_before_start)).chain(met).collect()
+        std::iter::once(("end_before_start", self.end_before_start))
+            .chain(met)
+            .collect()
     }
 }
 
@@ -238,6 +240,8 @@ impl ScanStats {
     pub fn peak_memory_now() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        line.and_then(|l| l.trim().strip_suffix(" kB")).and_then(|n| n.parse::<u64>().ok()).map_or(0, |kb| kb * 1024)
+        line.and_then(|l| l.trim().strip_suffix(" kB"))
+            .and_then(|n| n.parse::<u64>().ok())
+            .map_or(0, |kb| kb * 1024)
     }
 }

@@ -45,7 +45,9 @@ mod tests {
     #[test]
     fn every_task_runs_once_whatever_the_threads() {
         for threads in [1, 2, 5] {
-            let states = run(&pool(threads).unwrap(), 1_000, Vec::new, |s: &mut Vec<usize>, i| s.push(i));
+            let states = run(&pool(threads).unwrap(), 1_000, Vec::new, |s: &mut Vec<usize>, i| {
+                s.push(i)
+            });
             let mut all = states.concat();
             all.sort_unstable();
             assert_eq!(all, (0..1_000).collect::<Vec<_>>());

@@ -165,7 +165,11 @@ mod tests {
     fn names_are_unique_and_look_like_header_tokens() {
         for f in FIELDS {
             assert_eq!(Field::from_name(f.name.as_bytes()), Some(f.field), "{}", f.name);
-            assert!(f.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+            assert!(
+                f.name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            );
         }
     }
 }

@@ -68,7 +68,11 @@ impl LogFormat {
     }
 
     fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
-        let mut format = LogFormat { columns: Vec::new(), position: [ABSENT; Field::COUNT], transit_gateway: false };
+        let mut format = LogFormat {
+            columns: Vec::new(),
+            position: [ABSENT; Field::COUNT],
+            transit_gateway: false,
+        };
         for name in names {
             match Field::from_name(name.as_bytes()) {
                 Some(field) if format.position[field as usize] == ABSENT => {
@@ -118,12 +122,21 @@ impl LogFormat {
 /// `[a-z][a-z0-9-]*`
 fn name(i: &[u8]) -> IResult<&[u8], &[u8]> {
     let first = verify(nom::bytes::complete::take(1usize), |b: &[u8]| b[0].is_ascii_lowercase());
-    recognize(pair(first, take_while(|b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))).parse(i)
+    recognize(pair(
+        first,
+        take_while(|b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+    ))
+    .parse(i)
 }
 
 /// `${name}`
 fn braced(i: &[u8]) -> IResult<&[u8], &[u8]> {
-    delimited(tag(&b"${"[..]), take_while1(|b: u8| b != b'}' && b != b' '), tag(&b"}"[..])).parse(i)
+    delimited(
+        tag(&b"${"[..]),
+        take_while1(|b: u8| b != b'}' && b != b' '),
+        tag(&b"}"[..]),
+    )
+    .parse(i)
 }
 
 #[cfg(test)]
@@ -158,6 +171,10 @@ mod tests {
     #[test]
     fn the_default_has_14_columns_and_tgw_is_told_apart() {
         assert_eq!(LogFormat::default_v2().columns().len(), 14);
-        assert!(LogFormat::from_header(b"version resource-type tgw-id srcaddr").unwrap().is_transit_gateway());
+        assert!(
+            LogFormat::from_header(b"version resource-type tgw-id srcaddr")
+                .unwrap()
+                .is_transit_gateway()
+        );
     }
 }

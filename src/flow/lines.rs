@@ -91,7 +91,11 @@ pub struct LineReader {
 impl LineReader {
     /// A reader that takes `format` until a header says otherwise.
     pub fn new(format: LogFormat) -> Self {
-        LineReader { format, counts: LineCounts::default(), format_changed: false }
+        LineReader {
+            format,
+            counts: LineCounts::default(),
+            format_changed: false,
+        }
     }
 
     /// The format in force.
@@ -133,7 +137,9 @@ impl LineReader {
     }
 
     fn header(&mut self, line: &[u8]) -> bool {
-        let Some(format) = LogFormat::from_header(line) else { return false };
+        let Some(format) = LogFormat::from_header(line) else {
+            return false;
+        };
         if format != self.format {
             self.format_changed |= self.counts.lines > 1;
             self.format = format;
@@ -143,8 +149,8 @@ impl LineReader {
 
     fn data<'b>(&mut self, line: &'b [u8], tokens: &mut Vec<&'b [u8]>, sink: &mut impl Sink) {
         tokens.clear();
-        let parsed = split(line, tokens, self.format.columns().len())
-            .and_then(|()| FlowRecord::read(&self.format, tokens));
+        let parsed =
+            split(line, tokens, self.format.columns().len()).and_then(|()| FlowRecord::read(&self.format, tokens));
         match parsed {
             Ok(record) => {
                 match record.status {
@@ -160,7 +166,14 @@ impl LineReader {
 
     fn reject(&mut self, fault: Fault, text: &[u8], sink: &mut impl Sink) {
         self.counts.rejected += 1;
-        sink.reject(self.counts.lines, &Reject { fault, text, format: &self.format });
+        sink.reject(
+            self.counts.lines,
+            &Reject {
+                fault,
+                text,
+                format: &self.format,
+            },
+        );
     }
 }
 
@@ -172,7 +185,9 @@ fn split<'b>(line: &'b [u8], tokens: &mut Vec<&'b [u8]>, count: usize) -> Result
     }
     let mut rest = line;
     while tokens.len() < count {
-        let Ok((after, token)) = token(rest) else { return Err(Fault::line(Reason::FieldCount)) };
+        let Ok((after, token)) = token(rest) else {
+            return Err(Fault::line(Reason::FieldCount));
+        };
         tokens.push(token);
         let Ok((next, _)) = separator(after) else {
             rest = after;
@@ -180,7 +195,11 @@ fn split<'b>(line: &'b [u8], tokens: &mut Vec<&'b [u8]>, count: usize) -> Result
         };
         rest = next;
     }
-    if tokens.len() == count && rest.is_empty() { Ok(()) } else { Err(Fault::line(Reason::FieldCount)) }
+    if tokens.len() == count && rest.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::line(Reason::FieldCount))
+    }
 }
 
 fn token(i: &[u8]) -> IResult<&[u8], &[u8]> {
@@ -190,7 +209,10 @@ fn token(i: &[u8]) -> IResult<&[u8], &[u8]> {
 fn separator(i: &[u8]) -> IResult<&[u8], &[u8]> {
     let (rest, first) = tag(&b" "[..]).parse(i)?;
     match rest.first() {
-        Some(b' ') => Ok((space1::<_, nom::error::Error<&[u8]>>(rest).map_or(rest, |(r, _)| r), first)),
+        Some(b' ') => Ok((
+            space1::<_, nom::error::Error<&[u8]>>(rest).map_or(rest, |(r, _)| r),
+            first,
+        )),
         _ => Ok((rest, first)),
     }
 }
@@ -229,11 +251,15 @@ mod tests {
         let mut reader = LineReader::new(LogFormat::default_v2());
         reader.read(text.as_bytes(), &mut seen);
         let c = reader.counts;
-        assert_eq!(c.lines, c.good + c.nodata + c.skipdata + c.rejected + c.headers + c.blank);
+        assert_eq!(
+            c.lines,
+            c.good + c.nodata + c.skipdata + c.rejected + c.headers + c.blank
+        );
         (c, seen)
     }
 
-    const GOOD: &str = "2 123456789010 eni-1 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
+    const GOOD: &str =
+        "2 123456789010 eni-1 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
 
     #[test]
     fn runs_of_spaces_crlf_and_a_missing_last_newline_are_accepted() {
@@ -257,20 +283,27 @@ mod tests {
         ];
         for (line, field, reason) in faults {
             let (c, seen) = read(&line);
-            assert_eq!((c.rejected, &seen.rejects[0]), (1, &(1, field.to_string(), reason)), "{line}");
+            assert_eq!(
+                (c.rejected, &seen.rejects[0]),
+                (1, &(1, field.to_string(), reason)),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn a_header_changes_the_format_from_there_on() {
-        let (c, seen) = read(&format!("{GOOD}\nbytes srcaddr dstaddr\n7 10.0.0.1 192.0.2.1\n{GOOD}\n"));
+        let (c, seen) = read(&format!(
+            "{GOOD}\nbytes srcaddr dstaddr\n7 10.0.0.1 192.0.2.1\n{GOOD}\n"
+        ));
         assert_eq!((c.good, c.headers, c.rejected), (2, 1, 1));
         assert_eq!(seen.bytes, [Some(4249), Some(7)]);
     }
 
     #[test]
     fn nodata_and_skipdata_are_records_of_their_own() {
-        let (c, _) = read("2 1 eni-1 - - - - - - - 1431280876 1431280934 - NODATA\n2 1 eni-1 - - - - - - - 1 2 - SKIPDATA");
+        let (c, _) =
+            read("2 1 eni-1 - - - - - - - 1431280876 1431280934 - NODATA\n2 1 eni-1 - - - - - - - 1 2 - SKIPDATA");
         assert_eq!((c.good, c.nodata, c.skipdata), (0, 1, 1));
     }
 }

@@ -113,7 +113,10 @@ impl Fault {
     pub const COUNT: usize = usize::MAX;
 
     pub(crate) const fn line(reason: Reason) -> Self {
-        Fault { column: Self::COUNT, reason }
+        Fault {
+            column: Self::COUNT,
+            reason,
+        }
     }
 }
 
@@ -233,7 +236,10 @@ impl<'a> FlowRecord<'a> {
         ];
         for (field, present) in needed {
             if let (false, Some(column)) = (present, self.format.position(field)) {
-                return Err(Fault { column, reason: Reason::Missing });
+                return Err(Fault {
+                    column,
+                    reason: Reason::Missing,
+                });
             }
         }
         Ok(())

@@ -57,17 +57,48 @@ mod tests {
     fn numbers_are_plain_digits_within_their_type() {
         assert_eq!(number(b"443", 65_535), Some(443));
         assert_eq!(number(b"9223372036854775807", i64::MAX as u64), Some(i64::MAX as u64));
-        for bad in ["", "+443", "-1", "1e3", "0x5", "1_0", "1.0", "65536", "18446744073709551716", "４４３", "4 ", "\0"] {
+        for bad in [
+            "",
+            "+443",
+            "-1",
+            "1e3",
+            "0x5",
+            "1_0",
+            "1.0",
+            "65536",
+            "18446744073709551716",
+            "４４３",
+            "4 ",
+            "\0",
+        ] {
             assert_eq!(number(bad.as_bytes(), 65_535), None, "{bad:?}");
         }
     }
 
     #[test]
     fn addresses_are_those_that_aws_writes() {
-        for good in ["0.0.0.0", "255.255.255.255", "::", "2001:db8::1", "::ffff:1.2.3.4", "FE80::1"] {
+        for good in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "::",
+            "2001:db8::1",
+            "::ffff:1.2.3.4",
+            "FE80::1",
+        ] {
             assert_eq!(address(good.as_bytes()), Some(good.parse().unwrap()), "{good}");
         }
-        for bad in ["", "-", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.256", "1.2.3.4/8", "fe80::1%eth0", "[::1]", "1.2.3.4\0"] {
+        for bad in [
+            "",
+            "-",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "1.2.3.256",
+            "1.2.3.4/8",
+            "fe80::1%eth0",
+            "[::1]",
+            "1.2.3.4\0",
+        ] {
             assert_eq!(address(bad.as_bytes()), None, "{bad:?}");
         }
     }

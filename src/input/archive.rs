@@ -81,7 +81,11 @@ impl Archive {
     fn argument(&mut self, argument: &OsStr, family: Family, lists: bool) {
         let path = Path::new(argument);
         match argument.as_bytes() {
-            b"-" => self.sources.push(Source { name: STDIN.into(), path: STDIN.into(), size: 0 }),
+            b"-" => self.sources.push(Source {
+                name: STDIN.into(),
+                path: STDIN.into(),
+                size: 0,
+            }),
             [b'@', list @ ..] if lists && !path.exists() => self.list(Path::new(OsStr::from_bytes(list)), family),
             _ => match std::fs::metadata(path) {
                 Ok(m) if m.is_dir() => self.walk(path, family),
@@ -107,11 +111,20 @@ impl Archive {
 
     fn glob(&mut self, pattern: &OsStr, family: Family, cause: &std::io::Error) {
         let text = pattern.to_str().filter(|p| p.contains(['*', '?', '[']));
-        let found: Vec<PathBuf> =
-            text.and_then(|p| glob::glob(p).ok()).map(|g| g.flatten().collect()).unwrap_or_default();
+        let found: Vec<PathBuf> = text
+            .and_then(|p| glob::glob(p).ok())
+            .map(|g| g.flatten().collect())
+            .unwrap_or_default();
         if found.is_empty() {
-            let reason = if text.is_some() { "no file matches".to_string() } else { cause.to_string() };
-            self.failed.push(Problem { name: printable(pattern.as_bytes()), reason });
+            let reason = if text.is_some() {
+                "no file matches".to_string()
+            } else {
+                cause.to_string()
+            };
+            self.failed.push(Problem {
+                name: printable(pattern.as_bytes()),
+                reason,
+            });
         }
         for path in found {
             match std::fs::metadata(&path) {
@@ -148,10 +161,21 @@ impl Archive {
     fn file(&mut self, path: &Path, name: &str, metadata: &std::fs::Metadata) {
         let name = name.to_string();
         if metadata.is_file() {
-            self.sources.push(Source { name, path: path.to_path_buf(), size: metadata.len() });
+            self.sources.push(Source {
+                name,
+                path: path.to_path_buf(),
+                size: metadata.len(),
+            });
         } else {
-            let kind = if metadata.is_symlink() { "symbolic link, not followed" } else { "not a regular file" };
-            self.skipped.push(Problem { name, reason: kind.into() });
+            let kind = if metadata.is_symlink() {
+                "symbolic link, not followed"
+            } else {
+                "not a regular file"
+            };
+            self.skipped.push(Problem {
+                name,
+                reason: kind.into(),
+            });
         }
     }
 }
@@ -184,7 +208,10 @@ fn relative(path: &Path, root: &Path) -> String {
 }
 
 fn problem(path: &Path, e: &std::io::Error) -> Problem {
-    Problem { name: printable(path.as_os_str().as_bytes()), reason: e.to_string() }
+    Problem {
+        name: printable(path.as_os_str().as_bytes()),
+        reason: e.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +220,11 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for file in ["b.log", "AWSLogs/1/vpcflowlogs/x/a.log", "AWSLogs/1/CloudTrail/x/t.json"] {
+        for file in [
+            "b.log",
+            "AWSLogs/1/vpcflowlogs/x/a.log",
+            "AWSLogs/1/CloudTrail/x/t.json",
+        ] {
             let path = dir.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, file).unwrap();

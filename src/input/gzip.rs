@@ -71,7 +71,14 @@ impl<R: Read> GzipRead<R> {
     /// A reader over packed bytes that begin with a member.
     pub fn new(packed: R) -> Self {
         let decoder = Decompress::new_gzip(WINDOW_BITS);
-        GzipRead { packed, decoder, input: vec![0; INPUT], from: 0, to: 0, state: State::Boundary }
+        GzipRead {
+            packed,
+            decoder,
+            input: vec![0; INPUT],
+            from: 0,
+            to: 0,
+            state: State::Boundary,
+        }
     }
 
     /// Makes sure that unread input is at hand; false at its end.
@@ -130,7 +137,13 @@ impl<R: Read> GzipRead<R> {
             State::Member => match self.refill() {
                 Ok(true) => {
                     let (made, status) = self.step(out);
-                    let next = status.map(|s| if s == Status::StreamEnd { State::Boundary } else { State::Member });
+                    let next = status.map(|s| {
+                        if s == Status::StreamEnd {
+                            State::Boundary
+                        } else {
+                            State::Member
+                        }
+                    });
                     self.state = *next.as_ref().unwrap_or(&State::End);
                     return (made, next);
                 }
@@ -182,7 +195,9 @@ mod tests {
 
     #[test]
     fn what_was_decoded_before_the_damage_is_kept() {
-        let text: Vec<u8> = (0..20_000u32).flat_map(|i| format!("{}\n", i.wrapping_mul(2_654_435_761)).into_bytes()).collect();
+        let text: Vec<u8> = (0..20_000u32)
+            .flat_map(|i| format!("{}\n", i.wrapping_mul(2_654_435_761)).into_bytes())
+            .collect();
         let packed = pack(&text);
         let (kept, error) = unpack(&packed[..packed.len() / 2], 1 << 16);
         assert!(kept.len() > text.len() / 4 && text.starts_with(&kept));
@@ -197,7 +212,12 @@ mod tests {
         let one = pack(b"one\n");
         assert!(inflate_whole(&one, &mut text, &mut decoder, 100));
         assert_eq!(&text[..4], b"one\n");
-        assert!(!inflate_whole(&[one.clone(), pack(b"two\n")].concat(), &mut text, &mut decoder, 100));
+        assert!(!inflate_whole(
+            &[one.clone(), pack(b"two\n")].concat(),
+            &mut text,
+            &mut decoder,
+            100
+        ));
         assert!(!inflate_whole(&one, &mut text, &mut decoder, 3), "over the cap");
         assert!(!inflate_whole(&one[..one.len() - 1], &mut text, &mut decoder, 100));
     }

@@ -25,7 +25,11 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        ReadOptions { mmap: true, max_unpacked: 64 << 30, line_cap: 1 << 20 }
+        ReadOptions {
+            mmap: true,
+            max_unpacked: 64 << 30,
+            line_cap: 1 << 20,
+        }
     }
 }
 
@@ -76,7 +80,10 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The fingerprint of bytes in memory.
     pub fn of(bytes: &[u8]) -> Self {
-        Fingerprint { size: bytes.len() as u64, hash: xxh3_128(bytes) }
+        Fingerprint {
+            size: bytes.len() as u64,
+            hash: xxh3_128(bytes),
+        }
     }
 }
 
@@ -89,7 +96,12 @@ const WINDOW: usize = 1 << 20;
 impl Reader {
     /// A reader with empty buffers.
     pub fn new(options: ReadOptions) -> Self {
-        Reader { options, packed: Vec::new(), text: Vec::new(), decoder: Decompressor::new() }
+        Reader {
+            options,
+            packed: Vec::new(),
+            text: Vec::new(),
+            decoder: Decompressor::new(),
+        }
     }
 
     /// Opens a source.
@@ -123,14 +135,16 @@ impl Reader {
         }
         self.packed.clear();
         self.packed.extend_from_slice(start);
-        file.read_to_end(&mut self.packed).map_err(|e| Error::from(e).at(&source.path))?;
+        file.read_to_end(&mut self.packed)
+            .map_err(|e| Error::from(e).at(&source.path))?;
         Ok(Content::Whole(Bytes::Buffer(&self.packed)))
     }
 
     fn gzip(&mut self, mut file: File, start: &[u8], source: &Source) -> Result<Content<'_>> {
         self.packed.clear();
         self.packed.extend_from_slice(start);
-        file.read_to_end(&mut self.packed).map_err(|e| Error::from(e).at(&source.path))?;
+        file.read_to_end(&mut self.packed)
+            .map_err(|e| Error::from(e).at(&source.path))?;
         let cap = WHOLE_CAP.min(self.options.max_unpacked);
         if gzip::inflate_whole(&self.packed, &mut self.text, &mut self.decoder, cap) {
             let size = gzip::stated_size(&self.packed).unwrap_or(0) as usize;
@@ -146,7 +160,11 @@ impl Reader {
         start.truncate(n);
         let packed = start == gzip::MAGIC;
         let read = Box::new(io::Cursor::new(start).chain(read));
-        let fill = if packed { Fill::Gzip(Box::new(gzip::GzipRead::new(read))) } else { Fill::Plain(read) };
+        let fill = if packed {
+            Fill::Gzip(Box::new(gzip::GzipRead::new(read)))
+        } else {
+            Fill::Plain(read)
+        };
         Content::Stream(Box::new(Stream::new(fill, self.options)))
     }
 
@@ -186,7 +204,10 @@ impl Reader {
                     let n = stream.fill(&mut window);
                     hash.update(&window[..n]);
                     if n < WINDOW {
-                        return Ok(Fingerprint { size: stream.unpacked, hash: hash.digest128() });
+                        return Ok(Fingerprint {
+                            size: stream.unpacked,
+                            hash: hash.digest128(),
+                        });
                     }
                 }
             }
@@ -224,7 +245,17 @@ pub struct Stream<'r> {
 impl<'r> Stream<'r> {
     fn new(fill: Fill<'r>, options: ReadOptions) -> Self {
         let (window, damage) = (Vec::new(), None);
-        Stream { fill, options, window, from: 0, to: 0, dropping: false, ended: false, unpacked: 0, damage }
+        Stream {
+            fill,
+            options,
+            window,
+            from: 0,
+            to: 0,
+            dropping: false,
+            ended: false,
+            unpacked: 0,
+            damage,
+        }
     }
 
     /// Bytes unpacked so far.
@@ -247,7 +278,10 @@ impl<'r> Stream<'r> {
         };
         self.unpacked += made as u64;
         if error.is_none() && made == room && room < out.len() {
-            let text = format!("more than {} bytes unpacked (--max-unpacked)", self.options.max_unpacked);
+            let text = format!(
+                "more than {} bytes unpacked (--max-unpacked)",
+                self.options.max_unpacked
+            );
             self.damage = Some(io::Error::other(text));
         }
         if error.is_some() {
@@ -350,7 +384,9 @@ fn refuse_unread_forms(magic: &[u8]) -> Result<()> {
         (b"PAR1", "Parquet"),
     ];
     match FORMS.iter().find(|(m, _)| magic.starts_with(m)) {
-        Some((_, form)) => Err(Error::format(format!("{form} content is not read; unpack or convert it to text or gzip"))),
+        Some((_, form)) => Err(Error::format(format!(
+            "{form} content is not read; unpack or convert it to text or gzip"
+        ))),
         None => Ok(()),
     }
 }
@@ -360,7 +396,11 @@ mod tests {
     use super::*;
 
     fn blocks(text: &[u8], line_cap: usize, max_unpacked: u64) -> (Vec<u8>, usize, bool) {
-        let options = ReadOptions { line_cap, max_unpacked, ..ReadOptions::default() };
+        let options = ReadOptions {
+            line_cap,
+            max_unpacked,
+            ..ReadOptions::default()
+        };
         let mut stream = Stream::new(Fill::Plain(Box::new(text)), options);
         let (mut lines, mut long) = (Vec::new(), 0);
         while let Some(block) = stream.next_block() {

@@ -1,0 +1,260 @@
+//! `top`: the table folded by any subset of its keys, largest sums first.
+//!
+//! Ties are broken by the keys as text, so that two runs print the same bytes. Text is made only for ties and for the
+//! rows that are shown.
+
+use crate::aggregate::filter::Filter;
+use crate::aggregate::key::Grain;
+use crate::aggregate::table::{Direction, EgressTable, Row, Volume};
+use crate::error::{Error, Result};
+use crate::net::{Class, printable, rfc3339};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// A key of `top --by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// Interface.
+    Eni,
+    /// The interface's own address (pods and secondary addresses apart).
+    Src,
+    /// Peer address.
+    Dst,
+    /// Peer's autonomous system.
+    Asn,
+    /// Peer's country.
+    Country,
+    /// Peer's AWS service.
+    Service,
+    /// Service port.
+    Port,
+    /// Hour in which the records started.
+    Hour,
+    /// Peer's class.
+    Class,
+}
+
+/// Every key and its name.
+pub const KEYS: [(&str, Key); 9] = [
+    ("eni", Key::Eni),
+    ("src", Key::Src),
+    ("dst", Key::Dst),
+    ("asn", Key::Asn),
+    ("country", Key::Country),
+    ("service", Key::Service),
+    ("port", Key::Port),
+    ("hour", Key::Hour),
+    ("class", Key::Class),
+];
+
+impl std::str::FromStr for Key {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        KEYS.iter()
+            .find(|(name, _)| *name == s)
+            .map(|(_, k)| *k)
+            .ok_or_else(|| {
+                let names: Vec<_> = KEYS.iter().map(|(n, _)| *n).collect();
+                Error::usage(format!(
+                    "--by: `{}` is not one of {}",
+                    printable(s.as_bytes()),
+                    names.join(", ")
+                ))
+            })
+    }
+}
+
+impl Key {
+    /// The name, as in `--by` and as a column's header.
+    pub fn name(self) -> &'static str {
+        KEYS.iter().find(|(_, k)| *k == self).map_or("", |(n, _)| n)
+    }
+}
+
+/// Which way bytes went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ways {
+    /// Out.
+    #[default]
+    Egress,
+    /// In.
+    Ingress,
+    /// Out and in, summed.
+    Both,
+}
+
+/// The coarsest grain that still tells `keys` and `filter` apart.
+pub fn grain_for(keys: &[Key], filter: &Filter, ways: Ways) -> Grain {
+    let has = |list: &[Key]| keys.iter().any(|k| list.contains(k));
+    Grain {
+        interface: has(&[Key::Eni]),
+        local: has(&[Key::Src]),
+        peer: has(&[Key::Dst, Key::Asn, Key::Country, Key::Service]) || filter.needs_peer(),
+        hour: has(&[Key::Hour]),
+        port: has(&[Key::Port]),
+        ingress: ways != Ways::Egress,
+        home: filter.names_class(Class::Home),
+    }
+}
+
+/// The groups of a table, largest first.
+#[derive(Debug)]
+pub struct Top<'t> {
+    table: &'t EgressTable,
+    keys: Vec<Key>,
+    groups: Vec<Group>,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// A row that stands for the group's keys.
+    row: u32,
+    volume: Volume,
+}
+
+impl<'t> Top<'t> {
+    /// Folds `table` by `keys`; `filter`'s terms on peers and sums are applied here.
+    pub fn of(table: &'t EgressTable, keys: &[Key], filter: &Filter, ways: Ways) -> Self {
+        let kept: Vec<bool> = table.peers.iter().map(|p| filter.keeps_peer(p)).collect();
+        let mut groups: HashMap<[u64; KEYS.len()], Group, RandomState> = HashMap::default();
+        for (i, row) in table.rows.iter().enumerate() {
+            let wanted = match ways {
+                Ways::Egress => row.direction == Direction::Egress,
+                Ways::Ingress => row.direction == Direction::Ingress,
+                Ways::Both => true,
+            };
+            if wanted && kept[row.peer as usize] {
+                let id = group_id(table, row, keys);
+                let group = groups.entry(id).or_insert(Group {
+                    row: i as u32,
+                    volume: Volume::EMPTY,
+                });
+                group.volume.add(&row.volume);
+            }
+        }
+        let keeps = |g: &Group| filter.keeps_sum(g.volume.bytes, g.volume.packets, g.volume.flows);
+        let groups = groups.into_values().filter(keeps).collect();
+        Top {
+            table,
+            keys: keys.to_vec(),
+            groups,
+        }
+    }
+
+    /// The number of groups.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// True if there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Bytes of all groups.
+    pub fn total_bytes(&self) -> u128 {
+        self.groups.iter().map(|g| g.volume.bytes).sum()
+    }
+
+    /// The `limit` largest groups (0: all): their keys as text (`-` for none), and their sums.
+    pub fn rows(&mut self, limit: usize) -> Vec<(Vec<String>, Volume)> {
+        let limit = if limit == 0 {
+            self.groups.len()
+        } else {
+            limit.min(self.groups.len())
+        };
+        let mut groups = std::mem::take(&mut self.groups);
+        let order = |a: &Group, b: &Group| self.order(a, b);
+        if limit < groups.len() && limit > 0 {
+            groups.select_nth_unstable_by(limit - 1, order);
+        }
+        groups[..limit].sort_unstable_by(order);
+        let rows = groups[..limit]
+            .iter()
+            .map(|g| (self.texts(g).collect(), g.volume))
+            .collect();
+        self.groups = groups;
+        rows
+    }
+
+    fn order(&self, a: &Group, b: &Group) -> Ordering {
+        b.volume
+            .bytes
+            .cmp(&a.volume.bytes)
+            .then_with(|| self.texts(a).cmp(self.texts(b)))
+    }
+
+    fn texts(&self, group: &Group) -> impl Iterator<Item = String> {
+        let row = &self.table.rows[group.row as usize];
+        self.keys
+            .iter()
+            .map(|key| text(self.table, row, *key).unwrap_or_else(|| "-".into()))
+    }
+}
+
+fn group_id(table: &EgressTable, row: &Row, keys: &[Key]) -> [u64; KEYS.len()] {
+    let mut id = [0; KEYS.len()];
+    let peer = table.peer(row);
+    for (slot, key) in id.iter_mut().zip(keys) {
+        *slot = match key {
+            Key::Eni => u64::from(row.interface),
+            Key::Src => local_number(table, row),
+            Key::Dst => u64::from(row.peer),
+            Key::Asn => peer.asn.map_or(0, |a| u64::from(a) + 1),
+            Key::Country => peer.country.map_or(0, |c| u64::from(u16::from_be_bytes(c.0))),
+            Key::Service => peer
+                .service
+                .as_deref()
+                .map_or(0, |s| xxhash_rust::xxh3::xxh3_64(s.as_bytes())),
+            Key::Port => u64::from(row.port),
+            Key::Hour => row.hour,
+            Key::Class => peer.class as u64,
+        };
+    }
+    id
+}
+
+/// The local address as its place among the interface's own addresses.
+fn local_number(table: &EgressTable, row: &Row) -> u64 {
+    let own = table
+        .interfaces
+        .get(row.interface as usize)
+        .map_or(&[][..], |i| &i.addresses);
+    let bits = row.local.0;
+    own.binary_search(&row.local)
+        .map_or((bits ^ (bits >> 64)) as u64, |i| i as u64)
+}
+
+fn text(table: &EgressTable, row: &Row, key: Key) -> Option<String> {
+    let peer = table.peer(row);
+    match key {
+        Key::Eni => table.interfaces.get(row.interface as usize).map(|i| i.id.clone()),
+        Key::Src => Some(row.local.to_string()),
+        Key::Dst => Some(peer.addr.to_string()),
+        Key::Asn => peer.asn.map(|a| format!("AS{a}")),
+        Key::Country => peer.country.map(|c| c.to_string()),
+        Key::Service => peer.service.clone(),
+        Key::Port => Some(row.port.to_string()),
+        Key::Hour => Some(rfc3339(row.hour)),
+        Key::Class => Some(peer.class.to_string()),
+    }
+}
+
+/// Reads `--by eni,dst`.
+///
+/// # Errors
+/// `Usage` for an unknown key, one that is named twice, or none.
+pub fn parse_keys(text: &str) -> Result<Vec<Key>> {
+    let keys: Vec<Key> = text.split(',').map(|k| k.trim().parse()).collect::<Result<_>>()?;
+    let names: BTreeSet<_> = keys.iter().map(|k| k.name()).collect();
+    if names.len() < keys.len() {
+        return Err(Error::usage(format!(
+            "--by: a key is named twice in `{}`",
+            printable(text.as_bytes())
+        )));
+    }
+    Ok(keys)
+}
