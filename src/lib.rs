@@ -12,6 +12,8 @@
 pub mod error;
 pub mod net;
 
+pub mod intel;
+
 pub mod aggregate;
 
 pub use error::{Error, ErrorKind, Position, Result};

@@ -123,7 +123,10 @@ impl std::str::FromStr for Class {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Class::ALL.into_iter().find(|c| c.as_str() == s).ok_or_else(|| format!("unknown class `{s}`"))
+        Class::ALL
+            .into_iter()
+            .find(|c| c.as_str() == s)
+            .ok_or_else(|| format!("unknown class `{s}`"))
     }
 }
 
@@ -178,7 +181,10 @@ pub struct TimeWindow {
 
 impl TimeWindow {
     /// Everything.
-    pub const ALL: TimeWindow = TimeWindow { from: 0, to: Seconds::MAX };
+    pub const ALL: TimeWindow = TimeWindow {
+        from: 0,
+        to: Seconds::MAX,
+    };
 
     /// True if `t` lies inside.
     #[inline]
@@ -189,7 +195,10 @@ impl TimeWindow {
     /// The same span with `slack` seconds added at both ends.
     #[must_use]
     pub const fn widen(&self, slack: Seconds) -> Self {
-        TimeWindow { from: self.from.saturating_sub(slack), to: self.to.saturating_add(slack) }
+        TimeWindow {
+            from: self.from.saturating_sub(slack),
+            to: self.to.saturating_add(slack),
+        }
     }
 
     /// True if the two spans share a second.
@@ -220,7 +229,13 @@ pub fn human_bytes(n: u128) -> String {
     }
     let exponent = (n.ilog10() as usize / 3).min(UNITS.len() - 1);
     let value = n as f64 / 1_000f64.powi(exponent as i32);
-    let digits = if value < 10.0 { 2 } else if value < 100.0 { 1 } else { 0 };
+    let digits = if value < 10.0 {
+        2
+    } else if value < 100.0 {
+        1
+    } else {
+        0
+    };
     format!("{value:.digits$} {}", UNITS[exponent])
 }
 
@@ -266,7 +281,10 @@ mod tests {
     fn times_beyond_the_calendar_are_still_shown() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(u64::MAX), format!("@{}", u64::MAX));
-        assert_eq!(parse_rfc3339("2023-07-10 11:42:18Z"), parse_rfc3339("2023-07-10T11:42:18.9Z"));
+        assert_eq!(
+            parse_rfc3339("2023-07-10 11:42:18Z"),
+            parse_rfc3339("2023-07-10T11:42:18.9Z")
+        );
     }
 
     #[test]

@@ -127,7 +127,13 @@ pub struct Sample {
 
 impl Volume {
     /// Nothing yet: the unit of [`Volume::add`].
-    pub const EMPTY: Volume = Volume { bytes: 0, packets: 0, flows: 0, first: Seconds::MAX, last: 0 };
+    pub const EMPTY: Volume = Volume {
+        bytes: 0,
+        packets: 0,
+        flows: 0,
+        first: Seconds::MAX,
+        last: 0,
+    };
 
     /// Adds another sum: commutative and associative, so that any split of the input gives the same.
     pub fn add(&mut self, other: &Volume) {
@@ -143,7 +149,17 @@ impl EgressTable {
     /// Brings rows into the documented order.
     pub fn sort(&mut self) {
         self.rows.sort_unstable_by_key(|r| {
-            (r.interface, r.hour, r.peer, r.direction, r.local, r.protocol, r.port, r.role, r.sample)
+            (
+                r.interface,
+                r.hour,
+                r.peer,
+                r.direction,
+                r.local,
+                r.protocol,
+                r.port,
+                r.role,
+                r.sample,
+            )
         });
     }
 
