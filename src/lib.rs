@@ -14,6 +14,7 @@ pub mod net;
 
 pub mod input;
 pub mod flow;
+pub mod intel;
 pub mod aggregate;
 
 pub use error::{Error, ErrorKind, Position, Result};

@@ -1,0 +1,129 @@
+//! The snapshots inside the program (`geoip/`), for runs that name no list of their own.
+//!
+//! MANIFEST.toml says of each where it comes from, of which day, under which licence, and its sha256; a test compares it
+//! with the files. Tor exits and autonomous systems are not embedded: they are `not loaded` until a file is given.
+
+use serde::Deserialize;
+
+use super::country::CountryRanges;
+use super::list::{ListInfo, ListKind};
+use super::owner::{Claims, Layer, Owner};
+use super::prefix::Prefix;
+use super::text::lines;
+
+const MANIFEST: &str = include_str!("../../geoip/MANIFEST.toml");
+const COUNTRY: &[u8] = include_bytes!("../../geoip/country.bin");
+const AWS: &str = include_str!("../../geoip/aws-prefixes.tsv");
+const TOR_GUARDS: &[u8] = include_bytes!("../../geoip/tor-guards.txt");
+const TOR_AUTHORITIES: &[u8] = include_bytes!("../../geoip/tor-authorities.txt");
+
+#[derive(Deserialize)]
+struct Manifest {
+    list: Vec<Snapshot>,
+}
+
+/// One table of MANIFEST.toml.
+#[derive(Deserialize)]
+struct Snapshot {
+    file: String,
+    kind: String,
+    source: String,
+    version: String,
+    date: String,
+    licence: String,
+    sha256: String,
+    entries: u64,
+}
+
+/// What MANIFEST.toml says of the snapshot of `kind`.
+pub(super) fn info(kind: ListKind) -> ListInfo {
+    let manifest = toml::from_str(MANIFEST).unwrap_or(Manifest { list: Vec::new() });
+    match manifest.list.into_iter().find(|s| s.kind == kind.as_str()) {
+        Some(s) => {
+            let source = format!("{} {} ({}, {})", s.source, s.version, s.file, s.licence);
+            let info = ListInfo::embedded(kind, source, s.entries);
+            ListInfo {
+                date: Some(s.date),
+                sha256: Some(s.sha256),
+                ..info
+            }
+        }
+        None => ListInfo::not_loaded(kind),
+    }
+}
+
+/// The embedded country ranges.
+pub(super) fn countries() -> Option<CountryRanges<'static>> {
+    CountryRanges::new(COUNTRY)
+}
+
+/// Claims the embedded AWS prefixes: lines `prefix TAB region TAB service,…`.
+pub(super) fn aws(claims: &mut Claims) -> ListInfo {
+    for line in AWS.lines().filter(|l| !l.starts_with('#')) {
+        let mut columns = line.split('\t');
+        let (Some(prefix), Some(region), Some(services)) =
+            (columns.next().and_then(Prefix::parse), columns.next(), columns.next())
+        else {
+            continue;
+        };
+        for service in services.split(',') {
+            claims.add(prefix, Layer::Aws, Owner::aws(service, Some(region)));
+        }
+    }
+    info(ListKind::Aws)
+}
+
+/// The embedded guards or authorities.
+pub(super) fn tor(kind: ListKind) -> Vec<Prefix> {
+    let bytes = if kind == ListKind::TorAuthority {
+        TOR_AUTHORITIES
+    } else {
+        TOR_GUARDS
+    };
+    let texts = lines(bytes).filter_map(|(_, l)| std::str::from_utf8(l).ok());
+    texts.filter_map(Prefix::parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn the_manifest_tells_the_truth() {
+        let manifest: Manifest = toml::from_str(MANIFEST).unwrap();
+        assert_eq!(manifest.list.len(), 4);
+        for snapshot in &manifest.list {
+            let (content, entries): (&[u8], usize) = match snapshot.kind.as_str() {
+                "geoip" => (COUNTRY, countries().unwrap().known()),
+                "aws" => (AWS.as_bytes(), AWS.lines().filter(|l| !l.starts_with('#')).count()),
+                "tor-guard" => (TOR_GUARDS, tor(ListKind::TorGuard).len()),
+                "tor-authority" => (TOR_AUTHORITIES, tor(ListKind::TorAuthority).len()),
+                other => panic!("{other} is not embedded"),
+            };
+            assert_eq!(
+                super::super::list::hex(&Sha256::digest(content)),
+                snapshot.sha256,
+                "{}",
+                snapshot.file
+            );
+            assert_eq!(entries as u64, snapshot.entries, "{}", snapshot.file);
+            assert!(crate::net::parse_rfc3339(&snapshot.date).is_some() && !snapshot.licence.is_empty());
+        }
+        assert!(countries().unwrap().is_sound());
+    }
+
+    #[test]
+    fn every_line_of_the_aws_snapshot_is_a_claim() {
+        let mut claims = Claims::new(&[]);
+        let before = claims.len();
+        let info = aws(&mut claims);
+        let services: usize = AWS
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .map(|l| l.matches(',').count() + 1)
+            .sum();
+        assert_eq!(claims.len() - before, services);
+        assert_eq!(info.status, super::super::list::Status::Embedded);
+    }
+}

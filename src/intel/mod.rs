@@ -1,0 +1,225 @@
+//! intel: what do the lists say of this address?
+//!
+//! ```text
+//! --home, --ip-ranges, --prefix-list ─► Claims ─► Owners ─► class (hot: once a record), service, region
+//! --geoip, --asn (.mmdb)             ─► Mmdb            ─► country, autonomous system
+//! --tor-exits, --tor-guards, --threat-list ─► tables    ─► labels
+//! ```
+//!
+//! [`Intel::load`] reads the lists once; whatever was not given is taken from the dated snapshots of `geoip/`, and what
+//! is not embedded either is *not loaded*, which is said and never taken for no hit. After that nothing changes:
+//! look-ups need no lock, and the same lists give the same answers in any order of the options.
+
+mod aws;
+mod country;
+mod embedded;
+mod list;
+mod load;
+mod mmdb;
+mod owner;
+mod prefix;
+mod table;
+mod text;
+mod tor;
+
+use std::path::PathBuf;
+
+use ipnetwork::IpNetwork;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::net::{Addr, Class, Country, Seconds, rfc3339};
+use country::CountryRanges;
+use mmdb::Mmdb;
+use owner::Owners;
+use table::RangeTable;
+
+pub use list::{ListInfo, ListKind, Status};
+pub use prefix::Prefix;
+
+/// Which lists to read; what is left empty is taken from the embedded snapshots.
+#[derive(Debug, Clone, Default)]
+pub struct IntelOptions {
+    /// `--ip-ranges`: AWS's ip-ranges.json of any year.
+    pub ip_ranges: Option<PathBuf>,
+    /// `--prefix-list`: describe-prefix-lists, describe-managed-prefix-lists, get-managed-prefix-list-entries or CIDRs.
+    pub prefix_lists: Vec<PathBuf>,
+    /// `--geoip`: a country or city database (.mmdb).
+    pub geoip: Option<PathBuf>,
+    /// `--asn`: a database of autonomous systems (.mmdb).
+    pub asn: Option<PathBuf>,
+    /// `--tor-exits`: addresses from which Tor leaves.
+    pub tor_exits: Vec<PathBuf>,
+    /// `--tor-guards`: addresses at which Tor is entered.
+    pub tor_guards: Vec<PathBuf>,
+    /// `--threat-list`: addresses and CIDRs; the label is `threat:` and the file's name without its ending.
+    pub threat_lists: Vec<PathBuf>,
+    /// `--home`: the organisation's own ranges beyond the private ones.
+    pub home: Vec<IpNetwork>,
+    /// Walk databases whole, so that their entries are counted and damaged ones found; `flowtrail intel` does.
+    pub whole: bool,
+}
+
+/// All lists, ready to be asked.
+#[derive(Debug)]
+pub struct Intel {
+    owners: Owners,
+    countries: Countries,
+    asn: Option<Mmdb>,
+    /// By label, sorted.
+    labels: Vec<(String, RangeTable<bool>)>,
+    lists: Vec<ListInfo>,
+}
+
+#[derive(Debug)]
+enum Countries {
+    Embedded(CountryRanges<'static>),
+    Database(Mmdb),
+    NotLoaded,
+}
+
+/// What the lists say of one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeerFacts<'a> {
+    /// Kind of destination.
+    pub class: Class,
+    /// AWS service that owns the prefix, as ip-ranges.json spells it (`S3`, `EC2`, `AMAZON`, …).
+    pub service: Option<&'a str>,
+    /// AWS region of the prefix (`GLOBAL` included).
+    pub region: Option<&'a str>,
+    /// Country.
+    pub country: Option<Country>,
+    /// Number of the autonomous system.
+    pub asn: Option<u32>,
+    /// Its name.
+    pub as_name: Option<String>,
+    /// List memberships, sorted: `threat:<list>`, `tor-authority`, `tor-exit`, `tor-guard`.
+    pub labels: Vec<&'a str>,
+}
+
+/// What `flowtrail intel` shows.
+#[derive(Debug, Serialize)]
+pub struct Description<'a> {
+    /// Name and version of this layout.
+    pub schema: &'static str,
+    /// All lists, in use or not loaded.
+    pub lists: &'a [ListInfo],
+}
+
+impl Intel {
+    /// Reads the lists.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::List`](crate::ErrorKind::List) for the first list that cannot be used; how many others is said.
+    pub fn load(options: &IntelOptions) -> Result<Self> {
+        let intel = Intel::survey(options);
+        let mut bad = intel.lists.iter().filter_map(|l| l.file_error.as_ref().map(|e| (l, e)));
+        match (bad.next(), bad.count()) {
+            (None, _) => Ok(intel),
+            (Some((list, reason)), 0) => Err(Error::list(reason).at(&list.path)),
+            (Some((list, reason)), more) => {
+                Err(Error::list(format!("{reason} (and {more} more lists cannot be used)")).at(&list.path))
+            }
+        }
+    }
+
+    /// Reads the lists and says of each what is wrong with it ([`ListInfo::file_error`]); never fails.
+    pub fn survey(options: &IntelOptions) -> Self {
+        load::survey(options)
+    }
+
+    /// The class of `addr`: some nanoseconds, asked once a record.
+    #[inline]
+    pub fn class(&self, addr: Addr) -> Class {
+        self.owners.class(addr)
+    }
+
+    /// All that the lists say of `addr`; asked once a peer.
+    pub fn peer(&self, addr: Addr) -> PeerFacts<'_> {
+        let owner = self.owners.owner(addr);
+        let (asn, as_name) = self.asn(addr).map_or((None, None), |(n, name)| (Some(n), name));
+        PeerFacts {
+            class: self.class(addr),
+            service: owner.and_then(|o| o.service.as_deref()),
+            region: owner.and_then(|o| o.region.as_deref()),
+            country: self.country(addr),
+            asn,
+            as_name,
+            labels: self.labels(addr),
+        }
+    }
+
+    /// The country of `addr`, if the database knows it.
+    pub fn country(&self, addr: Addr) -> Option<Country> {
+        match &self.countries {
+            Countries::Embedded(ranges) => ranges.get(addr),
+            Countries::Database(mmdb) => mmdb.country(addr),
+            Countries::NotLoaded => None,
+        }
+    }
+
+    /// Number and name of the autonomous system of `addr`, if a database was given and knows it.
+    pub fn asn(&self, addr: Addr) -> Option<(u32, Option<String>)> {
+        self.asn.as_ref().and_then(|mmdb| mmdb.asn(addr))
+    }
+
+    /// The lists on which `addr` stands, sorted.
+    pub fn labels(&self, addr: Addr) -> Vec<&str> {
+        self.labels
+            .iter()
+            .filter(|(_, table)| table.get(addr))
+            .map(|(label, _)| label.as_str())
+            .collect()
+    }
+
+    /// All lists, in use or not loaded, in the order of [`ListKind`].
+    pub fn lists(&self) -> &[ListInfo] {
+        &self.lists
+    }
+
+    /// True if some list of `kind` is in use; otherwise no hit means nothing.
+    pub fn is_loaded(&self, kind: ListKind) -> bool {
+        self.lists
+            .iter()
+            .any(|l| l.kind == kind && l.status != Status::NotLoaded && l.file_error.is_none())
+    }
+
+    /// Look-ups in databases that met a damaged record so far: their addresses are unknown.
+    pub fn lookup_errors(&self) -> u64 {
+        let geo = if let Countries::Database(mmdb) = &self.countries {
+            mmdb.errors()
+        } else {
+            0
+        };
+        geo + self.asn.as_ref().map_or(0, Mmdb::errors)
+    }
+
+    /// One sentence for each list in use that is a day or more older than the last flow.
+    pub fn warn_if_older_than(&self, flows_last: Seconds) -> Vec<String> {
+        let sentence = |list: &ListInfo| {
+            let days = flows_last.checked_sub(list.date_seconds()?)? / 86_400;
+            let date = list.date.as_deref()?;
+            (days > 0).then(|| {
+                let last = rfc3339(flows_last);
+                format!(
+                    "list `{}` ({}) is of {date}: {days} days older than the last flow ({last})",
+                    list.name,
+                    list.status.as_str()
+                )
+            })
+        };
+        self.lists.iter().filter_map(sentence).collect()
+    }
+}
+
+/// The lists as rows for people and machines.
+pub fn describe(intel: &Intel) -> Description<'_> {
+    Description {
+        schema: "flowtrail.intel/1",
+        lists: intel.lists(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! Whose address is it: the organisation's, S3's, another AWS service's, special, or anybody's.
+//!
+//! Counting rule 4 of the design: `--home` first, then the special and private ranges, then prefix lists, then
+//! ip-ranges.json. Within each the specific service wins over EC2 and EC2 over AMAZON, which name all that AWS has, and
+//! then the longest prefix. The hot path asks for the [`Class`] alone, from a table of its own.
+
+use std::collections::BTreeMap;
+
+use super::prefix::Prefix;
+use super::table::{Entry, RangeTable};
+use crate::net::{Addr, Class};
+
+/// Who owns a prefix.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Owner {
+    pub(super) class: Class,
+    pub(super) service: Option<Box<str>>,
+    pub(super) region: Option<Box<str>>,
+}
+
+/// Which source of ownership wins over which, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Layer {
+    /// ip-ranges.json.
+    Aws = 1,
+    /// Prefix lists that the user gave.
+    PrefixList,
+    /// Private and special ranges.
+    Fixed,
+    /// `--home`.
+    Home,
+}
+
+/// Collects claims on prefixes until all lists are read.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    numbers: BTreeMap<Owner, usize>,
+    claims: Vec<(Prefix, Layer, usize)>,
+}
+
+/// The flattened claims.
+#[derive(Debug)]
+pub(super) struct Owners {
+    classes: RangeTable<Class>,
+    numbers: RangeTable<u32>,
+    /// Sorted, the first being nobody in particular.
+    book: Vec<Owner>,
+}
+
+impl Owner {
+    /// An owner that is a class only.
+    pub(super) fn class(class: Class) -> Self {
+        Owner {
+            class,
+            service: None,
+            region: None,
+        }
+    }
+
+    /// AWS's `service` in `region`; S3 and S3 Express are the class `s3`.
+    pub(super) fn aws(service: &str, region: Option<&str>) -> Self {
+        let class = if is_s3(service) { Class::S3 } else { Class::Aws };
+        Owner {
+            class,
+            service: Some(service.into()),
+            region: region.map(Into::into),
+        }
+    }
+}
+
+impl Claims {
+    /// The claims that hold without any list: private and special ranges, and `home`.
+    pub(super) fn new(home: &[ipnetwork::IpNetwork]) -> Self {
+        let mut claims = Claims::default();
+        for (class, texts) in FIXED {
+            let number = claims.number(Owner::class(class));
+            claims.claims.extend(
+                texts
+                    .iter()
+                    .filter_map(|t| Prefix::parse(t))
+                    .map(|p| (p, Layer::Fixed, number)),
+            );
+        }
+        for network in home {
+            claims.add((*network).into(), Layer::Home, Owner::class(Class::Home));
+        }
+        claims
+    }
+
+    /// How many ranges are claimed so far.
+    pub(super) fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// `owner` owns `prefix`, says `layer`.
+    pub(super) fn add(&mut self, prefix: Prefix, layer: Layer, owner: Owner) {
+        let number = self.number(owner);
+        self.claims.push((prefix, layer, number));
+    }
+
+    fn number(&mut self, owner: Owner) -> usize {
+        let next = self.numbers.len();
+        *self.numbers.entry(owner).or_insert(next)
+    }
+
+    /// Decides every address; the order in which claims were made does not matter.
+    pub(super) fn decide(self) -> Owners {
+        let mut sorted = vec![0u32; self.numbers.len()];
+        let mut book = vec![Owner::default()];
+        for (owner, number) in self.numbers {
+            if let Some(slot) = sorted.get_mut(number) {
+                *slot = book.len() as u32;
+            }
+            book.push(owner);
+        }
+        let entry = |(prefix, layer, number): &(Prefix, Layer, usize)| -> Option<Entry<u32>> {
+            let number = *sorted.get(*number)?;
+            Some((
+                *prefix,
+                rank(prefix, *layer, book.get(number as usize)?, number),
+                number,
+            ))
+        };
+        let numbers = RangeTable::build(self.claims.iter().filter_map(entry).collect());
+        let classes = numbers.map(|n| book.get(n as usize).map_or(Class::External, |o| o.class));
+        Owners { classes, numbers, book }
+    }
+}
+
+impl Owners {
+    /// The class of `addr`.
+    #[inline]
+    pub(super) fn class(&self, addr: Addr) -> Class {
+        self.classes.get(addr)
+    }
+
+    /// The owner of `addr`; none when nobody claims it.
+    pub(super) fn owner(&self, addr: Addr) -> Option<&Owner> {
+        self.book.get(self.numbers.get(addr) as usize)
+    }
+}
+
+/// Layer, then how specific the service is, then length, then S3 and the name: a total order.
+fn rank(prefix: &Prefix, layer: Layer, owner: &Owner, number: u32) -> u64 {
+    let specific = owner.service.as_deref().map_or(0, specificity);
+    let s3 = u64::from(owner.class == Class::S3);
+    (layer as u64) << 56 | specific << 48 | u64::from(prefix.bits) << 40 | s3 << 32 | u64::from(u32::MAX - number)
+}
+
+/// AMAZON is everything that AWS has and EC2 what no other service uses, whatever the length of their prefixes
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/aws-ip-syntax.html>).
+fn specificity(service: &str) -> u64 {
+    match service {
+        "AMAZON" => 0,
+        "EC2" => 1,
+        _ => 2,
+    }
+}
+
+fn is_s3(service: &str) -> bool {
+    matches!(service, "S3" | "S3EXPRESS")
+}
+
+/// Private ranges (RFC 1918, RFC 6598, RFC 4193) and the special ones: this network, loopback, link-local with the
+/// metadata service, multicast, reserved, broadcast. Documentation ranges are external: examples use them so.
+const FIXED: [(Class, &[&str]); 2] = [
+    (
+        Class::Home,
+        &[
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "100.64.0.0/10",
+            "fc00::/7",
+        ],
+    ),
+    (
+        Class::Special,
+        &[
+            "0.0.0.0/8",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+            "::/128",
+            "::1/128",
+            "fe80::/10",
+            "ff00::/8",
+            "fd00:ec2::254/128",
+        ],
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(owners: &Owners, addr: &str) -> (Class, String) {
+        let addr = addr.parse().unwrap();
+        let owner = owners.owner(addr).unwrap();
+        assert_eq!(owner.class, owners.class(addr));
+        (owner.class, owner.service.as_deref().unwrap_or("-").to_owned())
+    }
+
+    #[test]
+    fn fixed_ranges_are_home_or_special_and_documentation_is_external() {
+        let owners = Claims::new(&[]).decide();
+        for (addr, class) in [
+            ("10.1.2.3", Class::Home),
+            ("100.127.255.255", Class::Home),
+            ("100.128.0.0", Class::External),
+            ("172.31.9.9", Class::Home),
+            ("172.32.0.0", Class::External),
+            ("fd00:ec2::253", Class::Home),
+            ("fd00:ec2::254", Class::Special),
+            ("169.254.169.254", Class::Special),
+            ("255.255.255.255", Class::Special),
+            ("239.1.1.1", Class::Special),
+            ("0.0.0.0", Class::Special),
+            ("::", Class::Special),
+            ("::1", Class::Special),
+            ("::2", Class::External),
+            ("fe80::1", Class::Special),
+            ("203.0.113.1", Class::External),
+            ("192.0.2.1", Class::External),
+            ("2001:db8::1", Class::External),
+        ] {
+            assert_eq!(owners.class(addr.parse().unwrap()), class, "{addr}");
+        }
+    }
+
+    #[test]
+    fn the_specific_service_first_then_the_longest_prefix() {
+        let claim = |claims: &mut Claims, layer, prefix: &str, service: &str| {
+            claims.add(Prefix::parse(prefix).unwrap(), layer, Owner::aws(service, Some("r")));
+        };
+        let mut claims = Claims::new(&["52.10.0.0/16".parse().unwrap()]);
+        for (prefix, service) in [
+            ("52.0.0.0/8", "AMAZON"),
+            ("52.1.0.0/16", "EC2"),
+            ("52.1.0.0/16", "S3"),
+            ("52.1.0.0/16", "AMAZON"),
+            ("52.1.2.0/24", "EC2"),
+            ("52.1.3.0/24", "CLOUDFRONT"),
+            ("52.4.0.0/16", "EC2"),
+            ("52.4.4.0/24", "AMAZON"),
+            ("52.10.0.0/16", "S3"),
+            ("10.0.0.0/8", "S3"),
+            ("52.3.0.0/16", "CLOUDFRONT"),
+        ] {
+            claim(&mut claims, Layer::Aws, prefix, service);
+        }
+        claim(&mut claims, Layer::PrefixList, "52.3.0.0/17", "S3");
+        let owners = claims.decide();
+        assert_eq!(at(&owners, "52.200.0.1"), (Class::Aws, "AMAZON".into()));
+        assert_eq!(at(&owners, "52.1.9.9"), (Class::S3, "S3".into()));
+        assert_eq!(at(&owners, "52.1.2.9"), (Class::S3, "S3".into()));
+        assert_eq!(at(&owners, "52.1.3.9"), (Class::Aws, "CLOUDFRONT".into()));
+        assert_eq!(at(&owners, "52.4.4.9"), (Class::Aws, "EC2".into()));
+        assert_eq!(at(&owners, "52.3.0.9"), (Class::S3, "S3".into()));
+        assert_eq!(at(&owners, "52.3.128.9"), (Class::Aws, "CLOUDFRONT".into()));
+        assert_eq!(at(&owners, "52.10.0.1"), (Class::Home, "-".into()));
+        assert_eq!(at(&owners, "10.0.0.1"), (Class::Home, "-".into()));
+        assert_eq!(at(&owners, "8.8.8.8"), (Class::External, "-".into()));
+    }
+}

@@ -1,0 +1,134 @@
+//! An address prefix as an inclusive range, and its text form.
+//!
+//! Lists come as single addresses or CIDR blocks of either family. Both become a [`Prefix`]: first and last [`Addr`] and
+//! the length counted in the 128-bit space, so that a longer prefix is a larger number whatever the family. The grammar
+//! is the one of badinputs' rule for lists: an address, optionally `/` and digits, nothing else; host bits may be set.
+
+use std::str::FromStr;
+
+use ipnetwork::IpNetwork;
+use nom::bytes::complete::{tag, take_while1};
+use nom::character::complete::digit1;
+use nom::combinator::{map_res, opt, recognize};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+
+use crate::net::Addr;
+
+/// A block of addresses of one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Prefix {
+    /// First address inside.
+    pub first: Addr,
+    /// Last address inside.
+    pub last: Addr,
+    /// Leading bits that are fixed, in the 128-bit space: an IPv4 `/24` has 120.
+    pub bits: u8,
+}
+
+impl Prefix {
+    /// Reads an address or CIDR text, with nothing around it.
+    pub fn parse(text: &str) -> Option<Self> {
+        match network(text.as_bytes()) {
+            Ok(([], network)) => Some(network.into()),
+            _ => None,
+        }
+    }
+
+    /// True if `addr` lies inside; an IPv6 block never holds an IPv4 address.
+    pub fn contains(&self, addr: Addr) -> bool {
+        self.is_v4() == addr.is_v4() && self.first <= addr && addr <= self.last
+    }
+
+    /// True if the whole block is IPv4.
+    pub fn is_v4(&self) -> bool {
+        self.first.is_v4() && self.last.is_v4()
+    }
+
+    /// True for blocks so large that a list with one names a good part of the internet (IPv4 `/7`, IPv6 `/15` or wider).
+    pub fn is_huge(&self) -> bool {
+        if self.is_v4() {
+            self.bits < 96 + 8
+        } else {
+            self.bits < 16
+        }
+    }
+}
+
+impl From<Addr> for Prefix {
+    fn from(addr: Addr) -> Self {
+        Prefix {
+            first: addr,
+            last: addr,
+            bits: 128,
+        }
+    }
+}
+
+impl From<IpNetwork> for Prefix {
+    fn from(network: IpNetwork) -> Self {
+        let bits = if network.is_ipv4() {
+            network.prefix() + 96
+        } else {
+            network.prefix()
+        };
+        Prefix {
+            first: network.network().into(),
+            last: network.broadcast().into(),
+            bits,
+        }
+    }
+}
+
+/// `address [ "/" digits ]`, read by `ipnetwork`.
+pub(super) fn network(i: &[u8]) -> IResult<&[u8], IpNetwork> {
+    let address = take_while1(|b: u8| b.is_ascii_hexdigit() || b == b':' || b == b'.');
+    let text = recognize((address, opt(preceded(tag("/"), digit1))));
+    map_res(map_res(text, std::str::from_utf8), IpNetwork::from_str).parse(i)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_and_host_bits() {
+        let p = Prefix::parse("192.0.2.77/24").unwrap();
+        assert_eq!(
+            (p.first.to_string(), p.last.to_string(), p.bits),
+            ("192.0.2.0".into(), "192.0.2.255".into(), 120)
+        );
+        assert_eq!(Prefix::parse("2001:db8::1").unwrap().bits, 128);
+        assert!(Prefix::parse("0.0.0.0/0").unwrap().is_huge());
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let bad = [
+            "",
+            "1.2.3",
+            "1.2.3.4/33",
+            "2001:db8::/129",
+            "01.2.3.4",
+            "1.2.3.4/",
+            "1.2.3.4 ",
+            "1.2.3.4/255.0.0.0",
+            "fe80::1%eth0",
+            "[::1]",
+            "1.2.3.4-5",
+        ];
+        for text in bad {
+            assert_eq!(Prefix::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_block_is_ipv4_and_an_ipv6_block_never_holds_ipv4() {
+        assert!(
+            Prefix::parse("::ffff:192.0.2.0/120")
+                .unwrap()
+                .contains("192.0.2.9".parse().unwrap())
+        );
+        assert!(!Prefix::parse("::/0").unwrap().contains("192.0.2.9".parse().unwrap()));
+    }
+}
