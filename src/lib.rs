@@ -16,5 +16,8 @@ pub mod input;
 pub mod flow;
 pub mod intel;
 pub mod aggregate;
+pub mod report;
+
+pub mod scan;
 
 pub use error::{Error, ErrorKind, Position, Result};

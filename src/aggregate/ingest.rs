@@ -16,7 +16,7 @@ use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How an archive is read.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct Ingest {
     pub read: ReadOptions,
     /// The format of text without a header; the default of version 2 if none was given.
     pub format: Option<LogFormat>,
+    /// Start no further file after the first bad record.
+    pub strict: bool,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -86,6 +88,8 @@ struct Run<'a, 'p, P> {
     /// Contents known before reading: of large files whose size another file shares.
     known: BTreeMap<u32, Fingerprint>,
     claims: Mutex<BTreeMap<Fingerprint, u32>>,
+    /// Set by the first bad record of a strict run.
+    stop: AtomicBool,
 }
 
 struct Worker<'p, P> {
@@ -143,6 +147,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             formats,
             known,
             claims: Mutex::default(),
+            stop: AtomicBool::new(false),
         }
     }
 
@@ -187,6 +192,9 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
     }
 
     fn task(&self, worker: &mut Worker<'p, P>, number: u32) {
+        if self.stop.load(Ordering::Relaxed) {
+            return;
+        }
         let task = &self.tasks[number as usize];
         let source = &self.archive.sources[task.file as usize];
         let mut report = TaskReport::new(number, task.file);
@@ -200,6 +208,9 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             Err(e) => report.place = Place::Unreadable(e.reason()),
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut sink),
+        }
+        if self.options.strict && report.counts.rejected > 0 {
+            self.stop.store(true, Ordering::Relaxed);
         }
         worker.reports.push(report);
     }

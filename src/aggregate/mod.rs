@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod interner;
 pub mod key;
 pub mod outcome;
+pub mod places;
 pub mod stats;
 pub mod table;
 pub mod top;

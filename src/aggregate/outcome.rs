@@ -88,8 +88,8 @@ pub struct Outcome {
     pub rejects: Vec<RejectedLine>,
     /// Earliest start and latest end met.
     pub span: Option<(u64, u64)>,
-    /// Rejected lines by field and reason.
-    starts: Vec<(u32, u64)>,
+    /// By task: its file, and how many lines of it stand before the task's.
+    starts: BTreeMap<u32, (u32, u64)>,
 }
 
 impl Outcome {
@@ -116,7 +116,7 @@ impl Outcome {
         let mut next: BTreeMap<u32, u64> = BTreeMap::new();
         for report in reports {
             let start = next.entry(report.file).or_insert(0);
-            self.starts.push((report.file, *start));
+            self.starts.insert(report.task, (report.file, *start));
             *start += report.counts.lines;
         }
     }
@@ -124,7 +124,7 @@ impl Outcome {
     /// The file and physical line of a task's line.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
         self.starts
-            .get(task as usize)
+            .get(&task)
             .map_or_else(Sample::default, |(file, start)| Sample {
                 file: *file,
                 line: start + line,

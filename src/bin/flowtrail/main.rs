@@ -1,3 +1,20 @@
-//! The program: reads the command line, runs one subcommand, exits.
+//! The program: reads the command line, runs one subcommand, tells how it went by its exit code.
 
-fn main() {}
+mod args;
+mod intel;
+mod output;
+mod read;
+mod run;
+mod top;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let result = match &cli.command {
+        args::Command::Top(args) => top::run(args),
+        args::Command::Intel(args) => intel::run(args),
+    };
+    run::exit_code(result)
+}

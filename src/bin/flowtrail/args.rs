@@ -1,0 +1,167 @@
+//! What may be typed. Options that several commands share stand in groups of their own; names are the design's.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnetwork::IpNetwork;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Finds data leaving an AWS account: VPC Flow Logs, counted once, compared with what is normal, joined with CloudTrail.
+#[derive(Debug, Parser)]
+#[command(name = "flowtrail", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The aggregate itself: bytes by interface, destination, country, hour, …
+    Top(TopArgs),
+    /// The lists in use: source, date, entries, sha256
+    Intel(IntelArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Flow logs: files, directories, globs, `-` (standard input), `@list`
+    #[arg(required = true)]
+    pub(crate) paths: Vec<OsString>,
+    /// Keys, any subset of eni,src,dst,asn,country,service,port,hour,class
+    #[arg(long, default_value = "eni,dst")]
+    pub(crate) by: String,
+    /// Rows to show, largest first; 0 for all
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Which way the bytes went
+    #[arg(long, value_enum, default_value_t = Direction::Egress)]
+    pub(crate) direction: Direction,
+    /// Only what passes, as in 'family=ipv4 class=external,s3 port=443 dst=10.0.0.0/8 country!=US bytes>1e9'
+    #[arg(long = "where", value_name = "FILTER", default_value = "")]
+    pub(crate) filter: String,
+    /// Add a last line with the number of groups and their total bytes
+    #[arg(long)]
+    pub(crate) totals: bool,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) lists: ListArgs,
+    #[command(flatten)]
+    pub(crate) out: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IntelArgs {
+    #[command(flatten)]
+    pub(crate) lists: ListArgs,
+    #[command(flatten)]
+    pub(crate) out: OutputArgs,
+}
+
+/// How inputs are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct ReadArgs {
+    /// Fields of logs without a header, as AWS prints them: '${version} ${account-id} …'
+    #[arg(long, value_name = "FIELDS")]
+    pub(crate) flow_format: Option<String>,
+    /// Only records that start at or after: RFC 3339, a date, -24h, or seconds since 1970
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Only records that start before
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// Threads; 0 for one per core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// Read plain files instead of mapping them
+    #[arg(long)]
+    pub(crate) no_mmap: bool,
+    /// Stop unpacking a file after so many bytes
+    #[arg(long, default_value_t = 64 << 30, value_name = "BYTES")]
+    pub(crate) max_unpacked: u64,
+    /// Exit with 3 if more than this share of all lines is rejected
+    #[arg(long, default_value = "1%", value_parser = share, value_name = "SHARE")]
+    pub(crate) max_rejected: f64,
+    /// End with 3 at the first bad record
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Write what was read and what was not, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
+}
+
+/// Lists; what is not given is taken from dated snapshots in the program.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Lists")]
+pub(crate) struct ListArgs {
+    /// AWS's ip-ranges.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ip_ranges: Option<PathBuf>,
+    /// Prefix list (describe-prefix-lists, get-managed-prefix-list-entries, CIDRs); repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prefix_list: Vec<PathBuf>,
+    /// Country database (.mmdb)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) geoip: Option<PathBuf>,
+    /// Database of autonomous systems (.mmdb)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) asn: Option<PathBuf>,
+    /// Tor exits: bulk list, exit-addresses, onionoo JSON, CSV; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tor_exits: Vec<PathBuf>,
+    /// Tor guards and authorities, in the same forms; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tor_guards: Vec<PathBuf>,
+    /// Addresses and CIDRs of your threat intelligence; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) threat_list: Vec<PathBuf>,
+    /// Your own networks beyond the private ranges; repeatable
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) home: Vec<IpNetwork>,
+}
+
+/// Where results go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// How results are written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// No progress, no summary, no warnings
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+    Md,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Direction {
+    Egress,
+    Ingress,
+    Both,
+}
+
+/// `1%` or `0.01`.
+fn share(s: &str) -> Result<f64, String> {
+    let (number, scale) = s.strip_suffix('%').map_or((s, 1.0), |n| (n, 100.0));
+    let value: f64 = number
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{s}` is not a share like 1% or 0.01"))?;
+    let share = value / scale;
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err(format!("`{s}` is not between 0 and 100 %"))
+    }
+}

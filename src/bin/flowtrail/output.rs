@@ -1,0 +1,108 @@
+//! Results to standard output or to a file that appears whole or not at all.
+
+use crate::args::{Format, OutputArgs};
+use anyhow::Context;
+use comfy_table::{Cell as Shown, CellAlignment, Table, presets};
+use flowtrail::Error;
+use flowtrail::report::{Cell, Grid};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Lets `write` write the result to where the user wants it.
+pub(crate) fn to(
+    target: Option<&Path>,
+    write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    match target {
+        Some(path) => to_file(path, write),
+        None => {
+            let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+            write(&mut out)?;
+            out.flush().context("standard output")
+        }
+    }
+}
+
+/// Writes beside the target, then renames.
+pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let beside = beside(path);
+    let failed = |e| Error::output(path, e);
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .open(&beside)
+        .map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    let written = write(&mut out).and_then(|()| {
+        let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(&beside, path).map_err(failed)?;
+        Ok(())
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Fails before any work is done if the target's folder is not there to be written.
+pub(crate) fn check(target: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = target else { return Ok(()) };
+    let beside = beside(path);
+    File::options()
+        .write(true)
+        .create_new(true)
+        .open(&beside)
+        .map_err(|e| Error::output(path, e))?;
+    fs::remove_file(&beside).map_err(|e| Error::output(path, e))?;
+    Ok(())
+}
+
+/// Writes a grid to where the user wants it, in the format asked for.
+pub(crate) fn grid(args: &OutputArgs, grid: &Grid) -> anyhow::Result<()> {
+    to(args.output.as_deref(), |out| write_grid(args.format, grid, out))
+}
+
+/// Writes a grid in `format`.
+pub(crate) fn write_grid(format: Format, grid: &Grid, out: &mut dyn Write) -> anyhow::Result<()> {
+    match format {
+        Format::Table => table(grid, out)?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &grid.objects())?;
+            out.write_all(b"\n")?;
+        }
+        Format::Ndjson => grid.ndjson(out)?,
+        Format::Csv => grid.csv(out)?,
+        Format::Md => grid.markdown(out)?,
+    }
+    Ok(())
+}
+
+/// For a terminal: aligned, numbers flush right, nothing in it but text.
+pub(crate) fn table(grid: &Grid, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(grid.columns.iter().map(|c| c.to_uppercase()));
+    let numeric = |i: usize| grid.rows.iter().any(|r| r.get(i).is_some_and(Cell::is_number));
+    for row in &grid.rows {
+        table.add_row(row.iter().enumerate().map(|(i, c)| {
+            let align = if numeric(i) {
+                CellAlignment::Right
+            } else {
+                CellAlignment::Left
+            };
+            Shown::new(c.for_people()).set_alignment(align)
+        }));
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

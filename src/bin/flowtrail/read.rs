@@ -1,0 +1,189 @@
+//! From options to inputs: times, lists, progress; and what every command that reads logs says at its end.
+
+use crate::args::{ListArgs, OutputArgs, ReadArgs};
+use crate::output;
+use crate::run;
+use flowtrail::Error;
+use flowtrail::aggregate::{Ingest, Progress, ScanStats};
+use flowtrail::flow::LogFormat;
+use flowtrail::input::{Archive, ReadOptions};
+use flowtrail::intel::IntelOptions;
+use flowtrail::net::{HOUR, Seconds, TimeWindow, parse_rfc3339};
+use flowtrail::report::grid::grouped;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+impl ReadArgs {
+    /// How archives are read.
+    pub(crate) fn ingest(&self) -> flowtrail::Result<Ingest> {
+        let read = ReadOptions {
+            mmap: !self.no_mmap,
+            max_unpacked: self.max_unpacked,
+            ..ReadOptions::default()
+        };
+        let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
+        Ok(Ingest {
+            read,
+            format,
+            strict: self.strict,
+        })
+    }
+
+    /// `--from` and `--to`.
+    pub(crate) fn window(&self) -> flowtrail::Result<TimeWindow> {
+        let from = self
+            .from
+            .as_deref()
+            .map(time)
+            .transpose()?
+            .unwrap_or(TimeWindow::ALL.from);
+        let to = self.to.as_deref().map(time).transpose()?.unwrap_or(TimeWindow::ALL.to);
+        if from >= to {
+            return Err(Error::usage("--from is not before --to"));
+        }
+        Ok(TimeWindow { from, to })
+    }
+}
+
+impl ListArgs {
+    /// Which lists to load.
+    pub(crate) fn options(&self) -> IntelOptions {
+        let l = self.clone();
+        IntelOptions {
+            ip_ranges: l.ip_ranges,
+            prefix_lists: l.prefix_list,
+            geoip: l.geoip,
+            asn: l.asn,
+            tor_exits: l.tor_exits,
+            tor_guards: l.tor_guards,
+            threat_lists: l.threat_list,
+            home: l.home,
+            ..IntelOptions::default()
+        }
+    }
+}
+
+/// RFC 3339, a date, `-24h`/`-7d`/`-30m` before now, or seconds since 1970.
+fn time(text: &str) -> flowtrail::Result<Seconds> {
+    let bad = || {
+        Error::usage(format!(
+            "`{text}` is no time: give RFC 3339, a date, -24h, or seconds since 1970"
+        ))
+    };
+    if let Some(ago) = text.strip_prefix('-') {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        return span(ago).map(|s| now.saturating_sub(s)).ok_or_else(bad);
+    }
+    let date = || parse_rfc3339(&format!("{text}T00:00:00Z"));
+    text.parse()
+        .ok()
+        .or_else(|| parse_rfc3339(text))
+        .or_else(date)
+        .ok_or_else(bad)
+}
+
+fn span(text: &str) -> Option<Seconds> {
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => HOUR,
+        'd' => 24 * HOUR,
+        'w' => 7 * 24 * HOUR,
+        _ => return None,
+    };
+    text[..text.len() - 1].parse::<Seconds>().ok()?.checked_mul(unit)
+}
+
+/// A bar on stderr while the archive is read, if stderr is a terminal and nobody asked for quiet.
+pub(crate) struct Bar {
+    shown: Option<ProgressBar>,
+}
+
+impl Bar {
+    /// A bar that is not shown yet.
+    pub(crate) fn new(out: &OutputArgs) -> Self {
+        let shown = (stderr().is_terminal() && !out.quiet).then(ProgressBar::hidden);
+        Bar { shown }
+    }
+
+    /// The counters that the readers of `archive` advance; the bar follows them from a thread of its own.
+    pub(crate) fn follow(&self, archive: &Archive) -> Arc<Progress> {
+        let progress = Arc::new(Progress::default());
+        if let Some(bar) = self.shown.clone() {
+            bar.set_length(archive.bytes());
+            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+            let style = "{elapsed_precise} {bytes} / {total_bytes} [{bar:30}] {percent}% {bytes_per_sec}";
+            bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            let counters = Arc::clone(&progress);
+            std::thread::spawn(move || {
+                while !bar.is_finished() {
+                    bar.set_position(counters.bytes.load(Ordering::Relaxed));
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            });
+        }
+        progress
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn done(&self) {
+        if let Some(bar) = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Writes `--stats`, warns of what was not read, and gives the exit code that the input asks for.
+pub(crate) fn account(args: &ReadArgs, out: &OutputArgs, stats: &ScanStats) -> anyhow::Result<u8> {
+    if let Some(path) = &args.stats {
+        output::to_file(path, |w| {
+            serde_json::to_writer_pretty(&mut *w, stats)?;
+            Ok(writeln!(w)?)
+        })?;
+    }
+    if args.strict && stats.lines.rejected > 0 {
+        let first = stats.rejects.first();
+        let text = first.map_or_else(String::new, |r| {
+            format!("{}:{}: {}: {}", r.file, r.line, r.field, r.reason)
+        });
+        return Err(Error::format(format!("{text} (--strict)")).into());
+    }
+    if !out.quiet {
+        warn_of_losses(stats);
+    }
+    Ok(if stats.is_partial(args.max_rejected) {
+        run::PARTIAL
+    } else {
+        run::DONE
+    })
+}
+
+fn warn_of_losses(stats: &ScanStats) {
+    const SHOWN: usize = 10;
+    for e in stats.file_errors.iter().take(SHOWN) {
+        run::warn(&format!("{}: {}", e.file, e.reason));
+    }
+    if stats.file_errors.len() > SHOWN {
+        run::warn(&format!(
+            "… and {} more files (--stats FILE lists all)",
+            stats.file_errors.len() - SHOWN
+        ));
+    }
+    let (rejected, lines) = (stats.lines.rejected, stats.lines.lines);
+    if rejected > 0 {
+        run::warn(&format!(
+            "{} of {} lines rejected:",
+            grouped(rejected.into()),
+            grouped(lines.into())
+        ));
+        for r in stats.rejects.iter().take(3) {
+            run::warn(&format!(
+                "  {}:{}: {}: {}: {}",
+                r.file, r.line, r.field, r.reason, r.excerpt
+            ));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! How a command ends: one message on stderr, one exit code.
+
+use flowtrail::net::printable;
+use flowtrail::{Error, ErrorKind};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+/// Wrong usage, configuration or list: nothing was read.
+pub(crate) const USAGE: u8 = 2;
+/// Some input was not read whole.
+pub(crate) const PARTIAL: u8 = 3;
+/// Output or state could not be written.
+pub(crate) const OUTPUT: u8 = 4;
+
+/// Turns a command's result into the process's; says on stderr what went wrong.
+pub(crate) fn exit_code(result: anyhow::Result<u8>) -> ExitCode {
+    match result {
+        Ok(code) => code.into(),
+        Err(e) if is_closed_pipe(&e) => DONE.into(),
+        Err(e) => {
+            let text = format!("{e:#}");
+            warn(&format!("error: {text}"));
+            code_of(&e).into()
+        }
+    }
+}
+
+fn code_of(e: &anyhow::Error) -> u8 {
+    match e.downcast_ref::<Error>().map(Error::kind) {
+        Some(ErrorKind::Usage(_) | ErrorKind::List(_)) => USAGE,
+        Some(ErrorKind::Output(_)) => OUTPUT,
+        Some(_) => PARTIAL,
+        None if e.downcast_ref::<io::Error>().is_some() => OUTPUT,
+        None => USAGE,
+    }
+}
+
+/// The reader of our output went away, as `head` does: no reason to complain.
+fn is_closed_pipe(e: &anyhow::Error) -> bool {
+    e.chain().any(|c| {
+        c.downcast_ref::<io::Error>()
+            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// One line on stderr, safe to print. A stderr that is gone is nobody's loss.
+pub(crate) fn warn(text: &str) {
+    let mut err = io::stderr().lock();
+    for line in text.split('\n') {
+        let _ = writeln!(err, "flowtrail: {}", printable(line.as_bytes()));
+    }
+}

@@ -1,0 +1,89 @@
+//! `flowtrail top`: the aggregate itself.
+
+use crate::args::{Direction, Format, TopArgs};
+use crate::{output, read, run};
+use flowtrail::aggregate::top::{Top, Ways, grain_for, parse_keys};
+use flowtrail::aggregate::{Counting, Filter};
+use flowtrail::intel::Intel;
+use flowtrail::net::{human_bytes, rfc3339};
+use flowtrail::report::grid::{grouped, json_integer};
+use flowtrail::report::{Cell, Grid};
+use flowtrail::scan;
+use std::io::Write;
+
+/// Runs the command.
+pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
+    let keys = parse_keys(&args.by)?;
+    let filter = Filter::parse(&args.filter)?;
+    let ways = match args.direction {
+        Direction::Egress => Ways::Egress,
+        Direction::Ingress => Ways::Ingress,
+        Direction::Both => Ways::Both,
+    };
+    let counting = Counting {
+        grain: grain_for(&keys, &filter, ways),
+        filter: filter.clone(),
+        window: args.read.window()?,
+    };
+    let ingest = args.read.ingest()?;
+    output::check(args.out.output.as_deref())?;
+    let intel = Intel::load(&args.lists.options())?;
+    let pool = scan::threads(args.read.threads)?;
+    let bar = read::Bar::new(&args.out);
+    let counted = scan::count(&args.paths, &intel, &counting, &ingest, &pool, &|a| bar.follow(a))?;
+    bar.done();
+    let code = read::account(&args.read, &args.out, &counted.stats)?;
+    if counted.ambiguous.bytes > 0 && !args.out.quiet {
+        let n = human_bytes(counted.ambiguous.bytes);
+        run::warn(&format!(
+            "{n} in flows whose direction the records do not tell: not counted"
+        ));
+    }
+    let mut top = Top::of(&counted.table, &keys, &filter, ways);
+    let grid = grid(&mut top, args);
+    output::to(args.out.output.as_deref(), |out| {
+        output::write_grid(args.out.format, &grid, out)?;
+        if args.totals {
+            totals(&top, args.out.format, out)?;
+        }
+        Ok(())
+    })?;
+    Ok(code)
+}
+
+/// The last line of `--totals`: the number of groups and their bytes, whatever `--limit` shows of them.
+fn totals(top: &Top<'_>, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (groups, bytes) = (top.len(), top.total_bytes());
+    match format {
+        Format::Csv => writeln!(out, "groups,{groups},total_bytes,{bytes}")?,
+        Format::Json | Format::Ndjson => {
+            let line = serde_json::json!({"groups": groups, "total_bytes": json_integer(bytes)});
+            writeln!(out, "{line}")?;
+        }
+        Format::Table | Format::Md => {
+            writeln!(
+                out,
+                "\n{} groups, {} in all",
+                grouped(groups as u128),
+                human_bytes(bytes)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn grid(top: &mut Top<'_>, args: &TopArgs) -> Grid {
+    let keys: Vec<&str> = args.by.split(',').map(str::trim).collect();
+    let mut grid = Grid::new(&[&keys[..], &["bytes", "packets", "flows", "first_seen", "last_seen"]].concat());
+    for (texts, v) in top.rows(args.limit) {
+        let mut row: Vec<Cell> = texts.into_iter().map(Cell::Text).collect();
+        row.extend([
+            Cell::Bytes(v.bytes),
+            Cell::Count(v.packets),
+            Cell::Count(v.flows.into()),
+        ]);
+        row.extend([Cell::Text(rfc3339(v.first)), Cell::Text(rfc3339(v.last))]);
+        grid.rows.push(row);
+    }
+    grid
+}

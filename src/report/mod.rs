@@ -1,0 +1,8 @@
+//! report: how is it told? One file per format.
+//!
+//! Whatever is written here comes from logs that attackers may have written: every format has one escaping function of its
+//! own, and nothing else reaches the output.
+
+pub mod grid;
+
+pub use grid::{Cell, Grid};
