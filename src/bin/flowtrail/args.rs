@@ -14,6 +14,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once a run")]
 pub(crate) enum Command {
     /// The aggregate itself: bytes by interface, destination, country, hour, …
     Top(TopArgs),

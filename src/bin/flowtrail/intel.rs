@@ -4,7 +4,6 @@ use crate::args::{Format, IntelArgs};
 use crate::{output, run};
 use flowtrail::intel::{Intel, IntelOptions, ListInfo, describe};
 use flowtrail::report::{Cell, Grid};
-use std::io::Write;
 
 /// Runs the command.
 pub(crate) fn run(args: &IntelArgs) -> anyhow::Result<u8> {

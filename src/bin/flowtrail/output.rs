@@ -88,7 +88,7 @@ pub(crate) fn write_grid(format: Format, grid: &Grid, out: &mut dyn Write) -> an
 /// For a terminal: aligned, numbers flush right, nothing in it but text.
 pub(crate) fn table(grid: &Grid, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(grid.columns.iter().map(|c| c.to_uppercase()));
     let numeric = |i: usize| grid.rows.iter().any(|r| r.get(i).is_some_and(Cell::is_number));
     for row in &grid.rows {
