@@ -17,4 +17,6 @@ pub mod flow;
 pub mod intel;
 pub mod aggregate;
 
+pub mod r#gen;
+
 pub use error::{Error, ErrorKind, Position, Result};
