@@ -48,9 +48,10 @@ impl Rng {
         items[self.below(items.len() as u64) as usize]
     }
 
-    /// `mean` give or take `percent`.
+    /// `mean` give or take `percent`, to the unit.
     pub(super) fn vary(&mut self, mean: u64, percent: u64) -> u64 {
-        mean * (100 - percent + self.below(2 * percent + 1)) / 100
+        let spread = mean * percent / 100;
+        mean - spread + self.below(2 * spread + 1)
     }
 
     /// A heavy-tailed size whose long-run mean is about `mean`: most are small, a few are large.
