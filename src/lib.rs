@@ -20,4 +20,6 @@ pub mod report;
 
 pub mod scan;
 
+pub mod r#gen;
+
 pub use error::{Error, ErrorKind, Position, Result};
