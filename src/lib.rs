@@ -17,9 +17,8 @@ pub mod flow;
 pub mod intel;
 pub mod aggregate;
 pub mod report;
+pub mod r#gen;
 
 pub mod scan;
-
-pub mod r#gen;
 
 pub use error::{Error, ErrorKind, Position, Result};

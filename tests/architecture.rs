@@ -51,7 +51,7 @@ fn rooms() -> Vec<(PathBuf, String, String)> {
 fn order() -> Vec<String> {
     let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs");
     lib.lines()
-        .filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .filter_map(|l| l.strip_prefix("pub mod ")?.trim_start_matches("r#").strip_suffix(';'))
         .map(String::from)
         .collect()
 }
