@@ -13,5 +13,9 @@ pub mod error;
 pub mod net;
 
 pub mod aggregate;
+pub mod baseline;
+
+pub mod detect;
+pub mod incident;
 
 pub use error::{Error, ErrorKind, Position, Result};
