@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::group::{FLEET, groups};
-use super::place::{Channel, Day, HOURS};
+use super::group::{FLEET, SMALLEST, groups};
+use super::place::{Channel, Day, HOURS, day_of};
 use super::sample::Sample;
 use super::season::{Season, slot};
 use super::state::{Baseline, Fresh, InterfaceHistory};
@@ -114,9 +114,12 @@ impl Profiles {
             fresh.asns.iter().for_each(|a| *self.asns.entry(*a).or_default() += 1);
             fresh.countries.iter().for_each(|c| *self.countries.entry(c.clone()).or_default() += 1);
         }
-        for (id, fresh) in news {
-            if let Some(history) = baseline.interfaces.get(id) {
-                self.close_interface(baseline, id, history, day, fresh);
+        let (nothing, absent) = (Fresh::default(), day.saturating_sub(ABSENT));
+        for (id, history) in &baseline.interfaces {
+            let recent = history.hours.last_key_value().is_some_and(|(h, _)| day_of(*h) >= absent);
+            let begun = history.hours.first_key_value().is_some_and(|(h, _)| day_of(*h) <= day);
+            if recent && begun {
+                self.close_interface(baseline, id, history, day, news.get(id).unwrap_or(&nothing));
             }
         }
         self.days += 1;
@@ -189,7 +192,8 @@ impl Profiles {
 
     /// The profile of an interface's group, else of the fleet.
     pub fn group(&self, id: &str) -> Option<&Profile> {
-        self.pooled.get(self.group_name(id)).or_else(|| self.pooled.get(FLEET))
+        let enough = |p: &&Profile| p.active_days >= self.learning.full_history * SMALLEST as u32;
+        self.pooled.get(self.group_name(id)).filter(enough).or_else(|| self.pooled.get(FLEET))
     }
 
     /// The name of an interface's group.
@@ -253,7 +257,11 @@ impl Profiles {
         let full = f64::from(self.learning.full_history * windows_a_day);
         let weight = own.count() as f64 / (own.count() as f64 + full);
         let (alone, together) = (own.surprise(x), group.surprise(x));
-        let blended = if group.count() == 0 { alone } else { weight * alone + (1.0 - weight) * together };
+        let blended = match (own.count(), group.count()) {
+            (0, 0) => 0.0,
+            (_, 0) => alone,
+            _ => weight * alone + (1.0 - weight) * together,
+        };
         let borrowed = (own.count() as f64) < full;
         let speaker = if borrowed && group.count() > own.count() { group } else { own };
         Deviation {
@@ -280,6 +288,9 @@ impl Profile {
     }
 }
 
+/// An interface without records for so many days is gone; before that, its silence is a day of zeros.
+const ABSENT: Day = 14;
+
 /// True if a channel's day may be learned: it was not flagged, or what was flagged has lasted.
 fn teaches(baseline: &Baseline, id: &str, day: Day, channel: Channel, adopt_after: u32) -> bool {
     let Some(days) = baseline.excluded.get(id) else { return true };
@@ -300,7 +311,7 @@ fn news_by_day(baseline: &Baseline) -> BTreeMap<Day, BTreeMap<String, Fresh>> {
     let mut out: BTreeMap<Day, BTreeMap<String, Fresh>> = BTreeMap::new();
     for (id, history) in &baseline.interfaces {
         for hour in history.hours.keys() {
-            out.entry(super::place::day_of(*hour)).or_default().entry(id.clone()).or_default();
+            out.entry(day_of(*hour)).or_default().entry(id.clone()).or_default();
         }
         let mut at = |day: Day, add: &dyn Fn(&mut Fresh)| add(out.entry(day).or_default().entry(id.clone()).or_default());
         history.places.iter().for_each(|(k, s)| at(s.first, &|f| f.places.push(k.clone())));

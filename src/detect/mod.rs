@@ -135,7 +135,9 @@ pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
         let view = DayView::new(case.table, &places, day, slices.clone(), &baseline, &profiles);
         let signals = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
         let found = budget.weigh(&view, signals, settings);
-        let marks: Vec<Mark> = found.iter().filter_map(|f| Mark::of(case.table, &places, f)).collect();
+        // A fleet's first week teaches whatever happened: there is nothing yet that it could be strange against.
+        let learned = profiles.days() >= learning.full_history;
+        let marks: Vec<Mark> = found.iter().filter(|_| learned).filter_map(|f| Mark::of(case.table, &places, f)).collect();
         findings.extend(found);
         drop(view);
         marks.into_iter().for_each(|m| m.apply(&mut baseline, day));
