@@ -1,0 +1,19 @@
+//! baseline: what is normal for this interface, at this hour, towards this kind of destination?
+//!
+//! In come the rows of the aggregate, a day at a time; out come the raw counts that were learned ([`Baseline`], which
+//! merges by addition and union) and what follows from them ([`Profiles`]: histograms, seasons, peer groups). Whoever
+//! judges a day asks the profiles of the days before it, and teaches the day afterwards: nothing is judged by its future.
+
+pub mod day;
+pub mod group;
+pub mod place;
+pub mod profile;
+pub mod sample;
+pub mod season;
+pub mod state;
+
+pub use day::{ActorDay, DayView, PlaceDay, Places};
+pub use place::{Channel, Day, HOURS, channel, day_of, place};
+pub use profile::{Deviation, Learning, Novelty, Profile, Profiles};
+pub use sample::Sample;
+pub use state::{Baseline, InterfaceHistory, Seen};

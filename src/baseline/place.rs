@@ -1,0 +1,113 @@
+//! How destinations and days are named in a baseline.
+//!
+//! Addresses of large services change by the hour, so a destination is remembered by the smallest thing that stays: a
+//! managed AWS service in a region (`s3 eu-west-1`), else the network around the address (/24, or /64 for IPv6), since
+//! neighbours in such a block nearly always belong to one owner.
+
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{Peer, Role};
+use crate::net::{Addr, Class, Seconds};
+
+/// Days since 1970-01-01, UTC.
+pub type Day = u32;
+
+/// Hours in a day.
+pub const HOURS: usize = 24;
+
+/// The kind of egress that gets a histogram of its own (design.md, the ledger's channels).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// To the rest of the world, opened by the interface.
+    External,
+    /// To Amazon S3.
+    S3,
+    /// To another AWS service or to somebody's EC2 instance.
+    Aws,
+    /// Answers to those who called.
+    Served,
+}
+
+impl Channel {
+    /// All channels, by index.
+    pub const ALL: [Channel; 4] = [Channel::External, Channel::S3, Channel::Aws, Channel::Served];
+
+    /// Name for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Channel::External => "external destinations",
+            Channel::S3 => "Amazon S3",
+            Channel::Aws => "other AWS addresses",
+            Channel::Served => "callers",
+        }
+    }
+}
+
+/// The channel of bytes sent to `peer` in this role; `None` if they stay at home.
+pub fn channel(peer: &Peer, role: Role) -> Option<Channel> {
+    match (peer.class, role) {
+        (Class::Home | Class::Special, _) => None,
+        (Class::S3, _) => Some(Channel::S3),
+        (_, Role::Server) => Some(Channel::Served),
+        (Class::Aws, _) => Some(Channel::Aws),
+        (Class::External, _) => Some(Channel::External),
+    }
+}
+
+/// The name under which a destination is remembered.
+pub fn place(peer: &Peer) -> String {
+    let region = peer.region.as_deref().unwrap_or("-");
+    match (peer.class, peer.service.as_deref()) {
+        (Class::S3, _) => format!("s3 {region}"),
+        (Class::Aws, Some(service)) if service != "EC2" && service != "AMAZON" => {
+            format!("{} {region}", service.to_ascii_lowercase())
+        }
+        _ => network(peer.addr),
+    }
+}
+
+/// The /24 (IPv4) or /64 (IPv6) around an address.
+pub fn network(addr: Addr) -> String {
+    match addr.as_v4() {
+        Some(n) => format!("{}/24", Addr::v4(n & 0xffff_ff00)),
+        None => format!("{}/64", Addr(addr.0 >> 64 << 64)),
+    }
+}
+
+/// The day that holds a second; times beyond the calendar share the last one.
+pub fn day_of(t: Seconds) -> Day {
+    Day::try_from(t / 86_400).unwrap_or(Day::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(addr: &str, class: Class, service: Option<&str>) -> Peer {
+        Peer {
+            addr: addr.parse().unwrap(),
+            class,
+            service: service.map(str::to_owned),
+            region: Some("eu-west-1".to_owned()),
+            country: None,
+            asn: None,
+            labels: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_managed_service_is_one_place_and_a_rented_machine_is_its_network() {
+        assert_eq!(place(&peer("52.218.1.1", Class::S3, Some("S3"))), "s3 eu-west-1");
+        assert_eq!(place(&peer("52.1.2.3", Class::Aws, Some("EC2"))), "52.1.2.0/24");
+        assert_eq!(place(&peer("2001:db8:1:2::9", Class::External, None)), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn answers_to_callers_are_a_channel_of_their_own() {
+        let visitor = peer("198.51.100.1", Class::External, None);
+        assert_eq!(channel(&visitor, Role::Server), Some(Channel::Served));
+        assert_eq!(channel(&visitor, Role::Unknown), Some(Channel::External));
+        assert_eq!(channel(&peer("10.0.0.1", Class::Home, None), Role::Client), None);
+    }
+}

@@ -1,0 +1,322 @@
+//! What follows from the raw counts: a histogram per interface and channel, its peer group's, the fleet's, and the verdict
+//! on a new value.
+//!
+//! An interface is judged by itself, its group and the fleet, in that order of trust: the more days it has, the less the
+//! others count, and others never make a value look *more* surprising than a full history of its own does.
+
+use std::collections::BTreeMap;
+
+use super::group::{FLEET, SMALLEST, groups};
+use super::place::{Channel, Day, HOURS, day_of};
+use super::sample::Sample;
+use super::season::{Season, slot};
+use super::state::{Baseline, Fresh, InterfaceHistory};
+use crate::net::HOUR;
+
+/// What one interface, one group or the fleet usually does.
+#[derive(Debug, Default, Clone)]
+pub struct Profile {
+    /// Bytes an hour by channel, with the rhythm of the day taken out.
+    pub hours: [Sample; 4],
+    /// Bytes a day by channel.
+    pub days: [Sample; 4],
+    /// Bytes a day to what was new that day, by [`Novelty`].
+    pub novel: [Sample; 4],
+    /// Largest hour by channel, as it was.
+    pub peaks: [u64; 4],
+    /// First day learned.
+    pub first: Option<Day>,
+    /// Days learned.
+    pub active_days: u32,
+    season: Season,
+}
+
+/// What can be new about a destination, from narrow to wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Novelty {
+    /// The largest single new place of the day.
+    Place,
+    /// The largest new autonomous system.
+    Asn,
+    /// The largest new country.
+    Country,
+    /// Everything new together.
+    Sum,
+}
+
+/// How days become profiles.
+#[derive(Debug, Clone, Copy)]
+pub struct Learning {
+    /// What was flagged teaches when it has lasted this many days.
+    pub adopt_after: u32,
+    /// First days of an interface, on which everything is new: they do not teach novelty.
+    pub warm_up: u32,
+    /// Days of its own after which an interface is judged mainly by itself.
+    pub full_history: u32,
+    /// A place that so many others use is no interface's private novelty.
+    pub common: usize,
+}
+
+impl Default for Learning {
+    fn default() -> Self {
+        Learning { adopt_after: 7, warm_up: 2, full_history: 7, common: 3 }
+    }
+}
+
+/// A value beside what was expected.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Deviation {
+    /// Decades of surprise: 3.0 is one window in a thousand.
+    pub surprise: f64,
+    /// Share of past windows that were smaller.
+    pub quantile: f64,
+    /// Median of the past.
+    pub expected: u64,
+    /// The value.
+    pub observed: u64,
+    /// Largest value of the past.
+    pub largest: u64,
+    /// Hours of history of this interface.
+    pub history_hours: u64,
+    /// True if the group had to speak for the interface.
+    pub borrowed: bool,
+}
+
+/// All profiles as of the morning of one day.
+#[derive(Debug, Default, Clone)]
+pub struct Profiles {
+    /// How days become profiles.
+    pub learning: Learning,
+    own: BTreeMap<String, Profile>,
+    pooled: BTreeMap<String, Profile>,
+    membership: BTreeMap<String, String>,
+    places: BTreeMap<String, u32>,
+    asns: BTreeMap<u32, u32>,
+    countries: BTreeMap<String, u32>,
+    days: u32,
+}
+
+impl Profiles {
+    /// Profiles of a stored state, its days replayed in order.
+    pub fn replay(baseline: &Baseline, learning: Learning) -> Self {
+        let mut profiles = Profiles { learning, ..Profiles::default() };
+        for (day, news) in news_by_day(baseline) {
+            profiles.regroup(baseline, &Baseline::default());
+            profiles.close_day(baseline, day, &news);
+        }
+        profiles
+    }
+
+    /// Learns a day that `baseline` already holds; `news` is what each interface of the day met for the first time.
+    pub fn close_day(&mut self, baseline: &Baseline, day: Day, news: &BTreeMap<String, Fresh>) {
+        for fresh in news.values() {
+            fresh.places.iter().for_each(|p| *self.places.entry(p.clone()).or_default() += 1);
+            fresh.asns.iter().for_each(|a| *self.asns.entry(*a).or_default() += 1);
+            fresh.countries.iter().for_each(|c| *self.countries.entry(c.clone()).or_default() += 1);
+        }
+        let (nothing, absent) = (Fresh::default(), day.saturating_sub(ABSENT));
+        for (id, history) in &baseline.interfaces {
+            let recent = history.hours.last_key_value().is_some_and(|(h, _)| day_of(*h) >= absent);
+            let begun = history.hours.first_key_value().is_some_and(|(h, _)| day_of(*h) <= day);
+            if recent && begun {
+                self.close_interface(baseline, id, history, day, news.get(id).unwrap_or(&nothing));
+            }
+        }
+        self.days += 1;
+    }
+
+    fn close_interface(&mut self, baseline: &Baseline, id: &str, history: &InterfaceHistory, day: Day, fresh: &Fresh) {
+        let rhythm = self.group(id).map_or_else(Season::default, |g| g.season);
+        let amounts = self.novel_amounts(baseline, id, history, fresh);
+        let taught = Channel::ALL.map(|c| teaches(baseline, id, day, c, self.learning.adopt_after));
+        let profile = self.own.entry(id.to_owned()).or_default();
+        profile.first.get_or_insert(day);
+        let mut totals = [0u64; 4];
+        for hour in 0..HOURS {
+            let bytes = history.hours.get(&hour_of(day, hour)).copied().unwrap_or_default();
+            profile.season.record(slot(day, hour), &bytes);
+            for channel in Channel::ALL {
+                let (c, b) = (channel as usize, bytes[channel as usize]);
+                totals[c] = totals[c].saturating_add(b);
+                if taught[c] {
+                    profile.hours[c].record((b as f64 / rhythm.factor(channel, slot(day, hour))) as u64);
+                    profile.peaks[c] = profile.peaks[c].max(b);
+                }
+            }
+        }
+        for c in (0..4).filter(|c| taught[*c]) {
+            profile.days[c].record(totals[c]);
+        }
+        if profile.active_days >= self.learning.warm_up && taught[..3].iter().all(|t| *t) {
+            profile.novel.iter_mut().zip(amounts).for_each(|(sample, bytes)| sample.record(bytes));
+        }
+        profile.active_days += 1;
+    }
+
+    /// Bytes of the day to what was new, by [`Novelty`].
+    fn novel_amounts(&self, baseline: &Baseline, id: &str, history: &InterfaceHistory, fresh: &Fresh) -> [u64; 4] {
+        let flagged = baseline.flagged.get(id);
+        let mut amounts = [0u64; 4];
+        for place in &fresh.places {
+            let hidden = flagged.is_some_and(|f| f.contains_key(place)) || self.users(place) > self.learning.common;
+            let bytes = if hidden { 0 } else { history.places.get(place).map_or(0, |s| s.first_bytes) };
+            amounts[0] = amounts[0].max(bytes);
+            amounts[3] = amounts[3].saturating_add(bytes);
+        }
+        for asn in fresh.asns.iter().filter(|a| self.asn_users(**a) <= self.learning.common) {
+            amounts[1] = amounts[1].max(history.asns.get(asn).map_or(0, |s| s.first_bytes));
+        }
+        for country in fresh.countries.iter().filter(|c| self.country_users(c) <= self.learning.common) {
+            amounts[2] = amounts[2].max(history.countries.get(country).map_or(0, |s| s.first_bytes));
+        }
+        amounts
+    }
+
+    /// Forms the peer groups anew and pools their members' profiles.
+    pub fn regroup(&mut self, baseline: &Baseline, newcomers: &Baseline) {
+        self.membership = groups(baseline, newcomers).into_iter().map(|(id, group)| (id.to_owned(), group)).collect();
+        self.pooled.clear();
+        for (id, profile) in &self.own {
+            let group = self.membership.get(id).map_or(FLEET, String::as_str);
+            self.pooled.entry(group.to_owned()).or_default().pool(profile);
+            if group != FLEET {
+                self.pooled.entry(FLEET.to_owned()).or_default().pool(profile);
+            }
+        }
+    }
+
+    /// The profile of an interface, if it was there before.
+    pub fn own(&self, id: &str) -> Option<&Profile> {
+        self.own.get(id)
+    }
+
+    /// The profile of an interface's group, else of the fleet.
+    pub fn group(&self, id: &str) -> Option<&Profile> {
+        let enough = |p: &&Profile| p.active_days >= self.learning.full_history * SMALLEST as u32;
+        self.pooled.get(self.group_name(id)).filter(enough).or_else(|| self.pooled.get(FLEET))
+    }
+
+    /// The name of an interface's group.
+    pub fn group_name(&self, id: &str) -> &str {
+        self.membership.get(id).map_or(FLEET, String::as_str)
+    }
+
+    /// Days learned so far.
+    pub fn days(&self) -> u32 {
+        self.days
+    }
+
+    /// How many interfaces have sent to a place.
+    pub fn users(&self, place: &str) -> usize {
+        self.places.get(place).map_or(0, |n| *n as usize)
+    }
+
+    /// How many interfaces have sent to an autonomous system.
+    pub fn asn_users(&self, asn: u32) -> usize {
+        self.asns.get(&asn).map_or(0, |n| *n as usize)
+    }
+
+    /// How many interfaces have sent to a country.
+    pub fn country_users(&self, country: &str) -> usize {
+        self.countries.get(country).map_or(0, |n| *n as usize)
+    }
+
+    /// How busy an hour usually is for the interface's group, relative to its mean hour.
+    pub fn rhythm(&self, id: &str, channel: Channel, day: Day, hour: usize) -> f64 {
+        self.group(id).map_or(1.0, |g| g.season.factor(channel, slot(day, hour)))
+    }
+
+    /// Judges an hour: `shift` is how much busier the whole group is than usual.
+    pub fn judge_hour(&self, id: &str, channel: Channel, at: (Day, usize), bytes: u64, shift: f64) -> Deviation {
+        let factor = self.rhythm(id, channel, at.0, at.1);
+        let mut out = self.judge(id, |p| &p.hours[channel as usize], bytes as f64 / (factor * shift.max(1.0)), HOURS as u32);
+        out.observed = bytes;
+        out.expected = (out.expected as f64 * factor) as u64;
+        out.largest = self.own(id).map_or(out.largest, |p| p.peaks[channel as usize]);
+        out
+    }
+
+    /// Judges a day's bytes in one channel.
+    pub fn judge_day(&self, id: &str, channel: Channel, bytes: u64, shift: f64) -> Deviation {
+        let mut out = self.judge(id, |p| &p.days[channel as usize], bytes as f64 / shift.max(1.0), 1);
+        out.observed = bytes;
+        out
+    }
+
+    /// Judges a day's bytes to something new.
+    pub fn judge_novel(&self, id: &str, novelty: Novelty, bytes: u64) -> Deviation {
+        let mut out = self.judge(id, |p| &p.novel[novelty as usize], bytes as f64, 1);
+        out.observed = bytes;
+        out
+    }
+
+    fn judge(&self, id: &str, pick: impl for<'p> Fn(&'p Profile) -> &'p Sample, x: f64, windows_a_day: u32) -> Deviation {
+        let nothing = Sample::default();
+        let own = self.own(id).map_or(&nothing, &pick);
+        let group = self.group(id).map_or(&nothing, &pick);
+        let full = f64::from(self.learning.full_history * windows_a_day);
+        let weight = own.count() as f64 / (own.count() as f64 + full);
+        let (alone, together) = (own.surprise(x), group.surprise(x));
+        let blended = match (own.count(), group.count()) {
+            (0, 0) => 0.0,
+            (_, 0) => alone,
+            _ => weight * alone + (1.0 - weight) * together,
+        };
+        let borrowed = (own.count() as f64) < full;
+        let speaker = if borrowed && group.count() > own.count() { group } else { own };
+        Deviation {
+            surprise: if borrowed { blended } else { blended.min(alone) },
+            quantile: speaker.rank(x as u64),
+            expected: speaker.quantile(0.5),
+            observed: x as u64,
+            largest: speaker.largest(),
+            history_hours: self.own(id).map_or(0, |p| u64::from(p.active_days) * HOURS as u64),
+            borrowed,
+        }
+    }
+}
+
+impl Profile {
+    fn pool(&mut self, other: &Profile) {
+        let pairs = [(&mut self.hours, &other.hours), (&mut self.days, &other.days), (&mut self.novel, &other.novel)];
+        for (mine, theirs) in pairs {
+            mine.iter_mut().zip(theirs).for_each(|(m, t)| m.merge(t));
+        }
+        self.peaks.iter_mut().zip(other.peaks).for_each(|(m, t)| *m = (*m).max(t));
+        self.active_days += other.active_days;
+        self.season.pool(&other.season);
+    }
+}
+
+/// An interface without records for so many days is gone; before that, its silence is a day of zeros.
+const ABSENT: Day = 14;
+
+/// True if a channel's day may be learned: it was not flagged, or what was flagged has lasted.
+fn teaches(baseline: &Baseline, id: &str, day: Day, channel: Channel, adopt_after: u32) -> bool {
+    let Some(days) = baseline.excluded.get(id) else { return true };
+    if !days.contains(&(day, channel)) {
+        return true;
+    }
+    let since = day.saturating_sub(adopt_after.saturating_sub(1));
+    let lasted = days.iter().filter(|(d, c)| *c == channel && (since..=day).contains(d)).count();
+    lasted >= adopt_after as usize
+}
+
+fn hour_of(day: Day, hour: usize) -> u64 {
+    u64::from(day) * 86_400 + hour as u64 * HOUR
+}
+
+/// What each interface met for the first time, by day, from the raw counts.
+fn news_by_day(baseline: &Baseline) -> BTreeMap<Day, BTreeMap<String, Fresh>> {
+    let mut out: BTreeMap<Day, BTreeMap<String, Fresh>> = BTreeMap::new();
+    for (id, history) in &baseline.interfaces {
+        for hour in history.hours.keys() {
+            out.entry(day_of(*hour)).or_default().entry(id.clone()).or_default();
+        }
+        let mut at = |day: Day, add: &dyn Fn(&mut Fresh)| add(out.entry(day).or_default().entry(id.clone()).or_default());
+        history.places.iter().for_each(|(k, s)| at(s.first, &|f| f.places.push(k.clone())));
+        history.asns.iter().for_each(|(k, s)| at(s.first, &|f| f.asns.push(*k)));
+        history.countries.iter().for_each(|(k, s)| at(s.first, &|f| f.countries.push(k.clone())));
+    }
+    out
+}

@@ -1,0 +1,204 @@
+//! The raw counts that are learned: integers per window and first sightings, so that merging is addition and union.
+//!
+//! Histograms, seasons and groups are derived from this ([`super::Profiles`]) and never stored: two states learned from
+//! two halves of an archive, in any order, are byte for byte the state learned from the whole. Windows that were flagged
+//! stay in the counts and are named in a set beside them, which is applied on reading.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::place::{Channel, Day, channel, day_of, place};
+use crate::aggregate::{Direction, EgressTable, Role, Row};
+use crate::net::Seconds;
+
+/// Everything learned, by interface id.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// What each interface did.
+    pub interfaces: BTreeMap<String, InterfaceHistory>,
+    /// Days that were judged anomalous, by interface and channel: they do not teach until they have lasted.
+    pub excluded: BTreeMap<String, BTreeSet<(Day, Channel)>>,
+    /// Destinations that were judged anomalous, by interface, with the days on which they were.
+    pub flagged: BTreeMap<String, BTreeMap<String, BTreeSet<Day>>>,
+}
+
+/// What one interface did. A day adds at most 24 windows of 32 bytes and the places not met before.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceHistory {
+    /// Its subnet, where the records name it.
+    pub subnet: Option<String>,
+    /// Bytes sent in each hour, by [`Channel`] index; an hour without any record is absent.
+    pub hours: BTreeMap<Seconds, [u64; 4]>,
+    /// Destinations by [`place`].
+    pub places: BTreeMap<String, Seen>,
+    /// Destinations by autonomous system.
+    pub asns: BTreeMap<u32, Seen>,
+    /// Destinations by country.
+    pub countries: BTreeMap<String, Seen>,
+    /// Destination services, protocol × 65,536 + port.
+    pub ports: BTreeMap<u32, Seen>,
+    /// Records by service and role, port × 2 + 1 if the interface listens: what the machine is for.
+    pub habits: BTreeMap<u32, u64>,
+}
+
+/// What an interface sent to for the first time.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Fresh {
+    /// Places.
+    pub places: Vec<String>,
+    /// Autonomous systems.
+    pub asns: Vec<u32>,
+    /// Countries.
+    pub countries: Vec<String>,
+}
+
+/// When something was first and last sent to, and how much. Merges by the earlier first day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// First day.
+    pub first: Day,
+    /// Last day.
+    pub last: Day,
+    /// Bytes on the first day.
+    pub first_bytes: u64,
+    /// Bytes in all.
+    pub bytes: u64,
+}
+
+impl Seen {
+    fn new(day: Day, bytes: u64) -> Self {
+        Seen { first: day, last: day, first_bytes: bytes, bytes }
+    }
+
+    /// Adds another sighting of the same thing: commutative and associative.
+    pub fn merge(&mut self, other: &Seen) {
+        match self.first.cmp(&other.first) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => self.first_bytes = self.first_bytes.saturating_add(other.first_bytes),
+            std::cmp::Ordering::Greater => self.first_bytes = other.first_bytes,
+        }
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+impl Baseline {
+    /// Learns every row of a table.
+    pub fn learn(&mut self, table: &EgressTable) {
+        let places: Vec<String> = table.peers.iter().map(place).collect();
+        for interface in 0..table.interfaces.len() {
+            let index = u32::try_from(interface).unwrap_or(u32::MAX);
+            self.learn_rows(table, table.of_interface(index), &places);
+        }
+    }
+
+    /// Learns some rows of one interface; `places` names the table's peers. What was met for the first time is returned.
+    pub fn learn_rows(&mut self, table: &EgressTable, rows: &[Row], places: &[String]) -> Fresh {
+        let mut fresh = Fresh::default();
+        let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) else { return fresh };
+        let history = self.interfaces.entry(interface.id.clone()).or_default();
+        history.set_subnet(interface.subnet.as_deref());
+        for row in rows {
+            history.learn(table, row, places.get(row.peer as usize).map_or("", String::as_str), &mut fresh);
+        }
+        fresh
+    }
+
+    /// Adds what another state learned: any order and any split give the same.
+    pub fn merge(&mut self, other: Baseline) {
+        for (id, history) in other.interfaces {
+            self.interfaces.entry(id).or_default().merge(history);
+        }
+        for (id, days) in other.excluded {
+            self.excluded.entry(id).or_default().extend(days);
+        }
+        for (id, places) in other.flagged {
+            let mine = self.flagged.entry(id).or_default();
+            for (place, days) in places {
+                mine.entry(place).or_default().extend(days);
+            }
+        }
+    }
+}
+
+impl InterfaceHistory {
+    fn set_subnet(&mut self, subnet: Option<&str>) {
+        let Some(subnet) = subnet else { return };
+        if self.subnet.as_deref().is_none_or(|mine| subnet < mine) {
+            self.subnet = Some(subnet.to_owned());
+        }
+    }
+
+    fn learn(&mut self, table: &EgressTable, row: &Row, place: &str, fresh: &mut Fresh) {
+        let window = self.hours.entry(row.hour).or_default();
+        self.habits
+            .entry(u32::from(row.port) * 2 + u32::from(row.role == Role::Server))
+            .and_modify(|n| *n = n.saturating_add(row.volume.flows))
+            .or_insert(row.volume.flows);
+        let peer = table.peer(row);
+        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else { return };
+        let bytes = u64::try_from(row.volume.bytes).unwrap_or(u64::MAX);
+        window[channel as usize] = window[channel as usize].saturating_add(bytes);
+        if channel == Channel::Served {
+            return;
+        }
+        let seen = Seen::new(day_of(row.hour), bytes);
+        if sighted(&mut self.places, place, &seen) {
+            fresh.places.push(place.to_owned());
+        }
+        if let Some(asn) = peer.asn
+            && sighted(&mut self.asns, &asn, &seen)
+        {
+            fresh.asns.push(asn);
+        }
+        if let Some(country) = peer.country.map(|c| c.to_string())
+            && sighted(&mut self.countries, country.as_str(), &seen)
+        {
+            fresh.countries.push(country);
+        }
+        let service = u32::from(row.protocol) << 16 | u32::from(row.port);
+        sighted(&mut self.ports, &service, &seen);
+    }
+
+    fn merge(&mut self, other: InterfaceHistory) {
+        self.set_subnet(other.subnet.as_deref());
+        for (hour, bytes) in other.hours {
+            let mine = self.hours.entry(hour).or_default();
+            for (sum, more) in mine.iter_mut().zip(bytes) {
+                *sum = sum.saturating_add(more);
+            }
+        }
+        for (habit, records) in other.habits {
+            let mine = self.habits.entry(habit).or_default();
+            *mine = mine.saturating_add(records);
+        }
+        merge_seen(&mut self.places, other.places);
+        merge_seen(&mut self.asns, other.asns);
+        merge_seen(&mut self.countries, other.countries);
+        merge_seen(&mut self.ports, other.ports);
+    }
+}
+
+/// Adds a sighting; true if it is the first.
+fn sighted<K, Q>(map: &mut BTreeMap<K, Seen>, key: &Q, seen: &Seen) -> bool
+where
+    K: Ord + std::borrow::Borrow<Q>,
+    Q: Ord + ToOwned<Owned = K> + ?Sized,
+{
+    match map.get_mut(key) {
+        Some(known) => known.merge(seen),
+        None => {
+            map.insert(key.to_owned(), *seen);
+            return true;
+        }
+    }
+    false
+}
+
+fn merge_seen<K: Ord>(mine: &mut BTreeMap<K, Seen>, other: BTreeMap<K, Seen>) {
+    for (key, seen) in other {
+        mine.entry(key).and_modify(|s| s.merge(&seen)).or_insert(seen);
+    }
+}

@@ -1,0 +1,191 @@
+//! Which signals become findings: the alert budget, and what else fired.
+//!
+//! Signals of one interface that share a destination or an hour speak of one event. Its surprise is that of the loudest,
+//! and a little more for each other kind of evidence. An uncorroborated event must be rarer than the threshold: once a
+//! day in a fleet of this size by chance, raised so that the past days would have given no more events than the budget.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::cells::Sums;
+use super::finding::{ATTACK_VERSION, Attack, Confidence, Expectation, Finding, SCHEMA, Severity};
+use super::signal::{Kind, Signal};
+use super::{DETECTORS, Meta, Settings};
+use crate::baseline::{DayView, place};
+
+/// Surprises of past events, by day.
+#[derive(Debug, Default)]
+pub struct Budget {
+    past: Vec<Vec<f64>>,
+}
+
+/// Decades that a second, different kind of evidence adds.
+const SECOND: f64 = 0.5;
+
+/// Days that the threshold looks back.
+const WINDOW: usize = 28;
+
+/// A statistical event below this is not worth keeping.
+const LEAST: f64 = 2.5;
+
+/// Decades asked in addition on the first day, when there is no history at all.
+const UNLEARNED: f64 = 2.0;
+
+/// Bytes to a listed destination from which data, and not only a connection, moved.
+const MOVED: u128 = 1_000_000;
+
+impl Budget {
+    /// Turns a day's signals into findings, and remembers the day.
+    pub fn weigh(&mut self, view: &DayView<'_>, signals: Vec<Signal>, settings: &Settings) -> Vec<Finding> {
+        let threshold = self.threshold(view, settings);
+        let mut surprises = Vec::new();
+        let mut out = Vec::new();
+        for event in events(view, signals) {
+            let surprise = surprise(&event);
+            let listed = event.iter().any(|s| s.kind == Kind::Listed);
+            if !listed && surprise > 0.0 {
+                surprises.push(surprise);
+            }
+            for signal in &event {
+                let severity = severity(view, signal, listed, surprise, threshold);
+                out.extend(finding(view, signal, severity, listed, surprise));
+            }
+        }
+        if view.profiles.days() >= view.profiles.learning.full_history {
+            self.past.push(surprises);
+        }
+        out.sort_by(|a, b| (a.interface, &a.rule, a.cells.first()).cmp(&(b.interface, &b.rule, b.cells.first())));
+        out
+    }
+
+    /// The surprise from which an uncorroborated event is reported, by the days before this one.
+    fn threshold(&self, view: &DayView<'_>, settings: &Settings) -> f64 {
+        let learned = f64::from(view.profiles.days()) / f64::from(view.profiles.learning.full_history);
+        let base = (view.actors.len().max(10) as f64).log10() + 1.0 + UNLEARNED * (1.0 - learned).max(0.0);
+        let recent = &self.past[self.past.len().saturating_sub(WINDOW)..];
+        let mut all: Vec<f64> = recent.iter().flatten().copied().collect();
+        all.sort_by(|a, b| b.total_cmp(a));
+        let allowed = (settings.alert_budget * recent.len() as f64) as usize;
+        all.get(allowed).map_or(base, |worst| base.max(worst + 0.01))
+    }
+}
+
+/// Signals of one interface that share a destination or an hour.
+fn events(view: &DayView<'_>, signals: Vec<Signal>) -> Vec<Vec<Signal>> {
+    let mut by_actor: BTreeMap<usize, Vec<Signal>> = BTreeMap::new();
+    for signal in signals.into_iter().filter(|s| !s.cells.is_empty()) {
+        by_actor.entry(signal.actor).or_default().push(signal);
+    }
+    let mut out = Vec::new();
+    for signals in by_actor.into_values() {
+        let mut groups: Vec<(BTreeSet<(bool, u64)>, Vec<Signal>)> = Vec::new();
+        for signal in signals {
+            let mut marks = marks(view, &signal);
+            let mut members = vec![signal];
+            groups.retain_mut(|(theirs, others)| {
+                let apart = theirs.is_disjoint(&marks);
+                if !apart {
+                    marks.append(theirs);
+                    members.append(others);
+                }
+                apart
+            });
+            groups.push((marks, members));
+        }
+        out.extend(groups.into_iter().map(|(_, members)| members));
+    }
+    out
+}
+
+/// The destinations and the hours of a signal.
+fn marks(view: &DayView<'_>, signal: &Signal) -> BTreeSet<(bool, u64)> {
+    let rows = signal.cells.iter().filter_map(|c| view.table.rows.get(*c as usize));
+    rows.flat_map(|r| [(false, u64::from(r.peer)), (true, r.hour)]).collect()
+}
+
+/// The loudest signal's surprise, and a little more for each other rule.
+fn surprise(event: &[Signal]) -> f64 {
+    let mut by_rule: BTreeMap<&str, f64> = BTreeMap::new();
+    for signal in event {
+        let most = by_rule.entry(signal.rule).or_default();
+        *most = most.max(signal.surprise);
+    }
+    let loudest = by_rule.values().copied().fold(0.0, f64::max);
+    loudest + SECOND * by_rule.values().filter(|s| **s >= 2.0).count().saturating_sub(1) as f64
+}
+
+fn severity(view: &DayView<'_>, signal: &Signal, listed: bool, surprise: f64, threshold: f64) -> Option<Severity> {
+    let bytes: u128 = signal.cells.iter().filter_map(|c| view.table.rows.get(*c as usize)).map(|r| r.volume.bytes).sum();
+    match signal.kind {
+        Kind::Listed => Some(if bytes >= MOVED { Severity::High } else { Severity::Low }),
+        Kind::Pattern => Some(Severity::Medium),
+        Kind::Statistical if listed || surprise >= threshold => Some(Severity::Medium),
+        Kind::Statistical => (surprise >= LEAST.max(threshold - 0.5)).then_some(Severity::Info),
+    }
+}
+
+fn finding(view: &DayView<'_>, signal: &Signal, severity: Option<Severity>, listed: bool, surprise: f64) -> Option<Finding> {
+    let (severity, actor) = (severity?, view.actors.get(signal.actor)?);
+    let interface = view.table.interfaces.get(actor.interface as usize)?;
+    let meta = meta(signal.rule)?;
+    let cells: BTreeSet<u32> = signal.cells.iter().copied().collect();
+    let sums = Sums::of(view.table, &cells);
+    let volume = sums.volume?;
+    let young = signal.deviation.is_some_and(|d| d.history_hours < 168);
+    let (least, most) = severity.scores();
+    Some(Finding {
+        schema: SCHEMA,
+        id: id(view, signal, interface.account.as_deref().unwrap_or("-"), actor.id),
+        rule: signal.rule,
+        rules: vec![signal.rule],
+        title: meta.title.to_owned(),
+        severity,
+        score: (least + (surprise * 4.0).min(most - least)).round(),
+        confidence: Confidence::new(if listed { 0.9 } else { 0.35 + surprise * 0.08 - if young { 0.2 } else { 0.0 } }),
+        first_seen: volume.first,
+        last_seen: volume.last,
+        account: interface.account.clone(),
+        region: interface.region.clone(),
+        eni: Some(interface.id.clone()),
+        instance: interface.instance.clone(),
+        source_ips: sums.sources,
+        destinations: sums.destinations,
+        bytes: volume.bytes,
+        packets: volume.packets,
+        flows: volume.flows,
+        channel: sums.channel,
+        baseline: signal.deviation.map(|d| Expectation {
+            quantile: (d.quantile * 1e4).round() / 1e4,
+            expected: d.expected,
+            observed: d.observed,
+            history_hours: d.history_hours,
+        }),
+        attack: Attack { version: ATTACK_VERSION, techniques: meta.techniques.to_vec() },
+        guardduty: meta.guardduty.map(str::to_owned).into_iter().collect(),
+        evidence: sums.evidence,
+        explanation: signal.reasons.clone(),
+        cells,
+        interface: Some(actor.interface),
+        surprise,
+        corroborated: listed,
+        ..Finding::default()
+    })
+}
+
+fn meta(rule: &str) -> Option<&'static Meta> {
+    DETECTORS.iter().map(|d| d.meta()).find(|m| m.id == rule)
+}
+
+/// What a finding is about, hashed: rule, account, interface, destinations' places, first hour.
+fn id(view: &DayView<'_>, signal: &Signal, account: &str, interface: &str) -> String {
+    let rows: Vec<_> = signal.cells.iter().filter_map(|c| view.table.rows.get(*c as usize)).collect();
+    let places: BTreeSet<String> = rows.iter().map(|r| place(view.table.peer(r))).collect();
+    let first = rows.iter().map(|r| r.hour).min().unwrap_or(0);
+    let mut hash = Sha256::new();
+    for part in [signal.rule, account, interface, &first.to_string()].into_iter().chain(places.iter().map(String::as_str)) {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    format!("ft-{}", hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect::<String>())
+}

@@ -1,0 +1,217 @@
+//! detect: which of what left is worth a person's time, and why?
+//!
+//! Detectors read one day beside the profiles of the days before it and give signals; the alert budget and what else fired
+//! decide which become findings; then the day is learned. A new detector is one file, its `mod` line and its line in
+//! [`DETECTORS`]. None of them sees options, files, clocks or threads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::aggregate::{EgressTable, Row};
+use crate::baseline::{Baseline, Channel, Day, DayView, Learning, Places, Profiles, channel, day_of};
+
+mod budget;
+mod cells;
+pub mod finding;
+pub mod new_country;
+pub mod new_destination;
+mod signal;
+pub mod threat_ip;
+pub mod tor_egress;
+pub mod volume_spike;
+
+pub use budget::Budget;
+pub use cells::Sums;
+pub use finding::{
+    ATTACK_VERSION, Attack, BucketClaim, Confidence, CoverageClaim, Destination, Evidence, Expectation, Finding,
+    PrincipalClaim, SCHEMA, Severity, Technique,
+};
+pub use signal::{Kind, Signal};
+
+/// All detectors on the flow side, rules first.
+pub const DETECTORS: &[&dyn Detector] = &[
+    &tor_egress::TorEgress,
+    &threat_ip::ThreatIp,
+    &new_country::NewCountry,
+    &new_destination::NewDestination,
+    &volume_spike::VolumeSpike,
+];
+
+/// One way to see data leave.
+pub trait Detector: Sync {
+    /// Its name and references.
+    fn meta(&self) -> &'static Meta;
+    /// Judges one day.
+    fn detect(&self, view: &DayView<'_>, settings: &Settings) -> Vec<Signal>;
+}
+
+/// A detector's name and references.
+#[derive(Debug, Clone, Copy)]
+pub struct Meta {
+    /// Rule id, as in findings.
+    pub id: &'static str,
+    /// One line for people.
+    pub title: &'static str,
+    /// ATT&CK technique ids.
+    pub techniques: &'static [&'static str],
+    /// The nearest GuardDuty finding type.
+    pub guardduty: Option<&'static str>,
+}
+
+/// What is to be judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What was counted.
+    pub table: &'a EgressTable,
+    /// What was learned before, from other archives.
+    pub baseline: Option<&'a Baseline>,
+    /// Interfaces whose bytes began elsewhere (NAT gateways and other middleboxes): never judged, never learned.
+    pub excluded: &'a BTreeSet<String>,
+}
+
+/// Everything that can be set, each detector's own table included.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Upper bound of uncorroborated statistical findings a day, for the whole fleet.
+    pub alert_budget: f64,
+    /// Fewer bytes than this never make a statistical finding: 10 MB is a few thousand customer records.
+    pub floor_bytes: u64,
+    /// What was flagged teaches when it has lasted this many days.
+    pub adopt_after: u32,
+    /// Of `new-country`.
+    pub new_country: new_country::Parameters,
+    /// Of `new-destination`.
+    pub new_destination: new_destination::Parameters,
+    /// Of `threat-ip`.
+    pub threat_ip: threat_ip::Parameters,
+    /// Of `tor-egress`.
+    pub tor_egress: tor_egress::Parameters,
+    /// Of `volume-spike`.
+    pub volume_spike: volume_spike::Parameters,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            alert_budget: 5.0,
+            floor_bytes: 10_000_000,
+            adopt_after: 7,
+            new_country: Default::default(),
+            new_destination: Default::default(),
+            threat_ip: Default::default(),
+            tor_egress: Default::default(),
+            volume_spike: Default::default(),
+        }
+    }
+}
+
+/// What was found, and what was learned on the way.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Findings in order of day, interface and rule.
+    pub findings: Vec<Finding>,
+    /// The state after the last day.
+    pub baseline: Baseline,
+}
+
+/// Judges every day of a case, each by the days before it.
+pub fn run(case: &Case<'_>, settings: &Settings) -> Vec<Finding> {
+    judge(case, settings).findings
+}
+
+/// As [`run`], and hands back what was learned.
+pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
+    let places = Places::of(case.table);
+    let learning = Learning { adopt_after: settings.adopt_after, ..Learning::default() };
+    let mut baseline = case.baseline.cloned().unwrap_or_default();
+    let mut profiles = Profiles::replay(&baseline, learning);
+    let mut budget = Budget::default();
+    let mut findings = Vec::new();
+    for (day, slices) in days(case) {
+        let newcomers = newcomers(case.table, &slices, &baseline, &places);
+        profiles.regroup(&baseline, &newcomers);
+        let view = DayView::new(case.table, &places, day, slices.clone(), &baseline, &profiles);
+        let signals = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
+        let found = budget.weigh(&view, signals, settings);
+        // A fleet's first week teaches whatever happened: there is nothing yet that it could be strange against.
+        let learned = profiles.days() >= learning.full_history;
+        let marks: Vec<Mark> = found.iter().filter(|_| learned).filter_map(|f| Mark::of(case.table, &places, f)).collect();
+        findings.extend(found);
+        drop(view);
+        marks.into_iter().for_each(|m| m.apply(&mut baseline, day));
+        let mut news = BTreeMap::new();
+        for (_, rows) in slices {
+            let fresh = baseline.learn_rows(case.table, rows, &places.of_peer);
+            if let Some(interface) = rows.first().and_then(|r| case.table.interfaces.get(r.interface as usize)) {
+                news.insert(interface.id.clone(), fresh);
+            }
+        }
+        profiles.close_day(&baseline, day, &news);
+    }
+    Outcome { findings, baseline }
+}
+
+type Slices<'a> = Vec<(u32, &'a [Row])>;
+
+/// The rows of each day, by interface, with the index of the first.
+fn days<'a>(case: &Case<'a>) -> BTreeMap<Day, Slices<'a>> {
+    let mut out: BTreeMap<Day, Slices<'a>> = BTreeMap::new();
+    let mut at = 0usize;
+    for rows in case.table.rows.chunk_by(|a, b| a.interface == b.interface && day_of(a.hour) == day_of(b.hour)) {
+        let first = u32::try_from(at).unwrap_or(u32::MAX);
+        at += rows.len();
+        let Some(row) = rows.first() else { continue };
+        let excluded = case.table.interfaces.get(row.interface as usize).is_none_or(|i| case.excluded.contains(&i.id));
+        if !excluded {
+            out.entry(day_of(row.hour)).or_default().push((first, rows));
+        }
+    }
+    out
+}
+
+/// Today's records of interfaces without a past: only to find their peer group.
+fn newcomers(table: &EgressTable, slices: &Slices<'_>, baseline: &Baseline, places: &Places) -> Baseline {
+    let mut out = Baseline::default();
+    for (_, rows) in slices {
+        let id = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)).map(|i| &i.id);
+        if id.is_some_and(|id| !baseline.interfaces.contains_key(id)) {
+            out.learn_rows(table, rows, &places.of_peer);
+        }
+    }
+    out
+}
+
+/// What a finding takes out of the lesson.
+struct Mark {
+    interface: String,
+    channels: BTreeSet<Channel>,
+    places: BTreeSet<String>,
+}
+
+impl Mark {
+    fn of(table: &EgressTable, places: &Places, finding: &Finding) -> Option<Mark> {
+        if finding.severity < Severity::Medium {
+            return None;
+        }
+        let rows: Vec<&Row> = finding.cells.iter().filter_map(|c| table.rows.get(*c as usize)).collect();
+        Some(Mark {
+            interface: finding.eni.clone()?,
+            channels: rows.iter().filter_map(|r| channel(table.peer(r), r.role)).collect(),
+            places: rows.iter().filter_map(|r| places.of_peer.get(r.peer as usize).cloned()).collect(),
+        })
+    }
+
+    fn apply(self, baseline: &mut Baseline, day: Day) {
+        let known = baseline.interfaces.get(&self.interface);
+        let flagged = baseline.flagged.entry(self.interface.clone()).or_default();
+        for place in self.places {
+            // A destination known before stays known: it is its volume that was strange.
+            if flagged.contains_key(&place) || !known.is_some_and(|h| h.places.contains_key(&place)) {
+                flagged.entry(place).or_default().insert(day);
+            }
+        }
+        baseline.excluded.entry(self.interface).or_default().extend(self.channels.into_iter().map(|c| (day, c)));
+    }
+}

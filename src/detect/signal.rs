@@ -1,0 +1,68 @@
+//! What a detector says: this interface, these cells, so surprising, for these reasons.
+//!
+//! A signal is not yet a finding: whether it is worth a person's time depends on the alert budget and on what else fired,
+//! which no single detector knows.
+
+use crate::baseline::Deviation;
+use crate::net::human_bytes;
+
+/// One detector's word on one interface's day.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// Its rule.
+    pub rule: &'static str,
+    /// Index into the day's actors.
+    pub actor: usize,
+    /// What kind of evidence it is.
+    pub kind: Kind,
+    /// Decades of surprise; 0 for rules that need no baseline.
+    pub surprise: f64,
+    /// Cited rows of the table.
+    pub cells: Vec<u32>,
+    /// Beside what was expected.
+    pub deviation: Option<Deviation>,
+    /// Plain sentences.
+    pub reasons: Vec<String>,
+    /// True if the destinations are to stay unknown until they have lasted.
+    pub flag_places: bool,
+}
+
+/// What kind of evidence a signal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Unusual for this interface: counts against the alert budget.
+    Statistical,
+    /// A pattern that is suspicious in itself: exempt from the budget, but no second source.
+    Pattern,
+    /// Somebody else's list names the destination: exempt, and a second source.
+    Listed,
+}
+
+/// "so many times the most that it ever sent" in words, for a deviation.
+pub(super) fn compared(d: &Deviation, window: &str) -> String {
+    let who = if d.borrowed { "machines like it" } else { "this interface" };
+    if d.largest < 1_000 {
+        return format!("In the past, {who} sent nothing of the kind.");
+    }
+    let times = d.observed as f64 / d.largest as f64;
+    if times >= 1.1 {
+        format!("That is {} the most that {who} sent in any {window} before ({}).", times_text(times), human_bytes(d.largest.into()))
+    } else {
+        let usual = human_bytes(d.expected.into());
+        format!("In {:.1} % of past {window}s {who} sent less; half of them stayed below {usual}.", d.quantile * 100.0)
+    }
+}
+
+/// A factor for people.
+pub(super) fn times_text(times: f64) -> String {
+    if times < 10.0 { format!("{times:.1} times") } else { format!("{times:.0} times") }
+}
+
+/// A sentence on how much history there was, if it was little.
+pub(super) fn history(d: &Deviation) -> Option<String> {
+    let days = d.history_hours / 24;
+    (days < 7).then(|| match days {
+        0 => "The interface is new: it was judged by machines like it, which lowers confidence.".to_owned(),
+        n => format!("Only {n} day(s) of history of this interface: machines like it were consulted, and confidence is lower."),
+    })
+}
