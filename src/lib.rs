@@ -12,6 +12,12 @@
 pub mod error;
 pub mod net;
 
+pub mod inventory;
+
 pub mod aggregate;
+
+pub mod trail;
+
+pub mod attribute;
 
 pub use error::{Error, ErrorKind, Position, Result};
