@@ -1,0 +1,1 @@
+//! attribute: which principal used this interface?

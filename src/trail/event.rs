@@ -1,0 +1,461 @@
+//! One CloudTrail event: the fields in use, borrowed from the file's bytes.
+//!
+//! AWS: userguide/cloudtrail-event-reference-record-contents. A record is one iff it has a time that exists, a source
+//! and a name; everything else may be absent or odd and is then simply not known. The rest of the record stays
+//! reachable as text ([`TrailEvent::request_parameters`]) for the few events whose parameters matter.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::identity::{RawIdentity, UserIdentity};
+use super::json::{Amount, Flag, List, Object, Part, Strict, Text};
+use crate::net::{Addr, Seconds};
+
+/// One event. Texts are as in the log: untrusted, to be escaped before anybody reads them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrailEvent<'a> {
+    /// `eventTime` (or `@timestamp`, where a log shipper put it there instead).
+    pub time: Seconds,
+    /// `eventSource`, such as `s3.amazonaws.com`.
+    pub source: Cow<'a, str>,
+    /// `eventName`, such as `GetObject`.
+    pub name: Cow<'a, str>,
+    /// `eventID`.
+    pub id: Option<Cow<'a, str>>,
+    /// `awsRegion`.
+    pub region: Option<Cow<'a, str>>,
+    /// `recipientAccountId`: the account in whose trail this stands.
+    pub recipient: Option<Cow<'a, str>>,
+    /// `sourceIPAddress` as written: an address, a service's name, `AWS Internal`, or something odd.
+    pub source_ip: Option<Cow<'a, str>>,
+    /// The same, if it is an address.
+    pub addr: Option<Addr>,
+    /// `vpcEndpointId`.
+    pub endpoint: Option<Cow<'a, str>>,
+    /// `vpcEndpointAccountId`.
+    pub endpoint_account: Option<Cow<'a, str>>,
+    /// `userAgent`.
+    pub user_agent: Option<Cow<'a, str>>,
+    /// `errorCode`: the request failed.
+    pub error: Option<Cow<'a, str>>,
+    /// `readOnly`.
+    pub read_only: Option<bool>,
+    /// Management, data or network activity.
+    pub category: Category,
+    /// `userIdentity`.
+    pub identity: UserIdentity<'a>,
+    /// `requestParameters.bucketName`.
+    pub bucket: Option<Cow<'a, str>>,
+    /// `requestParameters.key`.
+    pub key: Option<Cow<'a, str>>,
+    /// `requestParameters.x-amz-copy-source`: where a server-side copy reads.
+    pub copy_source: Option<Cow<'a, str>>,
+    /// Bytes sent by the caller (`additionalEventData.bytesTransferredIn`).
+    pub bytes_in: Option<u64>,
+    /// Bytes sent to the caller (`additionalEventData.bytesTransferredOut`).
+    pub bytes_out: Option<u64>,
+    /// `SigV4`, `SigV2`.
+    pub signature_version: Option<Cow<'a, str>>,
+    /// `AuthHeader`, or `QueryString` for a presigned URL.
+    pub authentication: Option<Cow<'a, str>>,
+    /// What the call touched.
+    pub resources: Vec<Resource<'a>>,
+    /// Credentials that the call handed out.
+    pub issued: Option<Issued<'a>>,
+    /// The whole record as JSON text.
+    pub raw: &'a str,
+}
+
+/// `eventCategory`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// Control plane.
+    #[default]
+    Management,
+    /// Object level.
+    Data,
+    /// At a VPC endpoint.
+    Network,
+}
+
+/// One item of `resources[]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resource<'a> {
+    /// Its ARN (or the prefix, for a listing).
+    pub arn: Option<Cow<'a, str>>,
+    /// Account that owns it.
+    pub account: Option<Cow<'a, str>>,
+}
+
+/// What `AssumeRole…`, `GetSessionToken`, `GetFederationToken` or `CreateAccessKey` answered. Never the secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Issued<'a> {
+    /// Access key id of the new credentials.
+    pub access_key: Option<Cow<'a, str>>,
+    /// ARN of the new session (`assumedRoleUser.arn`).
+    pub arn: Option<Cow<'a, str>>,
+    /// `requestParameters.roleArn`.
+    pub role: Option<Cow<'a, str>>,
+    /// `requestParameters.roleSessionName`.
+    pub session: Option<Cow<'a, str>>,
+}
+
+impl<'a> TrailEvent<'a> {
+    /// The raw `requestParameters`, if they are an object.
+    pub fn request_parameters(&self) -> Option<&'a RawValue> {
+        self.raw_parts().request_parameters
+    }
+
+    /// The raw `responseElements`, if they are an object.
+    pub fn response_elements(&self) -> Option<&'a RawValue> {
+        self.raw_parts().response_elements
+    }
+
+    fn raw_parts(&self) -> RawParts<'a> {
+        serde_json::from_str(self.raw).unwrap_or_default()
+    }
+
+    /// True for events of S3 itself (`s3`, `s3express`, Object Lambda).
+    pub fn is_s3(&self) -> bool {
+        matches!(&*self.source, "s3.amazonaws.com" | "s3express.amazonaws.com" | "s3-object-lambda.amazonaws.com")
+    }
+
+    /// The account that owns the bucket of the request, by `resources[]`.
+    pub fn bucket_owner(&self) -> Option<&str> {
+        let bucket = self.bucket.as_deref()?;
+        let names = |r: &&Resource<'_>| r.arn.as_deref().and_then(|a| a.split_once(":::")).is_some_and(|(_, n)| n == bucket);
+        self.resources.iter().filter(names).find_map(|r| r.account.as_deref())
+    }
+
+    /// Bucket and key that a server-side copy read from.
+    pub fn copied_from(&self) -> Option<(&str, &str)> {
+        let source = self.copy_source.as_deref()?;
+        let source = source.split_once(":::").map_or(source, |(_, rest)| rest);
+        source.trim_start_matches('/').split_once('/')
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawParts<'a> {
+    #[serde(borrow)]
+    request_parameters: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_elements: Option<&'a RawValue>,
+}
+
+/// A record as decoded in one pass. The second names are those of Athena tables and exports.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Record<'a> {
+    #[serde(borrow, alias = "eventtime")]
+    event_time: Strict<'a>,
+    #[serde(borrow, rename = "@timestamp")]
+    timestamp: Text<'a>,
+    #[serde(borrow, alias = "eventsource")]
+    event_source: Strict<'a>,
+    #[serde(borrow, alias = "eventname")]
+    event_name: Strict<'a>,
+    #[serde(borrow, rename = "eventID", alias = "eventid")]
+    event_id: Strict<'a>,
+    #[serde(borrow, alias = "awsregion")]
+    aws_region: Strict<'a>,
+    #[serde(borrow, alias = "recipientaccountid")]
+    recipient_account_id: Strict<'a>,
+    #[serde(borrow, rename = "sourceIPAddress", alias = "sourceipaddress")]
+    source_ip: Strict<'a>,
+    #[serde(borrow, alias = "useragent")]
+    user_agent: Strict<'a>,
+    #[serde(borrow, alias = "errorcode")]
+    error_code: Strict<'a>,
+    #[serde(borrow, alias = "errormessage")]
+    error_message: Strict<'a>,
+    #[serde(borrow, alias = "vpcendpointid")]
+    vpc_endpoint_id: Text<'a>,
+    #[serde(borrow, alias = "vpcendpointaccountid")]
+    vpc_endpoint_account_id: Text<'a>,
+    #[serde(alias = "readonly")]
+    read_only: Flag,
+    #[serde(alias = "managementevent")]
+    management_event: Flag,
+    #[serde(borrow, alias = "eventcategory")]
+    event_category: Text<'a>,
+    #[serde(borrow, alias = "eventtype")]
+    event_type: Text<'a>,
+    #[serde(borrow, alias = "useridentity")]
+    user_identity: Object<RawIdentity<'a>>,
+    #[serde(borrow, alias = "requestparameters")]
+    request_parameters: Part<Request<'a>>,
+    #[serde(borrow, alias = "responseelements")]
+    response_elements: Part<Response<'a>>,
+    #[serde(borrow, alias = "additionaleventdata")]
+    additional_event_data: Part<Additional<'a>>,
+    #[serde(borrow)]
+    resources: List<RawResource<'a>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow, alias = "bucketname")]
+    bucket_name: Text<'a>,
+    #[serde(borrow)]
+    key: Text<'a>,
+    #[serde(borrow, rename = "x-amz-copy-source")]
+    copy_source: Text<'a>,
+    #[serde(borrow)]
+    role_arn: Text<'a>,
+    #[serde(borrow)]
+    role_session_name: Text<'a>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Response<'a> {
+    #[serde(borrow)]
+    credentials: Part<Credentials<'a>>,
+    #[serde(borrow)]
+    access_key: Part<Credentials<'a>>,
+    #[serde(borrow)]
+    assumed_role_user: Part<AssumedRoleUser<'a>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Credentials<'a> {
+    #[serde(borrow)]
+    access_key_id: Text<'a>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct AssumedRoleUser<'a> {
+    #[serde(borrow)]
+    arn: Text<'a>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Additional<'a> {
+    #[serde(rename = "bytesTransferredIn", alias = "bytestransferredin")]
+    bytes_in: Amount,
+    #[serde(rename = "bytesTransferredOut", alias = "bytestransferredout")]
+    bytes_out: Amount,
+    #[serde(borrow, rename = "SignatureVersion")]
+    signature_version: Text<'a>,
+    #[serde(borrow, rename = "AuthenticationMethod")]
+    authentication: Text<'a>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct RawResource<'a> {
+    #[serde(borrow, rename = "ARN", alias = "arn")]
+    arn: Text<'a>,
+    #[serde(borrow, rename = "ARNPrefix")]
+    prefix: Text<'a>,
+    #[serde(borrow, rename = "accountId", alias = "accountid")]
+    account: Text<'a>,
+}
+
+/// What a decoded object turned out to be.
+pub(super) enum Kind {
+    /// An event.
+    Event,
+    /// An event that a shipper packed into strings: unpack, then decode again.
+    Packed,
+    /// A CloudTrail Insight.
+    Insight,
+    /// No record: perhaps an envelope around one.
+    Other,
+}
+
+impl<'a> Record<'a> {
+    /// Tells what this is.
+    pub(super) fn kind(&self) -> Kind {
+        let is = |t: &Text<'_>, word: &str| t.0.as_deref() == Some(word);
+        let bare = self.event_time.0.is_none() && self.event_source.0.is_none() && self.event_name.0.is_none();
+        if is(&self.event_category, "Insight") || is(&self.event_type, "AwsCloudTrailInsight") {
+            Kind::Insight
+        } else if bare && self.user_identity.0.is_none() && self.event_id.0.is_none() {
+            Kind::Other
+        } else if self.is_packed() {
+            Kind::Packed
+        } else {
+            Kind::Event
+        }
+    }
+
+    fn is_packed(&self) -> bool {
+        self.request_parameters.packed
+            || self.response_elements.packed
+            || self.additional_event_data.packed
+            || self.resources.packed
+    }
+
+    /// True if nobody is named at all.
+    pub(super) fn lacks_identity(&self) -> bool {
+        self.user_identity.0.is_none()
+    }
+
+    /// The event, or the field that keeps this record from being one.
+    pub(super) fn into_event(self, raw: &'a str) -> Result<TrailEvent<'a>, &'static str> {
+        let time = self.time().ok_or("eventTime")?;
+        let category = self.category();
+        let request = self.request_parameters.value;
+        let response = self.response_elements.value;
+        let additional = self.additional_event_data.value;
+        let issued = issued(response, request.role_arn, request.role_session_name);
+        let addr = self.source_ip.0.as_deref().and_then(|s| s.parse().ok());
+        Ok(TrailEvent {
+            time,
+            source: self.event_source.0.filter(|s| !s.is_empty()).ok_or("eventSource")?,
+            name: self.event_name.0.filter(|s| !s.is_empty()).ok_or("eventName")?,
+            id: self.event_id.0,
+            region: self.aws_region.0,
+            recipient: self.recipient_account_id.0,
+            source_ip: self.source_ip.0,
+            addr,
+            endpoint: self.vpc_endpoint_id.0,
+            endpoint_account: self.vpc_endpoint_account_id.0,
+            user_agent: self.user_agent.0,
+            error: self.error_code.0.filter(|s| !s.is_empty()),
+            read_only: self.read_only.0,
+            category,
+            identity: self.user_identity.0.map(UserIdentity::from).unwrap_or_default(),
+            bucket: request.bucket_name.0,
+            key: request.key.0,
+            copy_source: request.copy_source.0,
+            bytes_in: additional.bytes_in.0,
+            bytes_out: additional.bytes_out.0,
+            signature_version: additional.signature_version.0,
+            authentication: additional.authentication.0,
+            resources: self.resources.items.into_iter().map(Resource::from).collect(),
+            issued,
+            raw,
+        })
+    }
+
+    fn time(&self) -> Option<Seconds> {
+        parse_time(self.event_time.0.as_deref().or(self.timestamp.0.as_deref())?)
+    }
+
+    fn category(&self) -> Category {
+        match (self.event_category.0.as_deref(), self.management_event.0) {
+            (Some("Data"), _) => Category::Data,
+            (Some("NetworkActivity"), _) => Category::Network,
+            (Some(_), _) | (None, Some(true)) => Category::Management,
+            (None, Some(false)) => Category::Data,
+            (None, None) => self.old_category(),
+        }
+    }
+
+    /// Records before version 1.06 do not say: an S3 call that names a key is one on an object.
+    fn old_category(&self) -> Category {
+        let of_s3 = self.event_source.0.as_deref() == Some("s3.amazonaws.com");
+        if of_s3 && self.request_parameters.value.key.0.is_some() { Category::Data } else { Category::Management }
+    }
+}
+
+fn issued<'a>(response: Response<'a>, role: Text<'a>, session: Text<'a>) -> Option<Issued<'a>> {
+    let key = response.credentials.value.access_key_id.0.or(response.access_key.value.access_key_id.0);
+    let arn = response.assumed_role_user.value.arn.0;
+    if key.is_none() && arn.is_none() {
+        return None;
+    }
+    Some(Issued { access_key: key, arn, role: role.0, session: session.0 })
+}
+
+impl<'a> From<RawResource<'a>> for Resource<'a> {
+    fn from(raw: RawResource<'a>) -> Self {
+        Resource { arn: raw.arn.0.or(raw.prefix.0), account: raw.account.0 }
+    }
+}
+
+/// The seconds of an event time: RFC 3339, with a blank for `T` (Athena), and without a zone meaning UTC.
+pub(super) fn parse_time(s: &str) -> Option<Seconds> {
+    if let Some(t) = plain_time(s.as_bytes()) {
+        return Some(t);
+    }
+    if s.len() < "2023-11-14 22:00".len() || !s.as_bytes().first()?.is_ascii_digit() {
+        return None;
+    }
+    if let Some(t) = crate::net::parse_rfc3339(s) {
+        return Some(t);
+    }
+    let civil: jiff::civil::DateTime = s.parse().ok()?;
+    u64::try_from(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second()).ok()
+}
+
+/// The one form that AWS writes, `YYYY-MM-DDTHH:MM:SSZ`, without a calendar library.
+fn plain_time(b: &[u8]) -> Option<Seconds> {
+    let b: &[u8; 20] = b.try_into().ok()?;
+    let shape = (b[4], b[7], b[10], b[13], b[16], b[19]) == (b'-', b'-', b'T', b':', b':', b'Z');
+    let year = number(&b[0..4])?;
+    let (month, day) = (number(&b[5..7])?, number(&b[8..10])?);
+    let (hour, minute, second) = (number(&b[11..13])?, number(&b[14..16])?, number(&b[17..19])?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + u64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    let exists = year >= 1970 && (1..=length).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    (shape && exists).then(|| days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
+}
+
+/// Days since 1970-01-01 of a date that exists, by Howard Hinnant's days_from_civil.
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (y / 400, y % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_that_do_not_exist_are_none() {
+        for bad in ["2023-13-01T00:00:00Z", "2023-02-30T00:00:00Z", "2023-11-14T25:00:00Z", "yesterday", "", "1700000000",
+            "2023-11-14", "-2023-11-14T22:00:00Z", "2023-02-29T00:00:00Z", "20231114T220000Z"]
+        {
+            assert_eq!(parse_time(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_way_of_writing_a_time_is_read() {
+        let expected = Some(1_699_999_200);
+        for good in ["2023-11-14T22:00:00Z", "2023-11-14 22:00:00Z", "2023-11-14 22:00:00", "2023-11-14 22:00:00.000000000",
+            "2023-11-14T22:00:00.000Z", "2023-11-14T23:00:00+01:00"]
+        {
+            assert_eq!(parse_time(good), expected, "{good}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_clock_agrees_with_the_calendar(t in 0u64..253_402_300_800) {
+            let text = crate::net::rfc3339(t);
+            prop_assert_eq!(plain_time(text.as_bytes()), Some(t));
+        }
+
+        #[test]
+        fn the_fast_clock_takes_only_what_the_calendar_takes(text in "(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z") {
+            if let Some(t) = plain_time(text.as_bytes()) {
+                prop_assert_eq!(crate::net::parse_rfc3339(&text), Some(t));
+            }
+        }
+    }
+}
