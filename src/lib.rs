@@ -15,7 +15,13 @@ pub mod net;
 pub mod input;
 pub mod flow;
 pub mod intel;
+pub mod inventory;
 pub mod aggregate;
+pub mod baseline;
+pub mod trail;
+pub mod attribute;
+pub mod detect;
+pub mod incident;
 pub mod report;
 pub mod r#gen;
 
