@@ -1,1 +1,14 @@
-//! attribute: which principal used this interface?
+//! attribute: which principal used this interface, this instance, this address, at that time?
+//!
+//! Flow logs know addresses, CloudTrail knows names. [`Attribution::who`] joins them by everything that ties an address
+//! to a caller, strongest first (design.md, "Attribution"), and shows every candidate with its class and the reason in
+//! words, never one silently. Private address ranges overlap between networks, so a private address is joined only
+//! through a VPC endpoint of the right network and account, or through an interface that the inventory knows.
+
+mod evidence;
+mod question;
+mod verdict;
+
+pub use evidence::Attribution;
+pub use question::{Question, Toward};
+pub use verdict::{Class, Principal};

@@ -50,7 +50,9 @@ impl Graph {
     fn add_answer(&mut self, value: &Value, found: &mut Document) -> bool {
         let mut known = false;
         for (key, read, count) in READERS {
-            let Some(items) = value.get(*key).and_then(Value::as_array) else { continue };
+            let Some(items) = value.get(*key).and_then(Value::as_array) else {
+                continue;
+            };
             known = true;
             for item in items {
                 *count(found) += read(self, item, value);
@@ -95,7 +97,9 @@ fn mark(time: Option<&str>) -> Mark {
 fn interface(g: &mut Graph, v: &Value, _: &Value) -> usize {
     use Relation::*;
     const FROM: Origin = Origin("describe-network-interfaces");
-    let Some(id) = text(v, "NetworkInterfaceId") else { return 0 };
+    let Some(id) = text(v, "NetworkInterfaceId") else {
+        return 0;
+    };
     g.say(id, InterfaceAccount, text(v, "OwnerId"), Mark::Seen, FROM);
     g.say(id, InterfaceVpc, text(v, "VpcId"), Mark::Seen, FROM);
     g.say(id, InterfaceSubnet, text(v, "SubnetId"), Mark::Seen, FROM);
@@ -172,7 +176,13 @@ fn instance(g: &mut Graph, v: &Value, account: Option<&str>) -> usize {
     for i in list(v, "NetworkInterfaces") {
         interface(g, i, v);
         let attached = i.get("Attachment").and_then(|a| text(a, "AttachTime"));
-        g.say(text(i, "NetworkInterfaceId").unwrap_or_default(), InterfaceInstance, Some(id), mark(attached), FROM);
+        g.say(
+            text(i, "NetworkInterfaceId").unwrap_or_default(),
+            InterfaceInstance,
+            Some(id),
+            mark(attached),
+            FROM,
+        );
     }
     1
 }
@@ -200,14 +210,34 @@ fn endpoint(g: &mut Graph, v: &Value, _: &Value) -> usize {
 fn address(g: &mut Graph, v: &Value, _: &Value) -> usize {
     use Relation::*;
     const FROM: Origin = Origin("describe-addresses");
-    let Some(allocation) = text(v, "AllocationId").or_else(|| text(v, "PublicIp")) else { return 0 };
+    let Some(allocation) = text(v, "AllocationId").or_else(|| text(v, "PublicIp")) else {
+        return 0;
+    };
     g.say(allocation, AllocationAddress, text(v, "PublicIp"), Mark::Seen, FROM);
     let interface = text(v, "NetworkInterfaceId");
-    g.say(allocation, AllocationTarget, interface.or_else(|| text(v, "InstanceId")), Mark::Seen, FROM);
+    g.say(
+        allocation,
+        AllocationTarget,
+        interface.or_else(|| text(v, "InstanceId")),
+        Mark::Seen,
+        FROM,
+    );
     if let Some(interface) = interface {
-        g.say(interface, InterfaceAddress, text(v, "PrivateIpAddress"), Mark::Seen, FROM);
+        g.say(
+            interface,
+            InterfaceAddress,
+            text(v, "PrivateIpAddress"),
+            Mark::Seen,
+            FROM,
+        );
         g.say(interface, InterfaceInstance, text(v, "InstanceId"), Mark::Seen, FROM);
-        g.say(interface, InterfaceAccount, text(v, "NetworkInterfaceOwnerId"), Mark::Seen, FROM);
+        g.say(
+            interface,
+            InterfaceAccount,
+            text(v, "NetworkInterfaceOwnerId"),
+            Mark::Seen,
+            FROM,
+        );
     }
     1
 }
@@ -220,7 +250,9 @@ fn nat_gateway(g: &mut Graph, v: &Value, _: &Value) -> usize {
     g.say(id, NatSubnet, text(v, "SubnetId"), Mark::Seen, FROM);
     for a in list(v, "NatGatewayAddresses") {
         g.say(id, NatInterface, text(a, "NetworkInterfaceId"), Mark::Seen, FROM);
-        let allocation = text(a, "AllocationId").or_else(|| text(a, "PublicIp")).unwrap_or_default();
+        let allocation = text(a, "AllocationId")
+            .or_else(|| text(a, "PublicIp"))
+            .unwrap_or_default();
         g.say(allocation, AllocationAddress, text(a, "PublicIp"), Mark::Seen, FROM);
         g.say(allocation, AllocationTarget, Some(id), Mark::Seen, FROM);
         let interface = text(a, "NetworkInterfaceId").unwrap_or_default();
@@ -244,7 +276,13 @@ fn subnet(g: &mut Graph, v: &Value, _: &Value) -> usize {
 fn flow_log(g: &mut Graph, v: &Value, _: &Value) -> usize {
     const FROM: Origin = Origin("describe-flow-logs");
     let Some(id) = text(v, "FlowLogId") else { return 0 };
-    g.say(id, Relation::FlowLogResource, text(v, "ResourceId"), mark(text(v, "CreationTime")), FROM);
+    g.say(
+        id,
+        Relation::FlowLogResource,
+        text(v, "ResourceId"),
+        mark(text(v, "CreationTime")),
+        FROM,
+    );
     g.say(id, Relation::FlowLogFormat, text(v, "LogFormat"), Mark::Seen, FROM);
     g.say(id, Relation::FlowLogTraffic, text(v, "TrafficType"), Mark::Seen, FROM);
     1

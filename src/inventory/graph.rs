@@ -38,6 +38,8 @@ pub enum Relation {
     InstanceAccount,
     /// Instance → VPC.
     InstanceVpc,
+    /// Instance → `terminated`: ends what its interfaces had with it.
+    InstanceEnded,
     /// Instance → instance profile, by name. An instance has one profile at a time.
     InstanceProfile,
     /// Instance profile, by name → role, by name.
@@ -123,13 +125,25 @@ impl Graph {
     /// Adds a fact from its parts, if the object is known.
     pub fn say(&mut self, subject: &str, relation: Relation, object: Option<&str>, mark: Mark, origin: Origin) {
         if let Some(object) = object.filter(|o| !o.is_empty()) {
-            self.add(Fact { subject: subject.into(), relation, object: object.into(), mark, origin });
+            self.add(Fact {
+                subject: subject.into(),
+                relation,
+                object: object.into(),
+                mark,
+                origin,
+            });
         }
     }
 
     /// Says that whatever `subject` stood in `relation` to has ended.
     pub fn end(&mut self, subject: &str, relation: Relation, at: Seconds, origin: Origin) {
-        self.add(Fact { subject: subject.into(), relation, object: String::new(), mark: Mark::End(at), origin });
+        self.add(Fact {
+            subject: subject.into(),
+            relation,
+            object: String::new(),
+            mark: Mark::End(at),
+            origin,
+        });
     }
 
     /// Takes over everything that another graph knows. Commutative and associative.
@@ -155,13 +169,17 @@ impl Graph {
     /// Works out what held when.
     pub fn resolve(&self) -> Inventory {
         let mut edges: Edges = BTreeMap::new();
-        let detached = self.detachments();
+        let mut detached = self.detachments();
+        detached.extend(self.terminations());
         let mut facts = self.facts.iter().chain(&detached).collect::<Vec<_>>();
         facts.sort();
         for group in facts.chunk_by(|a, b| (&a.subject, a.relation) == (&b.subject, b.relation)) {
             if let Some(first) = group.first() {
                 let found = intervals(first.relation, group);
-                edges.entry(first.relation).or_default().insert(first.subject.clone(), found);
+                edges
+                    .entry(first.relation)
+                    .or_default()
+                    .insert(first.subject.clone(), found);
             }
         }
         Inventory::from_edges(edges)
@@ -170,15 +188,50 @@ impl Graph {
     /// `DetachNetworkInterface` names an attachment, not an interface: translated here.
     fn detachments(&self) -> Vec<Fact> {
         let attached = |f: &&Fact| f.relation == Relation::InterfaceAttachment && !f.object.is_empty();
-        let interface_of: BTreeMap<&str, &str> =
-            self.facts.iter().filter(attached).map(|f| (f.object.as_str(), f.subject.as_str())).collect();
-        let ends = self.facts.iter().filter(|f| f.relation == Relation::InterfaceAttachment && f.object.is_empty());
+        let interface_of: BTreeMap<&str, &str> = self
+            .facts
+            .iter()
+            .filter(attached)
+            .map(|f| (f.object.as_str(), f.subject.as_str()))
+            .collect();
+        let ends = self
+            .facts
+            .iter()
+            .filter(|f| f.relation == Relation::InterfaceAttachment && f.object.is_empty());
         ends.filter_map(|f| {
             let interface = interface_of.get(f.subject.as_str())?;
             let relation = Relation::InterfaceInstance;
-            Some(Fact { subject: (*interface).to_string(), relation, ..f.clone() })
+            Some(Fact {
+                subject: (*interface).to_string(),
+                relation,
+                ..f.clone()
+            })
         })
         .collect()
+    }
+
+    /// `TerminateInstances` names no interface: those that served the instance stop to.
+    fn terminations(&self) -> Vec<Fact> {
+        let ended = self.facts.iter().filter(|f| f.relation == Relation::InstanceEnded);
+        let ended: BTreeMap<&str, &Fact> = ended.map(|f| (f.subject.as_str(), f)).collect();
+        let serving = self
+            .facts
+            .iter()
+            .filter(|f| f.relation == Relation::InterfaceInstance && !f.object.is_empty());
+        serving
+            .filter_map(|f| match ended.get(f.object.as_str()) {
+                Some(Fact {
+                    mark: Mark::Begin(t),
+                    origin,
+                    ..
+                }) => Some(Fact {
+                    mark: Mark::End(*t),
+                    origin: *origin,
+                    ..f.clone()
+                }),
+                _ => None,
+            })
+            .collect()
     }
 }
 
@@ -197,14 +250,27 @@ pub(super) type Edges = BTreeMap<Relation, BTreeMap<String, Vec<Edge<String>>>>;
 fn intervals(relation: Relation, facts: &[&Fact]) -> Vec<Edge<String>> {
     let mut out = Vec::new();
     for group in facts.chunk_by(|a, b| a.object == b.object) {
-        let Some(object) = group.first().map(|f| &f.object).filter(|o| !o.is_empty()) else { continue };
+        let Some(object) = group.first().map(|f| &f.object).filter(|o| !o.is_empty()) else {
+            continue;
+        };
         let mut origins: Vec<Origin> = group.iter().map(|f| f.origin).collect();
         origins.sort();
         origins.dedup();
         for from in beginnings(group) {
-            let to = facts.iter().filter_map(|f| end_of(relation, object, f)).filter(|t| *t > from).min();
-            let span = TimeWindow { from, to: to.unwrap_or(Seconds::MAX) };
-            out.push(Edge { to: object.clone(), span, origins: origins.clone() });
+            let to = facts
+                .iter()
+                .filter_map(|f| end_of(relation, object, f))
+                .filter(|t| *t > from)
+                .min();
+            let span = TimeWindow {
+                from,
+                to: to.unwrap_or(Seconds::MAX),
+            };
+            out.push(Edge {
+                to: object.clone(),
+                span,
+                origins: origins.clone(),
+            });
         }
     }
     out
@@ -212,9 +278,15 @@ fn intervals(relation: Relation, facts: &[&Fact]) -> Vec<Edge<String>> {
 
 /// Where intervals begin: at each known beginning, else (seen only, or only its end known) at the beginning of time.
 fn beginnings(group: &[&Fact]) -> Vec<Seconds> {
-    let known: BTreeSet<Seconds> =
-        group.iter().filter_map(|f| if let Mark::Begin(t) = f.mark { Some(t) } else { None }).collect();
-    if known.is_empty() { vec![0] } else { known.into_iter().collect() }
+    let known: BTreeSet<Seconds> = group
+        .iter()
+        .filter_map(|f| if let Mark::Begin(t) = f.mark { Some(t) } else { None })
+        .collect();
+    if known.is_empty() {
+        vec![0]
+    } else {
+        known.into_iter().collect()
+    }
 }
 
 /// The time at which `fact` ends an interval of `object`, if it does.
@@ -252,8 +324,19 @@ mod tests {
     fn a_detachment_is_found_by_its_attachment() {
         let mut g = Graph::default();
         g.say("eni-1", Relation::InterfaceInstance, Some("i-a"), Mark::Begin(100), RUN);
-        g.say("eni-1", Relation::InterfaceAttachment, Some("eni-attach-9"), Mark::Begin(100), RUN);
-        g.end("eni-attach-9", Relation::InterfaceAttachment, 150, Origin("DetachNetworkInterface"));
+        g.say(
+            "eni-1",
+            Relation::InterfaceAttachment,
+            Some("eni-attach-9"),
+            Mark::Begin(100),
+            RUN,
+        );
+        g.end(
+            "eni-attach-9",
+            Relation::InterfaceAttachment,
+            150,
+            Origin("DetachNetworkInterface"),
+        );
         assert_eq!(attached(&g), [("i-a".into(), 100, 150)]);
     }
 

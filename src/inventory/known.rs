@@ -154,6 +154,13 @@ pub struct Inventory {
     pub accounts: Vec<String>,
 }
 
+impl KnownInterface {
+    /// True for its own id, and for that of an instance that it serves.
+    fn answers_to(&self, target: &str) -> bool {
+        self.id == target || self.instances.iter().any(|e| e.to == target)
+    }
+}
+
 impl Inventory {
     /// The interface of that id.
     pub fn interface(&self, id: &str) -> Option<&KnownInterface> {
@@ -179,13 +186,22 @@ impl Inventory {
     /// The instance that `interface` served during `window` (the latest, if it changed).
     pub fn instance_of(&self, interface: &str, window: TimeWindow) -> Option<&Edge<String>> {
         let edges = &self.interface(interface)?.instances;
-        edges.iter().filter(|e| e.span.overlaps(&window)).max_by_key(|e| (e.span.from, &e.to))
+        edges
+            .iter()
+            .filter(|e| e.span.overlaps(&window))
+            .max_by_key(|e| (e.span.from, &e.to))
     }
 
     /// True if the interface only passes traffic on: NAT, transit gateway, load balancer, endpoint.
     pub fn is_middlebox(&self, interface: &str) -> Option<bool> {
         let kind = self.interface(interface)?.kind.as_deref()?;
-        let kinds = ["nat_gateway", "regional_nat_gateway", "transit_gateway", "vpc_endpoint", "gateway_load_balancer"];
+        let kinds = [
+            "nat_gateway",
+            "regional_nat_gateway",
+            "transit_gateway",
+            "vpc_endpoint",
+            "gateway_load_balancer",
+        ];
         Some(kinds.contains(&kind) || kind.ends_with("load_balancer") || kind.ends_with("load_balancer_endpoint"))
     }
 
@@ -217,7 +233,11 @@ impl Inventory {
         for (allocation, targets) in table.all(Relation::AllocationTarget) {
             for address in table.addresses(Relation::AllocationAddress, allocation) {
                 for target in targets {
-                    let edge = Edge { to: address.to, span: target.span, origins: target.origins.clone() };
+                    let edge = Edge {
+                        to: address.to,
+                        span: target.span,
+                        origins: target.origins.clone(),
+                    };
                     self.give_public(&target.to, edge);
                 }
             }
@@ -227,7 +247,7 @@ impl Inventory {
     fn give_public(&mut self, target: &str, edge: Edge<Addr>) {
         let list = if let Some(n) = self.nats.iter_mut().find(|n| n.id == target) {
             &mut n.public
-        } else if let Some(i) = self.interfaces.iter_mut().find(|i| i.id == target) {
+        } else if let Some(i) = self.interfaces.iter_mut().find(|i| i.answers_to(target)) {
             &mut i.public
         } else {
             return;
@@ -242,7 +262,10 @@ impl Inventory {
         let mut found: BTreeMap<&str, Vec<Edge<String>>> = BTreeMap::new();
         for interface in &self.interfaces {
             for edge in &interface.instances {
-                let back = Edge { to: interface.id.clone(), ..edge.clone() };
+                let back = Edge {
+                    to: interface.id.clone(),
+                    ..edge.clone()
+                };
                 found.entry(&edge.to).or_default().push(back);
             }
         }
@@ -282,18 +305,31 @@ impl<'a> Table<'a> {
     }
 
     fn edges(&self, relation: Relation, subject: &str) -> Vec<Edge<String>> {
-        self.0.get(&relation).and_then(|m| m.get(subject)).cloned().unwrap_or_default()
+        self.0
+            .get(&relation)
+            .and_then(|m| m.get(subject))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The value that was true last; of several that are true together, the first in text order.
     fn last(&self, relation: Relation, subject: &str) -> Option<String> {
         let edges = self.0.get(&relation)?.get(subject)?;
-        edges.iter().max_by_key(|e| (e.span.to, e.span.from, std::cmp::Reverse(&e.to))).map(|e| e.to.clone())
+        edges
+            .iter()
+            .max_by_key(|e| (e.span.to, e.span.from, std::cmp::Reverse(&e.to)))
+            .map(|e| e.to.clone())
     }
 
     fn addresses(&self, relation: Relation, subject: &str) -> Vec<Edge<Addr>> {
         let edges = self.edges(relation, subject);
-        let parse = |e: Edge<String>| Some(Edge { to: e.to.parse().ok()?, span: e.span, origins: e.origins });
+        let parse = |e: Edge<String>| {
+            Some(Edge {
+                to: e.to.parse().ok()?,
+                span: e.span,
+                origins: e.origins,
+            })
+        };
         let mut out: Vec<Edge<Addr>> = edges.into_iter().filter_map(parse).collect();
         out.sort();
         out
@@ -309,7 +345,14 @@ impl<'a> Table<'a> {
 
     fn interfaces(&self) -> Vec<KnownInterface> {
         use Relation::*;
-        let about = [InterfaceAccount, InterfaceVpc, InterfaceAddress, InterfacePublic, InterfaceInstance, InterfaceKind];
+        let about = [
+            InterfaceAccount,
+            InterfaceVpc,
+            InterfaceAddress,
+            InterfacePublic,
+            InterfaceInstance,
+            InterfaceKind,
+        ];
         let mut ids = self.subjects(&about);
         ids.extend(self.objects(NatInterface).chain(self.objects(EndpointInterface)));
         let of_id = |id: &String| KnownInterface {
@@ -350,7 +393,11 @@ impl<'a> Table<'a> {
     fn roles(&self, profiles: &[Edge<String>]) -> Vec<String> {
         let of_profile = |p: &Edge<String>| {
             let known = self.edges(Relation::ProfileRole, &p.to);
-            if known.is_empty() { vec![p.to.clone()] } else { known.into_iter().map(|e| e.to).collect() }
+            if known.is_empty() {
+                vec![p.to.clone()]
+            } else {
+                known.into_iter().map(|e| e.to).collect()
+            }
         };
         let roles: BTreeSet<String> = profiles.iter().flat_map(of_profile).collect();
         roles.into_iter().collect()
@@ -365,7 +412,10 @@ impl<'a> Table<'a> {
             interface: self.last(NatInterface, id),
             public: Vec::new(),
         };
-        self.subjects(&[NatVpc, NatSubnet, NatInterface]).into_iter().map(of_id).collect()
+        self.subjects(&[NatVpc, NatSubnet, NatInterface])
+            .into_iter()
+            .map(of_id)
+            .collect()
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
@@ -378,7 +428,10 @@ impl<'a> Table<'a> {
             kind: self.last(EndpointKind, id),
             interfaces: self.edges(EndpointInterface, id).into_iter().map(|e| e.to).collect(),
         };
-        self.subjects(&[EndpointService, EndpointVpc, EndpointInterface]).into_iter().map(of_id).collect()
+        self.subjects(&[EndpointService, EndpointVpc, EndpointInterface])
+            .into_iter()
+            .map(of_id)
+            .collect()
     }
 
     fn subnets(&self) -> Vec<Subnet> {
@@ -400,13 +453,19 @@ impl<'a> Table<'a> {
             format: self.last(FlowLogFormat, id),
             span: self.edges(FlowLogResource, id).first().map(|e| e.span),
         };
-        self.subjects(&[FlowLogResource, FlowLogFormat]).into_iter().map(of_id).collect()
+        self.subjects(&[FlowLogResource, FlowLogFormat])
+            .into_iter()
+            .map(of_id)
+            .collect()
     }
 
     fn selectors(&self) -> Vec<Selector> {
         let of_trail = |(trail, edges): (&String, &Vec<Edge<String>>)| {
             let trail = trail.clone();
-            let one = move |e: &Edge<String>| Selector { trail: trail.clone(), json: e.to.clone() };
+            let one = move |e: &Edge<String>| Selector {
+                trail: trail.clone(),
+                json: e.to.clone(),
+            };
             edges.iter().map(one).collect::<Vec<_>>()
         };
         self.all(Relation::TrailSelector).flat_map(of_trail).collect()
@@ -414,8 +473,10 @@ impl<'a> Table<'a> {
 
     fn accounts(&self) -> Vec<String> {
         use Relation::{InstanceAccount, InterfaceAccount};
-        let ids: BTreeSet<&String> = self.objects(InterfaceAccount).chain(self.objects(InstanceAccount)).collect();
+        let ids: BTreeSet<&String> = self
+            .objects(InterfaceAccount)
+            .chain(self.objects(InstanceAccount))
+            .collect();
         ids.into_iter().cloned().collect()
     }
 }
-

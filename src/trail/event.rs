@@ -119,13 +119,21 @@ impl<'a> TrailEvent<'a> {
 
     /// True for events of S3 itself (`s3`, `s3express`, Object Lambda).
     pub fn is_s3(&self) -> bool {
-        matches!(&*self.source, "s3.amazonaws.com" | "s3express.amazonaws.com" | "s3-object-lambda.amazonaws.com")
+        matches!(
+            &*self.source,
+            "s3.amazonaws.com" | "s3express.amazonaws.com" | "s3-object-lambda.amazonaws.com"
+        )
     }
 
     /// The account that owns the bucket of the request, by `resources[]`.
     pub fn bucket_owner(&self) -> Option<&str> {
         let bucket = self.bucket.as_deref()?;
-        let names = |r: &&Resource<'_>| r.arn.as_deref().and_then(|a| a.split_once(":::")).is_some_and(|(_, n)| n == bucket);
+        let names = |r: &&Resource<'_>| {
+            r.arn
+                .as_deref()
+                .and_then(|a| a.split_once(":::"))
+                .is_some_and(|(_, n)| n == bucket)
+        };
         self.resources.iter().filter(names).find_map(|r| r.account.as_deref())
     }
 
@@ -355,22 +363,39 @@ impl<'a> Record<'a> {
     /// Records before version 1.06 do not say: an S3 call that names a key is one on an object.
     fn old_category(&self) -> Category {
         let of_s3 = self.event_source.0.as_deref() == Some("s3.amazonaws.com");
-        if of_s3 && self.request_parameters.value.key.0.is_some() { Category::Data } else { Category::Management }
+        if of_s3 && self.request_parameters.value.key.0.is_some() {
+            Category::Data
+        } else {
+            Category::Management
+        }
     }
 }
 
 fn issued<'a>(response: Response<'a>, role: Text<'a>, session: Text<'a>) -> Option<Issued<'a>> {
-    let key = response.credentials.value.access_key_id.0.or(response.access_key.value.access_key_id.0);
+    let key = response
+        .credentials
+        .value
+        .access_key_id
+        .0
+        .or(response.access_key.value.access_key_id.0);
     let arn = response.assumed_role_user.value.arn.0;
     if key.is_none() && arn.is_none() {
         return None;
     }
-    Some(Issued { access_key: key, arn, role: role.0, session: session.0 })
+    Some(Issued {
+        access_key: key,
+        arn,
+        role: role.0,
+        session: session.0,
+    })
 }
 
 impl<'a> From<RawResource<'a>> for Resource<'a> {
     fn from(raw: RawResource<'a>) -> Self {
-        Resource { arn: raw.arn.0.or(raw.prefix.0), account: raw.account.0 }
+        Resource {
+            arn: raw.arn.0.or(raw.prefix.0),
+            account: raw.account.0,
+        }
     }
 }
 
@@ -379,7 +404,7 @@ pub(super) fn parse_time(s: &str) -> Option<Seconds> {
     if let Some(t) = plain_time(s.as_bytes()) {
         return Some(t);
     }
-    if s.len() < "2023-11-14 22:00".len() || !s.as_bytes().first()?.is_ascii_digit() {
+    if s.len() < "2023-11-14 22:00".len() || s.as_bytes().get(4) != Some(&b'-') {
         return None;
     }
     if let Some(t) = crate::net::parse_rfc3339(s) {
@@ -408,7 +433,9 @@ fn plain_time(b: &[u8]) -> Option<Seconds> {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
+    digits
+        .iter()
+        .try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
 }
 
 /// Days since 1970-01-01 of a date that exists, by Howard Hinnant's days_from_civil.
@@ -427,9 +454,18 @@ mod tests {
 
     #[test]
     fn times_that_do_not_exist_are_none() {
-        for bad in ["2023-13-01T00:00:00Z", "2023-02-30T00:00:00Z", "2023-11-14T25:00:00Z", "yesterday", "", "1700000000",
-            "2023-11-14", "-2023-11-14T22:00:00Z", "2023-02-29T00:00:00Z", "20231114T220000Z"]
-        {
+        for bad in [
+            "2023-13-01T00:00:00Z",
+            "2023-02-30T00:00:00Z",
+            "2023-11-14T25:00:00Z",
+            "yesterday",
+            "",
+            "1700000000",
+            "2023-11-14",
+            "-2023-11-14T22:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "20231114T220000Z",
+        ] {
             assert_eq!(parse_time(bad), None, "{bad}");
         }
     }
@@ -437,9 +473,14 @@ mod tests {
     #[test]
     fn every_way_of_writing_a_time_is_read() {
         let expected = Some(1_699_999_200);
-        for good in ["2023-11-14T22:00:00Z", "2023-11-14 22:00:00Z", "2023-11-14 22:00:00", "2023-11-14 22:00:00.000000000",
-            "2023-11-14T22:00:00.000Z", "2023-11-14T23:00:00+01:00"]
-        {
+        for good in [
+            "2023-11-14T22:00:00Z",
+            "2023-11-14 22:00:00Z",
+            "2023-11-14 22:00:00",
+            "2023-11-14 22:00:00.000000000",
+            "2023-11-14T22:00:00.000Z",
+            "2023-11-14T23:00:00+01:00",
+        ] {
             assert_eq!(parse_time(good), expected, "{good}");
         }
     }

@@ -91,8 +91,17 @@ impl IdentityKind {
     fn parse(name: &str) -> Self {
         use IdentityKind::*;
         const ALL: [IdentityKind; 11] = [
-            Root, IamUser, AssumedRole, Role, FederatedUser, SamlUser, WebIdentityUser, IdentityCenterUser, Directory,
-            AwsAccount, AwsService,
+            Root,
+            IamUser,
+            AssumedRole,
+            Role,
+            FederatedUser,
+            SamlUser,
+            WebIdentityUser,
+            IdentityCenterUser,
+            Directory,
+            AwsAccount,
+            AwsService,
         ];
         ALL.into_iter().find(|k| k.as_str() == name).unwrap_or(Unknown)
     }
@@ -102,10 +111,19 @@ impl UserIdentity<'_> {
     /// The best name there is for the caller: ARN, else principal id, service, account, else `anonymous`, `unknown`.
     pub fn name(&self) -> &str {
         let known = [&self.arn, &self.principal_id, &self.invoked_by, &self.account];
-        let fallback = if self.kind == IdentityKind::Anonymous { "anonymous" } else { "unknown" };
+        let fallback = if self.kind == IdentityKind::Anonymous {
+            "anonymous"
+        } else {
+            "unknown"
+        };
         match self.kind {
             IdentityKind::Anonymous => fallback,
-            _ => known.into_iter().flatten().map(AsRef::as_ref).find(|s| !s.is_empty()).unwrap_or(fallback),
+            _ => known
+                .into_iter()
+                .flatten()
+                .map(AsRef::as_ref)
+                .find(|s| !s.is_empty())
+                .unwrap_or(fallback),
         }
     }
 
@@ -227,19 +245,39 @@ mod tests {
 
     #[test]
     fn an_instance_role_session_names_its_instance() {
-        let i = identity(r#"{"type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/web/i-0317f6c6b66ae9c40","sessionContext":{"ec2RoleDelivery":"2.0","sessionIssuer":{"type":"Role","arn":"arn:aws:iam::1:role/path/web"}}}"#);
-        assert_eq!((i.instance(), i.role_delivery.as_deref()), (Some("i-0317f6c6b66ae9c40"), Some("2.0")));
+        let i = identity(
+            r#"{"type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/web/i-0317f6c6b66ae9c40","sessionContext":{"ec2RoleDelivery":"2.0","sessionIssuer":{"type":"Role","arn":"arn:aws:iam::1:role/path/web"}}}"#,
+        );
+        assert_eq!(
+            (i.instance(), i.role_delivery.as_deref()),
+            (Some("i-0317f6c6b66ae9c40"), Some("2.0"))
+        );
         assert_eq!(i.issuer.as_deref().and_then(role_of_arn), Some("web"));
-        assert_eq!(identity(r#"{"type":"AssumedRole","principalId":"AROA:i-12345678"}"#).instance(), Some("i-12345678"));
-        assert_eq!(identity(r#"{"type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/web/i-am-a-person"}"#).instance(), None);
+        assert_eq!(
+            identity(r#"{"type":"AssumedRole","principalId":"AROA:i-12345678"}"#).instance(),
+            Some("i-12345678")
+        );
+        assert_eq!(
+            identity(r#"{"type":"AssumedRole","arn":"arn:aws:sts::1:assumed-role/web/i-am-a-person"}"#).instance(),
+            None
+        );
     }
 
     #[test]
     fn a_caller_always_has_a_name() {
         let anonymous = identity(r#"{"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"}"#);
-        assert_eq!((anonymous.kind, anonymous.name()), (IdentityKind::Anonymous, "anonymous"));
-        assert_eq!(identity(r#"{"type":"AWSAccount","principalId":"AIDA1","accountId":"9"}"#).name(), "AIDA1");
-        assert_eq!(identity(r#"{"accountId":"9","invokedBy":"cloudtrail.amazonaws.com"}"#).name(), "cloudtrail.amazonaws.com");
+        assert_eq!(
+            (anonymous.kind, anonymous.name()),
+            (IdentityKind::Anonymous, "anonymous")
+        );
+        assert_eq!(
+            identity(r#"{"type":"AWSAccount","principalId":"AIDA1","accountId":"9"}"#).name(),
+            "AIDA1"
+        );
+        assert_eq!(
+            identity(r#"{"accountId":"9","invokedBy":"cloudtrail.amazonaws.com"}"#).name(),
+            "cloudtrail.amazonaws.com"
+        );
         assert_eq!(identity(r#"{"type":7,"sessionContext":"none"}"#).name(), "unknown");
     }
 }

@@ -152,7 +152,8 @@ struct AmountVisitor;
 
 impl AmountVisitor {
     fn text(self, s: Cow<'_, str>) -> Amount {
-        s.parse::<u64>().map_or_else(|_| s.parse::<f64>().map_or(Amount(None), whole), |n| Amount(Some(n)))
+        s.parse::<u64>()
+            .map_or_else(|_| s.parse::<f64>().map_or(Amount(None), whole), |n| Amount(Some(n)))
     }
 
     fn number(self, float: f64, exact: Option<u64>) -> Amount {
@@ -191,7 +192,13 @@ struct FlagVisitor;
 impl FlagVisitor {
     fn text(self, s: Cow<'_, str>) -> Flag {
         let word = |w: &str| s.eq_ignore_ascii_case(w);
-        Flag(if word("true") { Some(true) } else if word("false") { Some(false) } else { None })
+        Flag(if word("true") {
+            Some(true)
+        } else if word("false") {
+            Some(false)
+        } else {
+            None
+        })
     }
 
     fn number(self, _: f64, _: Option<u64>) -> Flag {
@@ -226,11 +233,17 @@ struct PartVisitor<T>(PhantomData<T>);
 
 impl<T: Default> PartVisitor<T> {
     fn text(self, s: Cow<'_, str>) -> Part<T> {
-        Part { value: T::default(), packed: is_packed(&s) }
+        Part {
+            value: T::default(),
+            packed: is_packed(&s),
+        }
     }
 
     fn number(self, _: f64, _: Option<u64>) -> Part<T> {
-        Part { value: T::default(), packed: false }
+        Part {
+            value: T::default(),
+            packed: false,
+        }
     }
 }
 
@@ -297,7 +310,10 @@ pub(super) struct List<T> {
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        List { items: Vec::new(), packed: false }
+        List {
+            items: Vec::new(),
+            packed: false,
+        }
     }
 }
 
@@ -305,7 +321,10 @@ struct ListVisitor<T>(PhantomData<T>);
 
 impl<T> ListVisitor<T> {
     fn text(self, s: Cow<'_, str>) -> List<T> {
-        List { items: Vec::new(), packed: is_packed(&s) }
+        List {
+            items: Vec::new(),
+            packed: is_packed(&s),
+        }
     }
 
     fn number(self, _: f64, _: Option<u64>) -> List<T> {

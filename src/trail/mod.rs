@@ -1,14 +1,24 @@
 //! trail: who did what, from where, through which endpoint, and how many bytes did S3 count for it?
 //!
-//! [`read`] turns one file's bytes into borrowed [`TrailEvent`]s.
+//! [`read`] turns one file's bytes into borrowed [`TrailEvent`]s; [`TrailArchive`] keeps what is worth keeping of them,
+//! mergeable; [`PrincipalIndex`] is the sorted result.
 
+mod archive;
+mod distinct;
 mod event;
 mod identity;
+mod index;
 mod json;
+mod learn;
+mod names;
+mod notable;
 mod read;
 mod rewrite;
 mod split;
 
+pub use archive::TrailArchive;
+pub use distinct::{Count, Distinct, EXACT_UP_TO};
 pub use event::{Category, Issued, Resource, TrailEvent};
 pub use identity::{IdentityKind, UserIdentity, is_instance_id, role_of_arn, session_of_arn};
+pub use index::{Access, IssuedSession, Notable, Principal, PrincipalIndex, TrailRow};
 pub use read::{Problem, TrailCounts, TrailReject, read};

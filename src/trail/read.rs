@@ -125,7 +125,17 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
         let bytes = content.strip_prefix(BOM).unwrap_or(content);
         let text = std::str::from_utf8(bytes).ok();
         let counts = TrailCounts::default();
-        Reader { bytes, text, sink, counts, index: 0, depth: 0, enveloped: false, strangers: 0, noise: 0 }
+        Reader {
+            bytes,
+            text,
+            sink,
+            counts,
+            index: 0,
+            depth: 0,
+            enveloped: false,
+            strangers: 0,
+            noise: 0,
+        }
     }
 
     fn run(&mut self) {
@@ -148,7 +158,9 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
         let read = self.counts.records + self.counts.insights + self.counts.digest_files;
         let strange = self.strangers + self.noise;
         if read == 0 && self.counts.rejected == strange && strange > 0 {
-            self.counts.problem.get_or_insert(Problem::NotCloudTrail(looks_like(self.bytes)));
+            self.counts
+                .problem
+                .get_or_insert(Problem::NotCloudTrail(looks_like(self.bytes)));
             self.counts.rejected = 0;
             self.counts.rejects.clear();
         }
@@ -171,13 +183,23 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
 
     /// The slow way: find the record's end, then look what is wrong with it.
     fn patiently(&mut self, at: usize, top: bool) -> usize {
-        let end = if top { line_if_next_is_record(self.bytes, at) } else { None };
+        let end = if top {
+            line_if_next_is_record(self.bytes, at)
+        } else {
+            None
+        };
         let Some(end) = end.or_else(|| value_end(self.bytes, at)) else {
             return self.truncated(at);
         };
         match self.bytes.get(at..end).map(std::str::from_utf8) {
             Some(Ok(text)) => self.rewritten(text, at),
-            _ => self.reject(at, Fault { field: "".into(), reason: "not UTF-8" }),
+            _ => self.reject(
+                at,
+                Fault {
+                    field: "".into(),
+                    reason: "not UTF-8",
+                },
+            ),
         }
         end
     }
@@ -186,7 +208,13 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
         match rewrite(text) {
             Ok(clean) => match serde_json::from_str::<Record<'_>>(&clean) {
                 Ok(record) => self.event_or_other(record, &clean, at),
-                Err(_) => self.reject(at, Fault { field: "".into(), reason: "cannot be decoded" }),
+                Err(_) => self.reject(
+                    at,
+                    Fault {
+                        field: "".into(),
+                        reason: "cannot be decoded",
+                    },
+                ),
             },
             Err(fault) => self.reject(at, fault),
         }
@@ -218,8 +246,18 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
                 (self.sink)(event);
             }
             Err(field) => {
-                let reason = if field == "eventTime" { "no time that exists" } else { "missing or empty" };
-                self.reject(at, Fault { field: field.into(), reason });
+                let reason = if field == "eventTime" {
+                    "no time that exists"
+                } else {
+                    "missing or empty"
+                };
+                self.reject(
+                    at,
+                    Fault {
+                        field: field.into(),
+                        reason,
+                    },
+                );
             }
         }
     }
@@ -237,7 +275,13 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
         }
         if before == (self.index, self.counts.digest_files, self.enveloped) {
             self.strangers += 1;
-            self.reject(at, Fault { field: "eventTime".into(), reason: "missing: no CloudTrail record" });
+            self.reject(
+                at,
+                Fault {
+                    field: "eventTime".into(),
+                    reason: "missing: no CloudTrail record",
+                },
+            );
         }
     }
 
@@ -317,7 +361,13 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
                 Some(b'{') => next = self.object(next, false).max(next + 1),
                 Some(_) => match value_end(self.bytes, next) {
                     Some(end) => {
-                        self.reject(next, Fault { field: "".into(), reason: "no object" });
+                        self.reject(
+                            next,
+                            Fault {
+                                field: "".into(),
+                                reason: "no object",
+                            },
+                        );
                         next = end;
                     }
                     None => return self.truncated(next),
@@ -333,14 +383,22 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
             self.counts.problem.get_or_insert(Problem::Trailing { byte: at as u64 });
         } else {
             self.noise += 1;
-            self.reject(at, Fault { field: "".into(), reason: "no JSON object" });
+            self.reject(
+                at,
+                Fault {
+                    field: "".into(),
+                    reason: "no JSON object",
+                },
+            );
         }
         end
     }
 
     /// The content ends inside what begins at `at`. Returns the end of the content.
     fn truncated(&mut self, at: usize) -> usize {
-        self.counts.problem.get_or_insert(Problem::Truncated { byte: at as u64 });
+        self.counts
+            .problem
+            .get_or_insert(Problem::Truncated { byte: at as u64 });
         self.bytes.len()
     }
 
@@ -349,7 +407,12 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
             let before = self.bytes.get(..at).unwrap_or_default();
             let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
             let Fault { field, reason } = fault;
-            self.counts.rejects.push(TrailReject { record: self.index, line, field, reason });
+            self.counts.rejects.push(TrailReject {
+                record: self.index,
+                line,
+                field,
+                reason,
+            });
         }
         self.index += 1;
         self.counts.rejected += 1;

@@ -22,14 +22,21 @@ pub(super) struct Fault {
 
 /// Writes the record anew, with nothing in it that a decoder could stumble over.
 pub(super) fn rewrite(text: &str) -> Result<String, Fault> {
-    let members: Members<'_> =
-        serde_json::from_str(text).map_err(|_| Fault { field: "".into(), reason: "not valid JSON" })?;
+    let members: Members<'_> = serde_json::from_str(text).map_err(|_| Fault {
+        field: "".into(),
+        reason: "not valid JSON",
+    })?;
     let mut out = String::with_capacity(text.len().min(1 << 16));
     let mut seen = Vec::new();
     for (key, value) in &members.0 {
-        let Some(field) = FIELDS.iter().find(|f| f.0.eq_ignore_ascii_case(key)) else { continue };
+        let Some(field) = FIELDS.iter().find(|f| f.0.eq_ignore_ascii_case(key)) else {
+            continue;
+        };
         if seen.contains(&field.0) {
-            return Err(Fault { field: field.0.into(), reason: "stands there twice" });
+            return Err(Fault {
+                field: field.0.into(),
+                reason: "stands there twice",
+            });
         }
         seen.push(field.0);
         if let Some(value) = field.1.keep(field.0, value.get())? {
@@ -84,7 +91,12 @@ const FIELDS: &[(&str, Rule)] = &[
 impl Rule {
     /// The value to write, or `None` to leave the member out.
     fn keep<'a>(self, field: &'static str, value: &'a str) -> Result<Option<Cow<'a, str>>, Fault> {
-        let wrong = |reason| Err(Fault { field: field.into(), reason });
+        let wrong = |reason| {
+            Err(Fault {
+                field: field.into(),
+                reason,
+            })
+        };
         match self {
             Rule::Strict if serde_json::from_str::<Strict<'_>>(value).is_err() => wrong("neither a string nor null"),
             Rule::Strict => Ok(Some(value.into())),
@@ -112,7 +124,9 @@ fn unpacked(value: &str) -> Cow<'_, str> {
 
 /// The value, if the decoder can walk through it: not nested too deep, no number that does not fit, no lone surrogate.
 fn decodable(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<serde_json::Value>(&value).is_ok().then_some(value)
+    serde_json::from_str::<serde_json::Value>(&value)
+        .is_ok()
+        .then_some(value)
 }
 
 /// The members of an object, unread.

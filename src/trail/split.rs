@@ -122,7 +122,11 @@ mod tests {
     }
 
     fn json() -> impl Strategy<Value = serde_json::Value> {
-        let leaf = prop_oneof![any::<i64>().prop_map(Into::into), ".{0,9}".prop_map(Into::into), Just(serde_json::Value::Null)];
+        let leaf = prop_oneof![
+            any::<i64>().prop_map(Into::into),
+            ".{0,9}".prop_map(Into::into),
+            Just(serde_json::Value::Null)
+        ];
         leaf.prop_recursive(4, 32, 5, |inner| {
             let map = proptest::collection::btree_map("[\\\\\"{}\\[\\]a-c]{0,4}", inner.clone(), 0..4);
             let list = proptest::collection::vec(inner, 0..4);

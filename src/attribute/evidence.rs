@@ -1,0 +1,431 @@
+//! The join itself: every tie between the two logs, tried from the strongest to the weakest.
+//!
+//! 1. The flow's private address in `sourceIPAddress`, with an endpoint of this VPC and account: exact.
+//! 2. A role session named after the instance; credentials that EC2 handed to it: strong.
+//! 3. A private address without endpoint, if the inventory knows one interface that has it: strong; several: ambiguous.
+//! 4. The interface's own public address: weak. A NAT gateway's address: ambiguous, weak if the bytes agree by hour.
+//! 5. Sessions assumed by the above; else, if nothing better is known, sessions of the instance's role: weak.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::question::Question;
+use super::verdict::{Case, Cases, Class, Principal, rank};
+use crate::inventory::Inventory;
+use crate::net::{Addr, HOUR, Seconds, TimeWindow, rfc3339};
+use crate::trail::{IssuedSession, PrincipalIndex, TrailRow, is_instance_id, role_of_arn};
+
+/// How far apart the clocks of the two logs may be: a flow's window plus a minute (AWS), rounded up.
+const SLACK: Seconds = 660;
+/// The longest life of role credentials.
+const SESSION: Seconds = 12 * HOUR;
+
+/// Answers questions about who used what.
+#[derive(Debug)]
+pub struct Attribution<'a> {
+    inventory: &'a Inventory,
+    index: &'a PrincipalIndex,
+    /// Rows by source address.
+    by_addr: HashMap<Addr, Vec<u32>>,
+    /// Rows of sessions named after an instance.
+    by_instance: BTreeMap<&'a str, Vec<u32>>,
+}
+
+/// What is known of the thing in question.
+struct Subject<'q> {
+    question: &'q Question,
+    window: TimeWindow,
+    instance: Option<String>,
+    account: Option<String>,
+    vpc: Option<String>,
+    own: Vec<Addr>,
+    public: Vec<Addr>,
+    nat: Vec<Addr>,
+}
+
+impl<'a> Attribution<'a> {
+    /// Prepares the joins.
+    pub fn new(inventory: &'a Inventory, index: &'a PrincipalIndex) -> Self {
+        let mut by_addr: HashMap<Addr, Vec<u32>> = HashMap::new();
+        let mut by_instance: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for (n, row) in index.rows.iter().enumerate() {
+            if let Some(addr) = index.addr(row.source) {
+                by_addr.entry(addr).or_default().push(n as u32);
+            }
+            if let Some(instance) = index.principal(row).and_then(|p| p.instance.as_deref()) {
+                by_instance.entry(instance).or_default().push(n as u32);
+            }
+        }
+        Attribution {
+            inventory,
+            index,
+            by_addr,
+            by_instance,
+        }
+    }
+
+    /// All candidates, the best first: by class, then by bytes and requests, then by name.
+    pub fn who(&self, question: &Question) -> Vec<Principal> {
+        let subject = self.subject(question);
+        let mut cases = Cases::new();
+        self.by_address(&subject, &mut cases);
+        self.by_session(&subject, &mut cases);
+        self.by_issue(&subject, &mut cases);
+        self.by_chain(&subject, &mut cases);
+        if !cases.values().any(|c| c.class <= Some(Class::Strong)) {
+            self.by_role(&subject, &mut cases);
+        }
+        self.by_nat(&subject, &mut cases);
+        rank(cases, question.toward)
+    }
+
+    fn subject<'q>(&self, question: &'q Question) -> Subject<'q> {
+        let window = question.when();
+        let id = question.interface.as_deref().unwrap_or_default();
+        let known = self.inventory.interface(id);
+        let attached = self.inventory.instance_of(id, window).map(|e| e.to.clone());
+        let instance = question.instance.clone().or(attached);
+        let of_instance = instance.as_deref().and_then(|i| self.inventory.instance(i));
+        let account = question
+            .account
+            .clone()
+            .or_else(|| known.and_then(|k| k.account.clone()));
+        let vpc = question.vpc.clone().or_else(|| known.and_then(|k| k.vpc.clone()));
+        let vpc = vpc.or_else(|| of_instance.and_then(|i| i.vpc.clone()));
+        let middlebox = self.inventory.is_middlebox(id) == Some(true);
+        let own = if middlebox {
+            Vec::new()
+        } else {
+            self.own_addresses(question, instance.as_deref(), window)
+        };
+        let valid = |edges: &[crate::inventory::Edge<Addr>]| -> Vec<Addr> {
+            edges
+                .iter()
+                .filter(|e| e.span.overlaps(&window))
+                .map(|e| e.to)
+                .collect()
+        };
+        let public = known.map(|k| valid(&k.public)).unwrap_or_default();
+        let nats = vpc
+            .iter()
+            .flat_map(|v| self.inventory.nats_of(v))
+            .flat_map(|n| valid(&n.public))
+            .collect();
+        let (public, nat) = if middlebox {
+            (Vec::new(), public)
+        } else {
+            (public, nats)
+        };
+        Subject {
+            question,
+            window: window.widen(SLACK),
+            instance,
+            account,
+            vpc,
+            own,
+            public,
+            nat,
+        }
+    }
+
+    fn own_addresses(&self, question: &Question, instance: Option<&str>, window: TimeWindow) -> Vec<Addr> {
+        if !question.addresses.is_empty() {
+            return question.addresses.clone();
+        }
+        let interfaces = question
+            .interface
+            .as_deref()
+            .and_then(|id| self.inventory.interface(id));
+        let of_interface = interfaces.into_iter().flat_map(|i| &i.addresses);
+        let of_instance = instance
+            .and_then(|i| self.inventory.instance(i))
+            .into_iter()
+            .flat_map(|i| &i.addresses);
+        let mut out: Vec<Addr> = of_interface
+            .chain(of_instance)
+            .filter(|e| e.span.overlaps(&window))
+            .map(|e| e.to)
+            .collect();
+        out.sort();
+        out.dedup();
+        out
+    }
+
+    /// Rows with one of these numbers that fall into the window.
+    fn rows<'s>(
+        &'s self,
+        numbers: Option<&'s Vec<u32>>,
+        window: TimeWindow,
+    ) -> impl Iterator<Item = &'a TrailRow> + 's {
+        let rows = numbers
+            .into_iter()
+            .flatten()
+            .filter_map(|n| self.index.rows.get(*n as usize));
+        rows.filter(move |r| r.first < window.to && window.from <= r.last)
+    }
+
+    fn case<'c>(&self, row: &TrailRow, cases: &'c mut Cases) -> Option<&'c mut Case> {
+        let p = self.index.principal(row)?;
+        Some(cases.entry((p.arn.clone(), p.access_key.clone())).or_default())
+    }
+
+    /// Counts a row for its principal.
+    fn credit(&self, row: &TrailRow, class: Class, why: String, cases: &mut Cases) {
+        if let Some(case) = self.case(row, cases) {
+            case.sent = case.sent.saturating_add(row.bytes_in);
+            case.received = case.received.saturating_add(row.bytes_out);
+            case.requests += row.requests;
+            case.support(class, why);
+        }
+    }
+
+    fn by_address(&self, s: &Subject<'_>, cases: &mut Cases) {
+        for addr in &s.own {
+            for row in self.rows(self.by_addr.get(addr), s.window) {
+                if let Some((class, why)) = self.judge_address(s, *addr, row) {
+                    self.credit(row, class, why, cases);
+                }
+            }
+        }
+        for addr in &s.public {
+            for row in self.rows(self.by_addr.get(addr), s.window) {
+                let why = format!("called from {addr}, the public address of this interface");
+                let class = if self.is_session_of(s, row) {
+                    Class::Strong
+                } else {
+                    Class::Weak
+                };
+                self.credit(row, class, why, cases);
+            }
+        }
+    }
+
+    /// What a row with one of the subject's own addresses is worth.
+    fn judge_address(&self, s: &Subject<'_>, addr: Addr, row: &TrailRow) -> Option<(Class, String)> {
+        let endpoint = self.index.text(row.endpoint);
+        if !is_private(addr) {
+            return Some((
+                Class::Exact,
+                format!("called from {addr}, the interface's own global address"),
+            ));
+        }
+        if !endpoint.is_empty() {
+            return self.same_network(s, row).then(|| {
+                (
+                    Class::Exact,
+                    format!("called from {addr} through {endpoint}: the same private address as in the flow log"),
+                )
+            });
+        }
+        if self.is_session_of(s, row) {
+            return Some((
+                Class::Exact,
+                format!("session of this instance, called from its address {addr}"),
+            ));
+        }
+        let here = |account: &Option<String>| account.is_none() || s.account.is_none() || *account == s.account;
+        let holders = self.inventory.interfaces_at(addr, s.window);
+        let ours = holders
+            .iter()
+            .any(|i| Some(&i.id) == s.question.interface.as_ref() && here(&i.account));
+        match (ours, holders.len()) {
+            (true, 1) => Some((
+                Class::Strong,
+                format!("called from {addr}, which only this interface had"),
+            )),
+            (true, n) => Some((
+                Class::Ambiguous,
+                format!("called from {addr}, which {n} known interfaces had"),
+            )),
+            (false, _) => None,
+        }
+    }
+
+    /// True unless the endpoint is known to be of another VPC or account.
+    fn same_network(&self, s: &Subject<'_>, row: &TrailRow) -> bool {
+        let known = self.inventory.endpoint(self.index.text(row.endpoint));
+        let differs = |a: Option<&str>, b: Option<&str>| matches!((a, b), (Some(a), Some(b)) if a != b);
+        let owner = Some(self.index.text(row.endpoint_owner)).filter(|o| !o.is_empty());
+        let owner = owner.or_else(|| known.and_then(|e| e.account.as_deref()));
+        let vpc = known.and_then(|e| e.vpc.as_deref());
+        !differs(vpc, s.vpc.as_deref()) && !differs(owner, s.account.as_deref())
+    }
+
+    fn is_session_of(&self, s: &Subject<'_>, row: &TrailRow) -> bool {
+        let named = self.index.principal(row).and_then(|p| p.instance.as_deref());
+        named.is_some() && named == s.instance.as_deref()
+    }
+
+    fn by_session(&self, s: &Subject<'_>, cases: &mut Cases) {
+        let Some(instance) = s.instance.as_deref() else { return };
+        for row in self.rows(self.by_instance.get(instance), s.window) {
+            let addr = self.index.addr(row.source);
+            let counted = addr.is_some_and(|a| s.own.contains(&a) || s.public.contains(&a));
+            let at = self.index.text(row.source);
+            match addr {
+                _ if counted => {}
+                Some(a) if s.nat.contains(&a) => {
+                    let why = format!("session named after instance {instance}, through the NAT address {a}");
+                    self.credit(row, Class::Strong, why, cases);
+                }
+                Some(_) => {
+                    let why = format!(
+                        "session named after instance {instance}, but called from {at}, which is not known as its address"
+                    );
+                    self.note(row, why, cases);
+                }
+                None => self.note(row, format!("session named after instance {instance}"), cases),
+            }
+        }
+    }
+
+    /// A tie by name whose bytes did not pass this interface, as far as is known.
+    fn note(&self, row: &TrailRow, why: String, cases: &mut Cases) {
+        if let Some(case) = self.case(row, cases) {
+            case.support(Class::Strong, why);
+        }
+    }
+
+    fn by_issue(&self, s: &Subject<'_>, cases: &mut Cases) {
+        let Some(instance) = s.instance.as_deref() else { return };
+        for issued in self.alive(s.window).filter(|i| i.instance() == Some(instance)) {
+            let at = rfc3339(issued.time);
+            let by = if issued.invoked_by.is_empty() {
+                &issued.source
+            } else {
+                &issued.invoked_by
+            };
+            let why = format!(
+                "{} by {by} at {at} gave these credentials to instance {instance}",
+                issued.call
+            );
+            support_issued(issued, Class::Strong, why, cases);
+        }
+    }
+
+    /// Credentials that were handed out and can have been in use during the window.
+    fn alive(&self, window: TimeWindow) -> impl Iterator<Item = &'a IssuedSession> {
+        let from = self
+            .index
+            .issued
+            .partition_point(|i| i.time.saturating_add(SESSION) < window.from);
+        let rest = self.index.issued.get(from..).unwrap_or_default();
+        rest.iter().take_while(move |i| i.time < window.to)
+    }
+
+    /// Sessions that a good candidate has assumed in its turn.
+    fn by_chain(&self, s: &Subject<'_>, cases: &mut Cases) {
+        let good = |c: &Case| c.class.is_some_and(|c| c <= Class::Strong);
+        let parents: Vec<(String, String)> = cases.iter().filter(|(_, c)| good(c)).map(|(k, _)| k.clone()).collect();
+        for issued in self.alive(s.window) {
+            let Some(by) = self.index.principals.get(issued.by as usize) else {
+                continue;
+            };
+            if parents.iter().any(|(arn, key)| *arn == by.arn && *key == by.access_key) {
+                let why = format!("{} by {} at {}", issued.call, by.arn, rfc3339(issued.time));
+                support_issued(issued, Class::Weak, why, cases);
+            }
+        }
+    }
+
+    /// Sessions of the instance's role that are named after no other instance.
+    fn by_role(&self, s: &Subject<'_>, cases: &mut Cases) {
+        let Some(instance) = s.instance.as_deref().and_then(|i| self.inventory.instance(i)) else {
+            return;
+        };
+        for row in self.index.rows_within(s.window) {
+            let Some(p) = self.index.principal(row) else { continue };
+            let role = p
+                .issuer
+                .as_deref()
+                .or(Some(&p.arn))
+                .and_then(role_of_arn)
+                .unwrap_or_default();
+            let elsewhere = p.session.as_deref().is_some_and(is_instance_id);
+            if !elsewhere && instance.roles.iter().any(|r| r == role) {
+                let why = format!("a session of role {role}, which instance {} has", instance.id);
+                self.credit(row, Class::Weak, why, cases);
+            }
+        }
+    }
+
+    /// Callers behind the NAT gateways of the VPC, unless something better is known of them.
+    fn by_nat(&self, s: &Subject<'_>, cases: &mut Cases) {
+        let mut shared: BTreeMap<u32, Vec<&TrailRow>> = BTreeMap::new();
+        for addr in &s.nat {
+            for row in self
+                .rows(self.by_addr.get(addr), s.window)
+                .filter(|r| !self.is_session_of(s, r))
+            {
+                shared.entry(row.principal).or_default().push(row);
+            }
+        }
+        for rows in shared.values() {
+            let agree = bytes_agree(&s.question.hourly, rows);
+            for row in rows {
+                let Some(p) = self.index.principal(row).filter(|p| p.instance.is_none()) else {
+                    continue;
+                };
+                let at = self.index.text(row.source);
+                let known = cases
+                    .get(&(p.arn.clone(), p.access_key.clone()))
+                    .is_some_and(|c| c.class < Some(Class::Weak));
+                let (class, why) = match agree {
+                    true => (
+                        Class::Weak,
+                        format!("called from the NAT address {at}, and the bytes agree by hour"),
+                    ),
+                    false => (
+                        Class::Ambiguous,
+                        format!("called from the NAT address {at}, which others share"),
+                    ),
+                };
+                if !known {
+                    self.credit(row, class, why, cases);
+                }
+            }
+        }
+    }
+}
+
+fn support_issued(issued: &IssuedSession, class: Class, why: String, cases: &mut Cases) {
+    let name = if issued.arn.is_empty() {
+        &issued.access_key
+    } else {
+        &issued.arn
+    };
+    if !name.is_empty() {
+        cases
+            .entry((name.clone(), issued.access_key.clone()))
+            .or_default()
+            .support(class, why);
+    }
+}
+
+/// True for addresses that mean something only inside one network.
+fn is_private(addr: Addr) -> bool {
+    match addr.ip() {
+        IpAddr::V4(a) => a.is_private() || a.is_link_local() || (a.octets()[0] == 100 && a.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(a) => a.is_unique_local() || a.is_unicast_link_local(),
+    }
+}
+
+/// True if what S3 counted for these rows fits what flowed to S3, hour by hour, within the cost of packing it.
+fn bytes_agree(hourly: &[(Seconds, u128)], rows: &[&TrailRow]) -> bool {
+    let mut counted: BTreeMap<Seconds, u128> = BTreeMap::new();
+    for row in rows {
+        *counted.entry(row.hour).or_default() += row.bytes_in;
+    }
+    let flowed: u128 = hourly.iter().map(|(_, b)| b).sum();
+    let all: u128 = counted.values().sum();
+    let shared: u128 = hourly
+        .iter()
+        .map(|(h, b)| (*b).min(counted.get(h).copied().unwrap_or(0)))
+        .sum();
+    shared >= FLOOR && shared * 100 >= flowed * 85 && shared * 100 >= all * 85
+}
+
+/// Less than this agrees by accident.
+const FLOOR: u128 = 1_000_000;

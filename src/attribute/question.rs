@@ -1,0 +1,81 @@
+//! What is asked: an interface, instance or addresses, a span of time, and perhaps the bytes that flowed to S3.
+
+use crate::aggregate::{Direction, EgressTable};
+use crate::net::{Addr, Class, Seconds, TimeWindow};
+
+/// "Who used this, then?"
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// `eni-…`.
+    pub interface: Option<String>,
+    /// `i-…`.
+    pub instance: Option<String>,
+    /// The addresses in question. Empty: all that the inventory knows of the interface.
+    pub addresses: Vec<Addr>,
+    /// Account that owns the interface.
+    pub account: Option<String>,
+    /// Its VPC.
+    pub vpc: Option<String>,
+    /// When.
+    pub window: Option<TimeWindow>,
+    /// What kind of peer the traffic went to.
+    pub toward: Toward,
+    /// Flow log egress to S3 by hour, for comparison with what S3 counted; empty if not known.
+    pub hourly: Vec<(Seconds, u128)>,
+}
+
+/// Where the traffic in question went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Toward {
+    /// Anywhere: callers are ranked by all their bytes.
+    #[default]
+    Anywhere,
+    /// To S3: callers are ranked by what they uploaded.
+    S3,
+}
+
+impl Question {
+    /// The question about one interface of the table.
+    pub fn of_interface(table: &EgressTable, interface: u32, window: TimeWindow, toward: Toward) -> Self {
+        let Some(i) = table.interfaces.get(interface as usize) else {
+            return Question::default();
+        };
+        Question {
+            interface: Some(i.id.clone()),
+            instance: i.instance.clone(),
+            addresses: i.addresses.clone(),
+            account: i.account.clone(),
+            vpc: i.vpc.clone(),
+            window: Some(window),
+            toward,
+            hourly: s3_egress(table, interface, window),
+        }
+    }
+
+    /// The same question about one address behind the interface (a pod, a secondary address).
+    #[must_use]
+    pub fn about(mut self, local: Addr) -> Self {
+        self.addresses = vec![local];
+        self
+    }
+
+    /// The window, or all of time.
+    pub(super) fn when(&self) -> TimeWindow {
+        self.window.unwrap_or(TimeWindow::ALL)
+    }
+}
+
+fn s3_egress(table: &EgressTable, interface: u32, window: TimeWindow) -> Vec<(Seconds, u128)> {
+    let mut out: Vec<(Seconds, u128)> = Vec::new();
+    for row in table.of_interface(interface) {
+        let counts = row.direction == Direction::Egress && table.peer(row).class == Class::S3;
+        if !counts || !window.contains(row.hour) {
+            continue;
+        }
+        match out.last_mut() {
+            Some((hour, bytes)) if *hour == row.hour => *bytes += row.volume.bytes,
+            _ => out.push((row.hour, row.volume.bytes)),
+        }
+    }
+    out
+}

@@ -1,0 +1,412 @@
+//! What is kept of the events: sums per principal, source, bucket, event and hour, and the few events worth keeping whole.
+//!
+//! Each worker fills a [`TrailArchive`] of its own; merging is commutative and associative, also about copies: every
+//! event leaves a 128-bit mark and what it added, so that an event met by two workers is taken out again once. Marks
+//! are dropped for hours long past ([`TrailArchive::forget`]), which keeps memory flat over any number of files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::distinct::Distinct;
+use super::event::{Category, TrailEvent};
+use super::index::{Access, IssuedSession, Notable, Principal, PrincipalIndex};
+use super::learn;
+use super::names::Names;
+use super::notable::is_notable;
+use crate::inventory::Graph;
+use crate::net::{HOUR, Seconds};
+
+/// The mergeable state of reading a trail.
+#[derive(Debug, Default)]
+pub struct TrailArchive {
+    pub(super) names: Names,
+    principal_ids: HashMap<u128, u32>,
+    pub(super) principals: Vec<Principal>,
+    row_ids: HashMap<RowKey, u32>,
+    pub(super) rows: Vec<(RowKey, Cell)>,
+    /// Marks of events by hour.
+    seen: BTreeMap<Seconds, HashMap<u128, Mark>>,
+    pub(super) issued: BTreeMap<u128, IssuedSession>,
+    pub(super) notable: BTreeMap<(Seconds, u128), Notable>,
+    graph: Graph,
+    pub(super) accounts: BTreeSet<String>,
+    duplicates: u64,
+    forgotten: Seconds,
+    beyond: u64,
+    buffer: Vec<u8>,
+}
+
+/// What one row is about; numbers are ids of [`Names`], 0 being "".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RowKey {
+    pub(super) hour: Seconds,
+    pub(super) principal: u32,
+    pub(super) source: u32,
+    pub(super) endpoint: u32,
+    pub(super) endpoint_owner: u32,
+    pub(super) bucket: u32,
+    pub(super) owner: u32,
+    pub(super) service: u32,
+    pub(super) event: u32,
+    pub(super) error: u32,
+    pub(super) copied_from: u32,
+    pub(super) region: u32,
+    pub(super) recipient: u32,
+    pub(super) access: Access,
+}
+
+/// The sums of one row.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cell {
+    pub(super) requests: u64,
+    pub(super) bytes_in: u128,
+    pub(super) bytes_out: u128,
+    pub(super) first: Seconds,
+    pub(super) last: Seconds,
+    pub(super) objects: Distinct,
+    /// User agents: the first in text order.
+    pub(super) agent: u32,
+}
+
+/// That an event was counted, and what it added.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    row: u32,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl TrailArchive {
+    /// Takes in one event. A copy of one that is still remembered is counted as such and adds nothing.
+    pub fn observe(&mut self, event: &TrailEvent<'_>) {
+        let id = self.identity_of(event);
+        let hour = event.time - event.time % HOUR;
+        if self.seen.get(&hour).is_some_and(|marks| marks.contains_key(&id)) {
+            self.duplicates += 1;
+            return;
+        }
+        self.beyond += u64::from(event.time < self.forgotten);
+        let row = self.count(event, hour);
+        let mark = Mark {
+            row,
+            bytes_in: event.bytes_in.unwrap_or(0),
+            bytes_out: event.bytes_out.unwrap_or(0),
+        };
+        self.seen.entry(hour).or_default().insert(id, mark);
+        self.keep_whole(event, id);
+        learn::facts(event, &mut self.graph);
+    }
+
+    /// Takes over everything that another archive holds.
+    pub fn merge(&mut self, mut other: TrailArchive) {
+        let copies = other.drop_copies_of(self);
+        self.duplicates += other.duplicates + copies;
+        self.beyond += other.beyond;
+        self.forgotten = self.forgotten.max(other.forgotten);
+        self.graph.merge(std::mem::take(&mut other.graph));
+        self.accounts.append(&mut other.accounts);
+        let names: Vec<u32> = other.names.texts().map(|t| self.names.id(t)).collect();
+        let principals = self.adopt_principals(&mut other);
+        let rows = self.adopt_rows(&mut other, &names, &principals);
+        self.adopt_marks(other.seen, &rows);
+        let new_id = |id: &mut u32| *id = *principals.get(*id as usize).unwrap_or(&0);
+        for (key, mut session) in other.issued {
+            new_id(&mut session.by);
+            self.issued.entry(key).or_insert(session);
+        }
+        for (key, mut event) in other.notable {
+            new_id(&mut event.principal);
+            self.notable.entry(key).or_insert(event);
+        }
+    }
+
+    /// Forgets the marks of events more than `window` seconds older than the newest. Copies of those can no longer be
+    /// told; events that arrive later with such a time are counted in [`TrailArchive::beyond_window`].
+    ///
+    /// To get the same result whatever the number of threads, call it at places that do not depend on them.
+    pub fn forget(&mut self, window: Seconds) {
+        let Some(newest) = self.seen.keys().next_back() else {
+            return;
+        };
+        let from = newest.saturating_sub(window);
+        self.seen = self.seen.split_off(&from);
+        self.forgotten = self.forgotten.max(from - from % HOUR);
+    }
+
+    /// How many events were copies of others.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// How many events were older than what is remembered, so that some may be copies.
+    pub fn beyond_window(&self) -> u64 {
+        self.beyond
+    }
+
+    /// What the trail teaches about interfaces, instances and addresses.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The finished index: sorted, the same for any order of files.
+    pub fn finish(self) -> PrincipalIndex {
+        PrincipalIndex::build(self)
+    }
+
+    /// The mark of an event. Where the id is a real one, its copies are told by id, account and what is counted of
+    /// them (so that nobody hides an event behind the id of another); else by the whole record.
+    fn identity_of(&mut self, e: &TrailEvent<'_>) -> u128 {
+        let Some(id) = e.id.as_deref().filter(|id| is_uuid(id)) else {
+            return xxh3_128(e.raw.as_bytes());
+        };
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&e.time.to_le_bytes());
+        self.buffer.extend_from_slice(&e.bytes_in.unwrap_or(0).to_le_bytes());
+        self.buffer.extend_from_slice(&e.bytes_out.unwrap_or(0).to_le_bytes());
+        let texts = [
+            Some(id),
+            e.recipient.as_deref(),
+            Some(&*e.source),
+            Some(&*e.name),
+            e.identity.arn.as_deref(),
+            e.identity.access_key.as_deref(),
+            e.source_ip.as_deref(),
+            e.error.as_deref(),
+            e.bucket.as_deref(),
+            e.key.as_deref(),
+        ];
+        for text in texts {
+            self.buffer.extend_from_slice(text.unwrap_or_default().as_bytes());
+            self.buffer.push(0xff);
+        }
+        xxh3_128(&self.buffer)
+    }
+
+    fn count(&mut self, e: &TrailEvent<'_>, hour: Seconds) -> u32 {
+        let key = self.key(e, hour);
+        let row = self.row(key);
+        let agent = self.names.id(e.user_agent.as_deref().unwrap_or_default());
+        let object = e.key.as_deref().filter(|k| !k.is_empty());
+        if let (Some(object), Some(bucket)) = (object, e.bucket.as_deref()) {
+            self.buffer.clear();
+            self.buffer.extend_from_slice(bucket.as_bytes());
+            self.buffer.push(b'/');
+            self.buffer.extend_from_slice(object.as_bytes());
+        }
+        let names = &self.names;
+        if let Some((_, cell)) = self.rows.get_mut(row as usize) {
+            cell.observe(e, names.first(cell.agent, agent));
+            if object.is_some() && e.bucket.is_some() {
+                cell.objects.add(&self.buffer);
+            }
+        }
+        row
+    }
+
+    fn key(&mut self, e: &TrailEvent<'_>, hour: Seconds) -> RowKey {
+        let principal = self.principal(e);
+        if let Some(account) = e.recipient.as_deref().filter(|a| !self.accounts.contains(*a)) {
+            self.accounts.insert(account.to_owned());
+        }
+        let mut id = |text: Option<&str>| self.names.id(text.unwrap_or_default());
+        RowKey {
+            hour,
+            principal,
+            source: id(e.source_ip.as_deref()),
+            endpoint: id(e.endpoint.as_deref()),
+            endpoint_owner: id(e.endpoint_account.as_deref()),
+            bucket: id(e.bucket.as_deref()),
+            owner: id(e.bucket_owner()),
+            service: id(Some(&e.source)),
+            event: id(Some(&e.name)),
+            error: id(e.error.as_deref()),
+            copied_from: id(e.copied_from().map(|(bucket, _)| bucket)),
+            region: id(e.region.as_deref()),
+            recipient: id(e.recipient.as_deref()),
+            access: access(e),
+        }
+    }
+
+    fn row(&mut self, key: RowKey) -> u32 {
+        let rows = &mut self.rows;
+        *self.row_ids.entry(key).or_insert_with(|| {
+            rows.push((
+                key,
+                Cell {
+                    first: Seconds::MAX,
+                    ..Cell::default()
+                },
+            ));
+            (rows.len() - 1) as u32
+        })
+    }
+
+    fn principal(&mut self, e: &TrailEvent<'_>) -> u32 {
+        let i = &e.identity;
+        self.buffer.clear();
+        self.buffer.push(i.kind as u8);
+        for part in [
+            &i.arn,
+            &i.principal_id,
+            &i.account,
+            &i.access_key,
+            &i.invoked_by,
+            &i.issuer,
+            &i.role_delivery,
+            &i.issued_to,
+        ] {
+            self.buffer
+                .extend_from_slice(part.as_deref().unwrap_or_default().as_bytes());
+            self.buffer.push(0xff);
+        }
+        let hash = xxh3_128(&self.buffer);
+        if let Some(id) = self.principal_ids.get(&hash) {
+            return *id;
+        }
+        self.add_principal(hash, Principal::of(i))
+    }
+
+    fn add_principal(&mut self, hash: u128, principal: Principal) -> u32 {
+        let id = self.principals.len() as u32;
+        self.principals.push(principal);
+        self.principal_ids.insert(hash, id);
+        id
+    }
+
+    fn keep_whole(&mut self, e: &TrailEvent<'_>, id: u128) {
+        if e.error.is_none() && e.issued.is_some() {
+            let by = self.principal(e);
+            self.issued.extend(IssuedSession::of(e, by).map(|s| (id, s)));
+        }
+        if is_notable(e) {
+            let principal = self.principal(e);
+            self.notable.insert((e.time, id), Notable::of(e, principal));
+        }
+    }
+
+    /// Takes out of this archive what the events that `kept` has seen too have added to it.
+    fn drop_copies_of(&mut self, kept: &TrailArchive) -> u64 {
+        let mut copies = 0;
+        for (hour, marks) in &mut self.seen {
+            let Some(known) = kept.seen.get(hour) else { continue };
+            let rows = &mut self.rows;
+            marks.retain(|id, mark| {
+                let copy = known.contains_key(id);
+                if copy && let Some((_, cell)) = rows.get_mut(mark.row as usize) {
+                    cell.take_out(mark);
+                    copies += 1;
+                }
+                !copy
+            });
+        }
+        copies
+    }
+
+    fn adopt_principals(&mut self, other: &mut TrailArchive) -> Vec<u32> {
+        let mut hashes: Vec<(u32, u128)> = other.principal_ids.iter().map(|(hash, id)| (*id, *hash)).collect();
+        hashes.sort_unstable();
+        let principals = std::mem::take(&mut other.principals);
+        let adopt = |((_, hash), principal): ((u32, u128), Principal)| match self.principal_ids.get(&hash) {
+            Some(id) => *id,
+            None => self.add_principal(hash, principal),
+        };
+        hashes.into_iter().zip(principals).map(adopt).collect()
+    }
+
+    fn adopt_rows(&mut self, other: &mut TrailArchive, names: &[u32], principals: &[u32]) -> Vec<u32> {
+        let new = |ids: &[u32], id: u32| ids.get(id as usize).copied().unwrap_or(0);
+        let rows = std::mem::take(&mut other.rows);
+        let adopt = |(key, cell): (RowKey, Cell)| {
+            if cell.requests == 0 {
+                return 0; // only copies: nothing refers to it any more
+            }
+            let row = self.row(key.renamed(|id| new(names, id), new(principals, key.principal)));
+            let agent = new(names, cell.agent);
+            let names = &self.names;
+            if let Some((_, own)) = self.rows.get_mut(row as usize) {
+                own.add(&cell, names.first(own.agent, agent));
+            }
+            row
+        };
+        rows.into_iter().map(adopt).collect()
+    }
+
+    fn adopt_marks(&mut self, seen: BTreeMap<Seconds, HashMap<u128, Mark>>, rows: &[u32]) {
+        for (hour, marks) in seen {
+            let own = self.seen.entry(hour).or_default();
+            for (id, mark) in marks {
+                let row = rows.get(mark.row as usize).copied().unwrap_or(0);
+                own.insert(id, Mark { row, ..mark });
+            }
+        }
+    }
+}
+
+impl RowKey {
+    fn renamed(self, name: impl Fn(u32) -> u32, principal: u32) -> Self {
+        RowKey {
+            hour: self.hour,
+            principal,
+            source: name(self.source),
+            endpoint: name(self.endpoint),
+            endpoint_owner: name(self.endpoint_owner),
+            bucket: name(self.bucket),
+            owner: name(self.owner),
+            service: name(self.service),
+            event: name(self.event),
+            error: name(self.error),
+            copied_from: name(self.copied_from),
+            region: name(self.region),
+            recipient: name(self.recipient),
+            access: self.access,
+        }
+    }
+}
+
+impl Cell {
+    fn observe(&mut self, e: &TrailEvent<'_>, agent: u32) {
+        self.requests += 1;
+        self.bytes_in += u128::from(e.bytes_in.unwrap_or(0));
+        self.bytes_out += u128::from(e.bytes_out.unwrap_or(0));
+        self.first = self.first.min(e.time);
+        self.last = self.last.max(e.time);
+        self.agent = agent;
+    }
+
+    fn add(&mut self, other: &Cell, agent: u32) {
+        self.requests += other.requests;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.objects.merge(&other.objects);
+        self.agent = agent;
+    }
+
+    /// First, last and objects stay: the copy that is kept has the same.
+    fn take_out(&mut self, mark: &Mark) {
+        self.requests -= 1;
+        self.bytes_in -= u128::from(mark.bytes_in);
+        self.bytes_out -= u128::from(mark.bytes_out);
+    }
+}
+
+fn access(e: &TrailEvent<'_>) -> Access {
+    match (e.category, e.authentication.as_deref()) {
+        (Category::Network, _) => Access::Network,
+        (_, Some("QueryString")) => Access::Presigned,
+        (Category::Data, _) => Access::Data,
+        (Category::Management, _) => Access::Management,
+    }
+}
+
+/// True for the form that AWS gives to event ids, 8-4-4-4-12 hexadecimal digits, unless all digits are the same.
+fn is_uuid(id: &str) -> bool {
+    let b = id.as_bytes();
+    let dash = |n: usize| matches!(n, 8 | 13 | 18 | 23);
+    let shape = |(n, c): (usize, &u8)| if dash(n) { *c == b'-' } else { c.is_ascii_hexdigit() };
+    let varied = b.iter().any(|c| *c != b'-' && b.first() != Some(c));
+    b.len() == 36 && varied && b.iter().enumerate().all(shape)
+}
