@@ -1,14 +1,43 @@
 //! The pipeline itself, readable aloud from top to bottom. The only room that imports them all.
 
+use crate::aggregate::stats::{FileCounts, FileError, Phase};
 use crate::aggregate::{
-    Ambiguous, Counting, EgressTable, Grain, Ingest, Outcome, Progress, ScanStats, finish, ingest, workers,
+    Ambiguous, Counting, EgressTable, Filter, Grain, Ingest, Outcome, Progress, ScanStats, finish, ingest, workers,
 };
-use crate::error::Result;
-use crate::input::{Archive, Family};
+use crate::attribute::{Attribution, Question, Toward};
+use crate::detect::{self, Case, Confidence, Finding, PrincipalClaim, Settings};
+use crate::error::{Error, Result};
+use crate::incident::{self, Incident};
+use crate::input::{Archive, Family, ReadOptions, Reader, Source};
 use crate::intel::Intel;
+use crate::inventory::{Graph, Inventory};
+use crate::net::{Addr, Class, TimeWindow};
+use crate::trail::{PrincipalIndex, TrailRun, read_archive};
 use rayon::ThreadPool;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
+
+/// What a scan reads.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Flow logs.
+    pub flows: Vec<OsString>,
+    /// CloudTrail.
+    pub trail: Vec<OsString>,
+    /// `--inventory` files.
+    pub inventory: Vec<PathBuf>,
+    /// How.
+    pub ingest: Ingest,
+    /// Only records that start inside.
+    pub window: Option<TimeWindow>,
+}
+
+/// Follows the reading of an archive, for a progress bar.
+pub type Follow<'f> = &'f dyn Fn(&Archive) -> Arc<Progress>;
 
 /// Flow logs counted: the table and what became of the files.
 #[derive(Debug)]
@@ -25,6 +54,30 @@ pub struct Counted {
     pub stats: ScanStats,
 }
 
+/// CloudTrail and inventory: who is who.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Who did what from where.
+    pub index: PrincipalIndex,
+    /// Interfaces, instances, endpoints.
+    pub inventory: Inventory,
+    /// True if there was a trail: without one, channels that only it shows are not observable.
+    pub has_trail: bool,
+}
+
+/// The result of a scan.
+#[derive(Debug)]
+pub struct Scanned {
+    /// Incidents, most severe first.
+    pub incidents: Vec<Incident>,
+    /// What was counted.
+    pub counted: Counted,
+    /// What is known of the estate.
+    pub known: Known,
+    /// Interfaces whose bytes began elsewhere.
+    pub middleboxes: BTreeSet<String>,
+}
+
 /// Starts the threads; 0 means one per core.
 ///
 /// # Errors
@@ -33,7 +86,51 @@ pub fn threads(count: usize) -> Result<ThreadPool> {
     workers::pool(count)
 }
 
-/// Finds flow log files and counts them.
+/// The main job: flow logs and CloudTrail to incidents.
+///
+/// # Errors
+/// `Usage` if nothing that was named can be found, `List` for an inventory that cannot be used. What cannot be read of
+/// the logs is in the statistics.
+pub fn scan(
+    inputs: &Inputs,
+    intel: &Intel,
+    settings: &Settings,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<Scanned> {
+    let mut phases = Phases::default();
+    let (known, trail) = learn(inputs, pool, &mut phases)?;
+    let counting = Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window: inputs.window.unwrap_or(TimeWindow::ALL),
+    };
+    let own = own_addresses(&known.inventory);
+    let mut counted = count(&inputs.flows, intel, &counting, &inputs.ingest, &own, pool, follow)?;
+    let middleboxes = middleboxes(&counted.table, &known.inventory);
+    let case = Case {
+        table: &counted.table,
+        baseline: None,
+        excluded: &middleboxes,
+    };
+    let mut findings = detect::run(&case, settings);
+    phases.next("detect", 0);
+    attribute(&mut findings, &counted.table, &known);
+    let mut incidents = incident::group(findings, &counted.table);
+    phases.next("attribute", 0);
+    cite(&mut incidents, &counted.archive);
+    counted.stats.trail = trail;
+    counted.stats.phases.extend(phases.done);
+    counted.stats.peak_memory = ScanStats::peak_memory_now();
+    Ok(Scanned {
+        incidents,
+        counted,
+        known,
+        middleboxes,
+    })
+}
+
+/// Finds flow log files and counts them; `own` holds interface addresses known from elsewhere.
 ///
 /// # Errors
 /// `Usage` if nothing that was named can be found. What cannot be read is in the outcome.
@@ -42,19 +139,19 @@ pub fn count(
     intel: &Intel,
     counting: &Counting,
     options: &Ingest,
+    own: &BTreeSet<(String, Addr)>,
     pool: &ThreadPool,
-    progress: &dyn Fn(&Archive) -> std::sync::Arc<Progress>,
+    follow: Follow<'_>,
 ) -> Result<Counted> {
-    let began = Instant::now();
+    let mut phases = Phases::default();
     let archive = Archive::discover(paths, Family::FlowLogs)?;
-    let progress = progress(&archive);
+    let progress = follow(&archive);
     let (counter, outcome) = ingest(&archive, intel, counting, options, pool, &progress)?;
+    phases.next("read", archive.bytes());
     let mut stats = outcome.stats(&archive, &counter.records);
-    stats.phases.push(phase("read", began, archive.bytes()));
-    let began = Instant::now();
-    let grain: &Grain = &counting.grain;
-    let (table, ambiguous) = finish(counter, intel, grain, &Default::default(), |s| outcome.place(s));
-    stats.phases.push(phase("sort", began, 0));
+    let (table, ambiguous) = finish(counter, intel, &counting.grain, own, |s| outcome.place(s));
+    phases.next("sort", 0);
+    stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();
     Ok(Counted {
         table,
@@ -65,10 +162,180 @@ pub fn count(
     })
 }
 
-fn phase(name: &'static str, began: Instant, bytes: u64) -> crate::aggregate::stats::Phase {
-    crate::aggregate::stats::Phase {
-        name,
-        seconds: began.elapsed().as_secs_f64(),
-        bytes,
+/// Reads the trail and the inventory; returns what is known and the trail's part of `--stats`.
+fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Known, serde_json::Value)> {
+    let read = inputs.ingest.read;
+    let mut run = TrailRun::default();
+    let has_trail = !inputs.trail.is_empty();
+    if has_trail {
+        let archive = Archive::discover(&inputs.trail, Family::Trail)?;
+        run = read_archive(&archive, read, pool);
+        phases.next("trail", archive.bytes());
+    }
+    let mut graph = std::mem::take(&mut run.graph);
+    read_inventory(&inputs.inventory, read, &mut graph)?;
+    let stats = trail_stats(&run);
+    let known = Known {
+        index: run.index,
+        inventory: graph.resolve(),
+        has_trail,
+    };
+    phases.next("inventory", 0);
+    Ok((known, stats))
+}
+
+/// Adds `--inventory` files to what the trail taught.
+///
+/// # Errors
+/// `List`, naming the file that cannot be used.
+pub fn read_inventory(paths: &[PathBuf], read: ReadOptions, graph: &mut Graph) -> Result<()> {
+    let mut reader = Reader::new(read);
+    let mut text = Vec::new();
+    for path in paths {
+        let source = Source {
+            name: path.display().to_string(),
+            path: path.clone(),
+            size: 0,
+        };
+        let unusable = |e: Error| Error::list(e.reason()).at(path);
+        if let Some(damage) = reader.whole(&source, &mut text).map_err(unusable)? {
+            return Err(unusable(damage));
+        }
+        graph.read_inventory(&text).map_err(unusable)?;
+    }
+    Ok(())
+}
+
+fn trail_stats(run: &TrailRun) -> serde_json::Value {
+    let FileCounts {
+        ok,
+        partial,
+        failed,
+        skipped,
+        duplicate,
+    } = run.files;
+    let errors: Vec<&FileError> = run.errors.iter().collect();
+    serde_json::json!({
+        "records": run.counts.records,
+        "rejected": run.counts.rejected,
+        "duplicates": run.duplicates,
+        "missing_user_identity": run.counts.missing_user_identity,
+        "digest_files": run.counts.digest_files,
+        "insights": run.counts.insights,
+        "files": {"ok": ok, "partial": partial, "failed": failed, "skipped": skipped, "duplicate": duplicate},
+        "file_errors": errors,
+    })
+}
+
+/// Addresses that the inventory gives to interfaces: they decide directions that records leave open.
+fn own_addresses(inventory: &Inventory) -> BTreeSet<(String, Addr)> {
+    let of = |i: &crate::inventory::KnownInterface| {
+        let id = i.id.clone();
+        i.addresses
+            .iter()
+            .map(|e| e.to)
+            .map(|a| (id.clone(), a))
+            .collect::<Vec<_>>()
+    };
+    inventory.interfaces.iter().flat_map(of).collect()
+}
+
+/// Interfaces that only pass traffic on: their bytes were counted where they began.
+fn middleboxes(table: &EgressTable, inventory: &Inventory) -> BTreeSet<String> {
+    let passes_on = |id: &str| id.starts_with("nat-") || inventory.is_middlebox(id) == Some(true);
+    table
+        .interfaces
+        .iter()
+        .filter(|i| passes_on(&i.id))
+        .map(|i| i.id.clone())
+        .collect()
+}
+
+/// Names the principals behind each finding.
+fn attribute(findings: &mut [Finding], table: &EgressTable, known: &Known) {
+    if !known.has_trail {
+        return;
+    }
+    let attribution = Attribution::new(&known.inventory, &known.index);
+    for finding in findings {
+        let Some(interface) = finding.interface else { continue };
+        let window = TimeWindow {
+            from: finding.first_seen,
+            to: finding.last_seen.saturating_add(1),
+        };
+        let to_s3 = finding.destinations.iter().any(|d| d.class == Class::S3);
+        let toward = if to_s3 { Toward::S3 } else { Toward::Anywhere };
+        let question = Question::of_interface(table, interface, window, toward);
+        finding.principals = attribution
+            .who(&question)
+            .into_iter()
+            .take(CANDIDATES)
+            .map(claim)
+            .collect();
+        if finding.instance.is_none() {
+            let id = finding.eni.clone().unwrap_or_default();
+            finding.instance = known.inventory.instance_of(&id, window).map(|e| e.to.clone());
+        }
+    }
+}
+
+/// Principals shown with an incident, most likely first.
+const CANDIDATES: usize = 5;
+
+fn claim(p: crate::attribute::Principal) -> PrincipalClaim {
+    PrincipalClaim {
+        arn: p.arn,
+        access_key: Some(p.access_key).filter(|k| !k.is_empty()),
+        class: p.class.as_str().into(),
+        confidence: Confidence::new(p.confidence),
+        bytes: p.bytes,
+        why: p.why,
+    }
+}
+
+/// Puts file names and the SHA-256 of the cited files into the evidence.
+fn cite(incidents: &mut [Incident], archive: &Archive) {
+    let mut sums: BTreeMap<u32, Option<String>> = BTreeMap::new();
+    for evidence in incidents.iter_mut().flat_map(|i| &mut i.evidence) {
+        let Some(source) = archive.sources.get(evidence.file_index as usize) else {
+            continue;
+        };
+        evidence.file = source.name.clone();
+        evidence.sha256 = sums
+            .entry(evidence.file_index)
+            .or_insert_with(|| sha256(source))
+            .clone();
+    }
+}
+
+fn sha256(source: &Source) -> Option<String> {
+    let mut hash = Sha256::new();
+    std::io::copy(&mut std::fs::File::open(&source.path).ok()?, &mut hash).ok()?;
+    Some(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Wall time of each phase, for `--stats`.
+struct Phases {
+    began: Instant,
+    done: Vec<Phase>,
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Phases {
+            began: Instant::now(),
+            done: Vec::new(),
+        }
+    }
+}
+
+impl Phases {
+    fn next(&mut self, name: &'static str, bytes: u64) {
+        self.done.push(Phase {
+            name,
+            seconds: self.began.elapsed().as_secs_f64(),
+            bytes,
+        });
+        self.began = Instant::now();
     }
 }

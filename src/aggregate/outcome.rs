@@ -192,7 +192,8 @@ impl Outcome {
                 }
                 Some(FileStatus::Duplicate(original)) => {
                     counts.duplicate += 1;
-                    format!("same content as {original}: counted once")
+                    errors.push(FileError::copy_of(&source.name, original));
+                    continue;
                 }
                 Some(FileStatus::Partial(reason)) => {
                     counts.partial += 1;

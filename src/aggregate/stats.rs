@@ -214,6 +214,23 @@ pub struct FileError {
     pub reason: String,
 }
 
+impl FileError {
+    const COPY: &'static str = "same content as ";
+
+    /// A file whose content was counted from `original`.
+    pub fn copy_of(file: &str, original: &str) -> Self {
+        FileError {
+            file: file.into(),
+            reason: format!("{}{original}: counted once", Self::COPY),
+        }
+    }
+
+    /// True if nothing was lost: the content was counted from another file.
+    pub fn is_copy(&self) -> bool {
+        self.reason.starts_with(Self::COPY)
+    }
+}
+
 /// A phase of the run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Phase {

@@ -4,5 +4,9 @@
 //! own, and nothing else reaches the output.
 
 pub mod grid;
+pub mod json;
+pub mod run;
+pub mod terminal;
 
 pub use grid::{Cell, Grid};
+pub use run::{Ledger, Run};

@@ -1,6 +1,7 @@
 //! What may be typed. Options that several commands share stand in groups of their own; names are the design's.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use flowtrail::detect::Severity;
 use ipnetwork::IpNetwork;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,10 +17,54 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "made once a run")]
 pub(crate) enum Command {
+    /// Find data leaving: flow logs (with --trail CloudTrail) to incidents
+    Scan(ScanArgs),
     /// The aggregate itself: bytes by interface, destination, country, hour, …
     Top(TopArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Flow logs: files, directories, globs, `-` (standard input), `@list`
+    #[arg(required = true)]
+    pub(crate) paths: Vec<OsString>,
+    /// CloudTrail, in the same forms; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(crate) trail: Vec<OsString>,
+    /// What the AWS CLI's describe-network-interfaces, -instances, -vpc-endpoints, -addresses, -nat-gateways, -subnets,
+    /// -flow-logs and get-event-selectors print; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Vec<PathBuf>,
+    /// Show incidents from this severity on
+    #[arg(long, default_value = "low", value_name = "SEVERITY")]
+    pub(crate) min_severity: Severity,
+    /// Exit with 1 if an incident reaches this severity
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<Severity>,
+    /// At most so many uncorroborated findings of volume and novelty a day, for the whole fleet
+    #[arg(long, default_value = "5/day", value_parser = budget, value_name = "N/day")]
+    pub(crate) alert_budget: f64,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) lists: ListArgs,
+    /// How incidents are written: `ndjson` one a line, `json` the whole result
+    #[arg(long, value_enum, default_value_t = ScanFormat::Table, help_heading = "Output")]
+    pub(crate) format: ScanFormat,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+    /// Show access key ids whole in formats for people
+    #[arg(long, help_heading = "Output")]
+    pub(crate) show_keys: bool,
+    /// No progress, no warnings
+    #[arg(long, help_heading = "Output")]
+    pub(crate) quiet: bool,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = When::Auto, help_heading = "Output")]
+    pub(crate) color: When,
 }
 
 #[derive(Debug, Args)]
@@ -146,6 +191,21 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Direction {
     Egress,
     Ingress,
@@ -165,4 +225,11 @@ fn share(s: &str) -> Result<f64, String> {
     } else {
         Err(format!("`{s}` is not between 0 and 100 %"))
     }
+}
+
+/// `5/day` or `5`.
+fn budget(s: &str) -> Result<f64, String> {
+    let number = s.strip_suffix("/day").unwrap_or(s);
+    let value: Option<f64> = number.parse().ok().filter(|v: &f64| v.is_finite() && *v >= 0.0);
+    value.ok_or_else(|| format!("`{s}` is not a number of findings a day like 5/day"))
 }

@@ -5,6 +5,7 @@ mod intel;
 mod output;
 mod read;
 mod run;
+mod scan;
 mod top;
 
 use clap::Parser;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let result = match &cli.command {
+        args::Command::Scan(args) => scan::run(args),
         args::Command::Top(args) => top::run(args),
         args::Command::Intel(args) => intel::run(args),
     };

@@ -1,6 +1,6 @@
 //! From options to inputs: times, lists, progress; and what every command that reads logs says at its end.
 
-use crate::args::{ListArgs, OutputArgs, ReadArgs};
+use crate::args::{ListArgs, ReadArgs};
 use crate::output;
 use crate::run;
 use flowtrail::Error;
@@ -104,8 +104,8 @@ pub(crate) struct Bar {
 
 impl Bar {
     /// A bar that is not shown yet.
-    pub(crate) fn new(out: &OutputArgs) -> Self {
-        let shown = (stderr().is_terminal() && !out.quiet).then(ProgressBar::hidden);
+    pub(crate) fn new(quiet: bool) -> Self {
+        let shown = (stderr().is_terminal() && !quiet).then(ProgressBar::hidden);
         Bar { shown }
     }
 
@@ -137,7 +137,7 @@ impl Bar {
 }
 
 /// Writes `--stats`, warns of what was not read, and gives the exit code that the input asks for.
-pub(crate) fn account(args: &ReadArgs, out: &OutputArgs, stats: &ScanStats) -> anyhow::Result<u8> {
+pub(crate) fn account(args: &ReadArgs, quiet: bool, stats: &ScanStats) -> anyhow::Result<u8> {
     if let Some(path) = &args.stats {
         output::to_file(path, |w| {
             serde_json::to_writer_pretty(&mut *w, stats)?;
@@ -151,7 +151,7 @@ pub(crate) fn account(args: &ReadArgs, out: &OutputArgs, stats: &ScanStats) -> a
         });
         return Err(Error::format(format!("{text} (--strict)")).into());
     }
-    if !out.quiet {
+    if !quiet {
         warn_of_losses(stats);
     }
     Ok(if stats.is_partial(args.max_rejected) {

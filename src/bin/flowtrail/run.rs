@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 /// Done.
 pub(crate) const DONE: u8 = 0;
+/// Done, and something reached `--fail-on`.
+pub(crate) const FOUND: u8 = 1;
 /// Wrong usage, configuration or list: nothing was read.
 pub(crate) const USAGE: u8 = 2;
 /// Some input was not read whole.

@@ -29,10 +29,18 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     output::check(args.out.output.as_deref())?;
     let intel = Intel::load(&args.lists.options())?;
     let pool = scan::threads(args.read.threads)?;
-    let bar = read::Bar::new(&args.out);
-    let counted = scan::count(&args.paths, &intel, &counting, &ingest, &pool, &|a| bar.follow(a))?;
+    let bar = read::Bar::new(args.out.quiet);
+    let counted = scan::count(
+        &args.paths,
+        &intel,
+        &counting,
+        &ingest,
+        &Default::default(),
+        &pool,
+        &|a| bar.follow(a),
+    )?;
     bar.done();
-    let code = read::account(&args.read, &args.out, &counted.stats)?;
+    let code = read::account(&args.read, args.out.quiet, &counted.stats)?;
     if counted.ambiguous.bytes > 0 && !args.out.quiet {
         let n = human_bytes(counted.ambiguous.bytes);
         run::warn(&format!(

@@ -1,0 +1,123 @@
+//! `flowtrail scan`: the main job.
+
+use crate::args::{ScanArgs, ScanFormat, When};
+use crate::{output, read, run};
+use flowtrail::detect::{Settings, Severity};
+use flowtrail::incident::Incident;
+use flowtrail::intel::Intel;
+use flowtrail::report::grid::{Cell, Grid};
+use flowtrail::report::{Run, json, terminal};
+use flowtrail::scan::{self, Inputs, Scanned};
+use std::io::{IsTerminal, stdout};
+
+/// Runs the command.
+pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
+    let inputs = Inputs {
+        flows: args.paths.clone(),
+        trail: args.trail.clone(),
+        inventory: args.inventory.clone(),
+        ingest: args.read.ingest()?,
+        window: Some(args.read.window()?),
+    };
+    let settings = Settings {
+        alert_budget: args.alert_budget,
+        ..Settings::default()
+    };
+    output::check(args.output.as_deref())?;
+    let intel = Intel::load(&args.lists.options())?;
+    let pool = scan::threads(args.read.threads)?;
+    let bar = read::Bar::new(args.quiet);
+    let scanned = scan::scan(&inputs, &intel, &settings, &pool, &|a| bar.follow(a))?;
+    bar.done();
+    let code = read::account(&args.read, args.quiet, &scanned.counted.stats)?;
+    if let (Some((_, last)), false) = (scanned.counted.outcome.span, args.quiet) {
+        intel.warn_if_older_than(last).iter().for_each(|w| run::warn(w));
+    }
+    let shown = shown(&scanned.incidents, args.min_severity);
+    tell(args, &scanned, &shown, &intel)?;
+    let reached = args
+        .fail_on
+        .is_some_and(|s| scanned.incidents.iter().any(|i| i.severity >= s));
+    Ok(if code == run::DONE && reached { run::FOUND } else { code })
+}
+
+fn shown(incidents: &[Incident], least: Severity) -> Vec<Incident> {
+    incidents.iter().filter(|i| i.severity >= least).cloned().collect()
+}
+
+fn tell(args: &ScanArgs, scanned: &Scanned, shown: &[Incident], intel: &Intel) -> anyhow::Result<()> {
+    let counted = &scanned.counted;
+    let inputs: Vec<String> = counted.archive.sources.iter().map(|s| s.name.clone()).collect();
+    let run = Run {
+        incidents: shown,
+        below: scanned.incidents.len() - shown.len(),
+        table: &counted.table,
+        middleboxes: &scanned.middleboxes,
+        inputs: &inputs,
+        lists: intel.lists(),
+        stats: &counted.stats,
+        span: counted.outcome.span,
+        ambiguous: counted.ambiguous.bytes,
+        show_keys: args.show_keys,
+    };
+    let colour = match args.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            args.output.is_none() && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
+    };
+    output::to(args.output.as_deref(), |out| {
+        match args.format {
+            ScanFormat::Table => terminal::write(&run, colour, out)?,
+            ScanFormat::Ndjson => json::ndjson(&run, out)?,
+            ScanFormat::Json => json::result(&run, out)?,
+            ScanFormat::Csv => grid(&run).csv(out)?,
+        }
+        Ok(())
+    })
+}
+
+/// One row an incident, for spreadsheets.
+fn grid(run: &Run<'_>) -> Grid {
+    let mut grid = Grid::new(&[
+        "id",
+        "severity",
+        "score",
+        "rules",
+        "first_seen",
+        "last_seen",
+        "account",
+        "eni",
+        "instance",
+        "destination",
+        "country",
+        "bytes",
+        "principal",
+        "principal_class",
+        "title",
+    ]);
+    let text = |t: Option<String>| t.map_or(Cell::None, Cell::Text);
+    for i in run.incidents {
+        let to = i.destinations.first();
+        let who = i.principals.first();
+        grid.rows.push(vec![
+            Cell::Text(i.id.clone()),
+            Cell::Text(i.severity.as_str().into()),
+            Cell::Text(format!("{:.0}", i.score)),
+            Cell::Text(i.rules.join(" ")),
+            Cell::Text(flowtrail::net::rfc3339(i.first_seen)),
+            Cell::Text(flowtrail::net::rfc3339(i.last_seen)),
+            text(i.account.clone()),
+            text(i.eni.clone()),
+            text(i.instance.clone()),
+            text(to.map(|d| d.ip.to_string())),
+            text(to.and_then(|d| d.country).map(|c| c.to_string())),
+            Cell::Bytes(i.bytes),
+            text(who.map(|p| p.arn.clone())),
+            text(who.map(|p| p.class.clone())),
+            Cell::Text(i.title.clone()),
+        ]);
+    }
+    grid
+}

@@ -1,0 +1,76 @@
+//! Incidents for machines: `flowtrail.finding/1` lines, and the whole result `flowtrail.result/1`.
+//!
+//! Nothing in it depends on the clock, on threads or on the place of the inputs: two runs over the same logs give the
+//! same bytes. Times that phases took are in `--stats`, not here.
+
+use crate::report::grid::json_integer;
+use crate::report::run::Run;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// One incident a line, most severe first.
+///
+/// # Errors
+/// Those of `out`.
+pub fn ndjson(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for incident in run.incidents {
+        serde_json::to_writer(&mut *out, incident)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// The whole result, as `report`, `explain`, `verify` and `contain` take it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut stats = serde_json::to_value(run.stats)?;
+    if let Some(stats) = stats.as_object_mut() {
+        stats.remove("phases");
+        stats.remove("peak_memory");
+    }
+    let document = json!({
+        "schema": "flowtrail.result/1",
+        "run": {
+            "tool": "flowtrail",
+            "version": env!("CARGO_PKG_VERSION"),
+            "from": run.span.map(|s| crate::net::rfc3339(s.0)),
+            "to": run.span.map(|s| crate::net::rfc3339(s.1)),
+            "completeness": run.completeness(),
+            "inputs": run.inputs,
+            "lists": run.lists,
+        },
+        "incidents": run.incidents,
+        "series": series(run),
+        "ledger": ledger(run),
+        "stats": stats,
+    });
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+/// Egress by hour of the interfaces that have incidents.
+fn series(run: &Run<'_>) -> Value {
+    let hours = |hours: std::collections::BTreeMap<u64, u128>| -> Value {
+        hours
+            .into_iter()
+            .map(|(t, b)| json!([crate::net::rfc3339(t), json_integer(b)]))
+            .collect()
+    };
+    run.series()
+        .into_iter()
+        .map(|(eni, h)| json!({"eni": eni, "hours": hours(h)}))
+        .collect()
+}
+
+fn ledger(run: &Run<'_>) -> Value {
+    let l = run.ledger();
+    json!({
+        "internet": json_integer(l.internet),
+        "served": json_integer(l.served),
+        "s3": json_integer(l.s3),
+        "passed_on": json_integer(l.passed_on),
+        "direction_unknown": json_integer(run.ambiguous),
+    })
+}

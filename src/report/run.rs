@@ -1,0 +1,139 @@
+//! What every report is made of: incidents, and the frame that makes them mean something (inputs, lists, losses, sums).
+
+use crate::aggregate::stats::ScanStats;
+use crate::aggregate::{Direction, EgressTable, Role};
+use crate::incident::Incident;
+use crate::intel::ListInfo;
+use crate::net::{Class, Seconds};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A finished run, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// Incidents to show, most severe first.
+    pub incidents: &'a [Incident],
+    /// How many were left out because of `--min-severity`.
+    pub below: usize,
+    /// What was counted.
+    pub table: &'a EgressTable,
+    /// Interfaces whose bytes began elsewhere.
+    pub middleboxes: &'a BTreeSet<String>,
+    /// Names of the flow log files, sorted.
+    pub inputs: &'a [String],
+    /// Lists in use and missing.
+    pub lists: &'a [ListInfo],
+    /// What was read and what was not.
+    pub stats: &'a ScanStats,
+    /// Earliest start and latest end of the records.
+    pub span: Option<(Seconds, Seconds)>,
+    /// Egress in flows whose direction nothing decides, in bytes.
+    pub ambiguous: u128,
+    /// Access keys whole, not masked, in formats for people.
+    pub show_keys: bool,
+}
+
+/// Egress by channel of the ledger, in bytes; middleboxes are left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Opened by our side, or by nobody knows whom, to external addresses and AWS services other than S3.
+    pub internet: u128,
+    /// Answers of our servers to visitors.
+    pub served: u128,
+    /// To S3.
+    pub s3: u128,
+    /// On interfaces that only pass traffic on: seen once more there.
+    pub passed_on: u128,
+}
+
+impl Run<'_> {
+    /// The egress by channel.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for row in self.table.rows.iter().filter(|r| r.direction == Direction::Egress) {
+            let passes_on = self
+                .table
+                .interfaces
+                .get(row.interface as usize)
+                .is_some_and(|i| self.middleboxes.contains(&i.id));
+            let slot = match (self.table.peer(row).class, row.role) {
+                (Class::Home | Class::Special, _) => continue,
+                _ if passes_on => &mut ledger.passed_on,
+                (Class::S3, _) => &mut ledger.s3,
+                (_, Role::Server) => &mut ledger.served,
+                _ => &mut ledger.internet,
+            };
+            *slot += row.volume.bytes;
+        }
+        ledger
+    }
+
+    /// Egress of each interface of an incident by hour, in bytes.
+    pub fn series(&self) -> BTreeMap<&str, BTreeMap<Seconds, u128>> {
+        let shown: BTreeSet<u32> = self.incidents.iter().filter_map(|i| i.interface).collect();
+        let mut series: BTreeMap<&str, BTreeMap<Seconds, u128>> = BTreeMap::new();
+        for interface in shown {
+            let Some(about) = self.table.interfaces.get(interface as usize) else {
+                continue;
+            };
+            let hours = series.entry(&about.id).or_default();
+            for row in self.table.of_interface(interface) {
+                if row.direction == Direction::Egress && self.table.peer(row).class.is_egress() {
+                    *hours.entry(row.hour).or_default() += row.volume.bytes;
+                }
+            }
+        }
+        series
+    }
+
+    /// One sentence on how much of the input was read: it stands at the top of every report.
+    pub fn completeness(&self) -> String {
+        use crate::report::grid::grouped;
+        let (l, f) = (&self.stats.lines, &self.stats.files);
+        let whole = f.ok + f.duplicate;
+        let all = whole + f.partial + f.failed;
+        let mut text = format!("{} lines in {} files", grouped(l.lines.into()), grouped(all.into()));
+        if l.rejected > 0 {
+            let share = 100.0 * (l.lines - l.rejected) as f64 / l.lines as f64;
+            text += &format!(", {share:.1} % good ({} rejected)", grouped(l.rejected.into()));
+        }
+        if whole < all {
+            text += &format!(
+                ", {} of {} files incomplete",
+                grouped((all - whole).into()),
+                grouped(all.into())
+            );
+        }
+        if f.duplicate > 0 {
+            text += &format!(", {} copies counted once", grouped(f.duplicate.into()));
+        }
+        if l.skipdata > 0 {
+            text += &format!(
+                ", {} SKIPDATA windows (records lost by AWS)",
+                grouped(l.skipdata.into())
+            );
+        }
+        text
+    }
+}
+
+/// `AKIA…WXYZ`: enough to find the key, not enough to lean over a shoulder for.
+pub fn masked(key: &str, whole: bool) -> String {
+    let n = key.chars().count();
+    if whole || n < 12 {
+        return key.to_string();
+    }
+    let head: String = key.chars().take(4).collect();
+    let tail: String = key.chars().skip(n - 4).collect();
+    format!("{head}…{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_masked_for_people() {
+        assert_eq!(masked("AKIAIOSFODNN7EXAMPLE", false), "AKIA…MPLE");
+        assert_eq!(masked("AKIAIOSFODNN7EXAMPLE", true), "AKIAIOSFODNN7EXAMPLE");
+    }
+}

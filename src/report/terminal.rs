@@ -1,0 +1,192 @@
+//! Incidents for a terminal: one card each, the worst once more at the end, where the eye is.
+//!
+//! Everything that comes from a log passes `printable`; the only escape sequences are the colours written here.
+
+use crate::detect::Severity;
+use crate::incident::Incident;
+use crate::net::{human_bytes, printable, rfc3339};
+use crate::report::grid::grouped;
+use crate::report::run::{Run, masked};
+use std::io::{self, Write};
+
+/// Writes the run. `colour` allows escape sequences.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(run: &Run<'_>, colour: bool, out: &mut dyn Write) -> io::Result<()> {
+    head(run, out)?;
+    for (n, incident) in run.incidents.iter().enumerate() {
+        writeln!(out)?;
+        card(run, n + 1, incident, colour, out)?;
+    }
+    writeln!(out)?;
+    foot(run, colour, out)
+}
+
+fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", run.completeness())?;
+    if let Some((first, last)) = run.span {
+        let interfaces = grouped(run.table.interfaces.len() as u128);
+        writeln!(out, "{} to {}, {interfaces} interfaces", minutes(first), minutes(last))?;
+    }
+    let l = run.ledger();
+    let mut parts = vec![
+        format!("internet {}", human_bytes(l.internet)),
+        format!("served to visitors {}", human_bytes(l.served)),
+        format!("S3 {}", human_bytes(l.s3)),
+    ];
+    if run.ambiguous > 0 {
+        parts.push(format!("direction unknown {}", human_bytes(run.ambiguous)));
+    }
+    writeln!(out, "egress: {}", parts.join(", "))
+}
+
+fn card(run: &Run<'_>, n: usize, i: &Incident, colour: bool, out: &mut dyn Write) -> io::Result<()> {
+    let severity = paint(
+        &format!("{} {:.0}", i.severity.as_str().to_uppercase(), i.score),
+        i.severity,
+        colour,
+    );
+    writeln!(out, "{n:>3}  {severity}  {}  {}", i.rules.join(" + "), i.id)?;
+    writeln!(out, "     {}", printable(i.title.as_bytes()))?;
+    row(
+        out,
+        "when",
+        &format!("{} to {} UTC", minutes(i.first_seen), minutes(i.last_seen)),
+    )?;
+    row(out, "from", &source(i))?;
+    for (k, d) in destinations(i).iter().enumerate() {
+        row(out, if k == 0 { "to" } else { "" }, d)?;
+    }
+    for (k, p) in i.principals.iter().take(3).enumerate() {
+        let key = p
+            .access_key
+            .as_deref()
+            .map(|k| format!("  key {}", masked(k, run.show_keys)))
+            .unwrap_or_default();
+        let text = format!("{}{key}  ({}, {:.2})", p.arn, p.class, p.confidence.get());
+        row(out, if k == 0 { "who" } else { "" }, &text)?;
+    }
+    for (k, b) in i.buckets.iter().take(5).enumerate() {
+        let text = format!(
+            "{}  {} objects, {}",
+            b.name,
+            grouped(b.objects.into()),
+            human_bytes(b.bytes)
+        );
+        row(out, if k == 0 { "bucket" } else { "" }, &text)?;
+    }
+    for (k, why) in i.explanation.iter().enumerate() {
+        row(out, if k == 0 { "why" } else { "" }, why)?;
+    }
+    if let Some(e) = i.evidence.first() {
+        row(out, "see", &format!("{}:{}", e.file, e.line))?;
+    }
+    Ok(())
+}
+
+fn row(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "     {name:<7} {}", printable(text.as_bytes()))
+}
+
+fn source(i: &Incident) -> String {
+    let mut parts: Vec<String> = [&i.eni, &i.instance].into_iter().flatten().cloned().collect();
+    parts.extend(i.source_ips.iter().take(3).map(ToString::to_string));
+    format!(
+        "{}  ({} out, {} flows)",
+        parts.join("  "),
+        human_bytes(i.bytes),
+        grouped(i.flows.into())
+    )
+}
+
+fn destinations(i: &Incident) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let text = |d: &crate::detect::Destination| {
+        let mut facts: Vec<String> = vec![d.class.to_string()];
+        facts.extend(d.country.map(|c| c.to_string()));
+        facts.extend(d.asn.map(|a| format!("AS{a}")));
+        facts.extend(d.labels.iter().cloned());
+        format!("{}  {}  ({})", d.ip, human_bytes(d.bytes), facts.join(", "))
+    };
+    let mut lines: Vec<String> = i.destinations.iter().take(SHOWN).map(text).collect();
+    if i.destinations.len() > SHOWN {
+        lines.push(format!("… and {} more", i.destinations.len() - SHOWN));
+    }
+    lines
+}
+
+fn foot(run: &Run<'_>, colour: bool, out: &mut dyn Write) -> io::Result<()> {
+    let below = if run.below > 0 {
+        format!(" ({} below --min-severity)", run.below)
+    } else {
+        String::new()
+    };
+    let Some(worst) = run.incidents.first() else {
+        return writeln!(out, "no incident{below}");
+    };
+    let count = |s: Severity| run.incidents.iter().filter(|i| i.severity == s).count();
+    let all = [
+        Severity::Critical,
+        Severity::High,
+        Severity::Medium,
+        Severity::Low,
+        Severity::Info,
+    ];
+    let counts: Vec<String> = all
+        .into_iter()
+        .filter(|s| count(*s) > 0)
+        .map(|s| format!("{} {}", count(s), s.as_str()))
+        .collect();
+    let noun = if run.incidents.len() == 1 {
+        "incident"
+    } else {
+        "incidents"
+    };
+    writeln!(out, "{} {noun}: {}{below}", run.incidents.len(), counts.join(", "))?;
+    writeln!(
+        out,
+        "{} {}",
+        paint("worst:", worst.severity, colour),
+        printable(in_one_line(worst).as_bytes())
+    )
+}
+
+/// Who, from where, to where, how much.
+fn in_one_line(i: &Incident) -> String {
+    let who = i.principals.first().map_or("principal not known", |p| p.arn.as_str());
+    let from = i
+        .eni
+        .clone()
+        .or_else(|| i.source_ips.first().map(ToString::to_string))
+        .unwrap_or_default();
+    let to = i.destinations.first().map(|d| {
+        let country = d.country.map(|c| format!(" ({c})")).unwrap_or_default();
+        format!(" to {}{country}", d.ip)
+    });
+    format!("{who}, {from}{}, {}", to.unwrap_or_default(), human_bytes(i.bytes))
+}
+
+fn minutes(t: crate::net::Seconds) -> String {
+    let text = rfc3339(t);
+    match text.get(..16) {
+        Some(cut) if text.len() == 20 => cut.replace('T', " "),
+        _ => text,
+    }
+}
+
+/// A severity in its colour; the word says the same without one.
+fn paint(text: &str, severity: Severity, colour: bool) -> String {
+    let code = match severity {
+        Severity::Critical => "1;35",
+        Severity::High => "1;31",
+        Severity::Medium => "1;33",
+        Severity::Low => "36",
+        Severity::Info => "2",
+    };
+    if colour {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_string()
+    }
+}

@@ -1,0 +1,116 @@
+//! CloudTrail files to one archive of events: files are read by all workers, each into a state of its own.
+//!
+//! A file that cannot be read, is damaged or holds no record is named; every other file is read all the same.
+
+use super::read::{Problem, TrailCounts};
+use super::{PrincipalIndex, TrailArchive, read};
+use crate::aggregate::stats::{FileCounts, FileError};
+use crate::aggregate::workers;
+use crate::input::{Archive, ReadOptions, Reader};
+use crate::inventory::Graph;
+use rayon::ThreadPool;
+
+/// What the trail says, and what became of its files.
+#[derive(Debug, Default)]
+pub struct TrailRun {
+    /// Who did what from where.
+    pub index: PrincipalIndex,
+    /// What the trail teaches about interfaces, instances and addresses.
+    pub graph: Graph,
+    /// Records of each sort.
+    pub counts: TrailCounts,
+    /// Good records that were copies of others.
+    pub duplicates: u64,
+    /// Files by how they ended.
+    pub files: FileCounts,
+    /// Every file that was not read whole, and the first bad record of each that has some.
+    pub errors: Vec<FileError>,
+}
+
+/// One worker's state.
+struct Worker {
+    reader: Reader,
+    text: Vec<u8>,
+    archive: TrailArchive,
+    counts: TrailCounts,
+    files: FileCounts,
+    errors: Vec<FileError>,
+}
+
+/// Reads every file of `archive`.
+pub fn read_archive(archive: &Archive, options: ReadOptions, pool: &ThreadPool) -> TrailRun {
+    let new = || Worker {
+        reader: Reader::new(options),
+        text: Vec::new(),
+        archive: TrailArchive::default(),
+        counts: TrailCounts::default(),
+        files: FileCounts::default(),
+        errors: Vec::new(),
+    };
+    let workers = workers::run(pool, archive.sources.len(), new, |w, i| w.file(&archive.sources[i]));
+    let mut run = TrailRun::default();
+    let mut all = TrailArchive::default();
+    for worker in workers {
+        all.merge(worker.archive);
+        run.counts.add(&worker.counts);
+        run.files.ok += worker.files.ok;
+        run.files.partial += worker.files.partial;
+        run.files.failed += worker.files.failed;
+        run.errors.extend(worker.errors);
+    }
+    for problem in archive.failed.iter().chain(&archive.skipped) {
+        run.errors.push(FileError {
+            file: problem.name.clone(),
+            reason: problem.reason.clone(),
+        });
+    }
+    run.files.failed += archive.failed.len() as u64;
+    run.files.skipped += archive.skipped.len() as u64;
+    run.errors.sort();
+    run.duplicates = all.duplicates();
+    run.graph = all.graph().clone();
+    run.index = all.finish();
+    run
+}
+
+impl Worker {
+    fn file(&mut self, source: &crate::input::Source) {
+        let mut text = std::mem::take(&mut self.text);
+        match self.reader.whole(source, &mut text) {
+            Err(e) => {
+                self.files.failed += 1;
+                self.errors.push(FileError {
+                    file: source.name.clone(),
+                    reason: e.reason(),
+                });
+            }
+            Ok(damage) => self.content(source, &text, damage.map(|e| e.reason())),
+        }
+        self.text = text;
+    }
+
+    fn content(&mut self, source: &crate::input::Source, text: &[u8], damage: Option<String>) {
+        let counts = read(text, &mut |event| self.archive.observe(&event));
+        self.counts.add(&counts);
+        let reason = damage.or_else(|| counts.problem.as_ref().map(ToString::to_string));
+        match &reason {
+            None => self.files.ok += 1,
+            Some(_) if counts.records > 0 && !matches!(counts.problem, Some(Problem::NotCloudTrail(_))) => {
+                self.files.partial += 1;
+            }
+            Some(_) => self.files.failed += 1,
+        }
+        let first = counts.rejects.first().map(|r| {
+            format!(
+                "{} records rejected; first: record {}, line {}: {} {}",
+                counts.rejected, r.record, r.line, r.field, r.reason
+            )
+        });
+        for reason in reason.into_iter().chain(first) {
+            self.errors.push(FileError {
+                file: source.name.clone(),
+                reason,
+            });
+        }
+    }
+}
