@@ -187,6 +187,11 @@ impl Intel {
             .any(|l| l.kind == kind && l.status != Status::NotLoaded && l.file_error.is_none())
     }
 
+    /// What a reader of the results should know of the lists: bad entries, blocks that are too wide, and the like.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.lists.iter().flat_map(|l| l.warnings.iter().map(String::as_str))
+    }
+
     /// Look-ups in databases that met a damaged record so far: their addresses are unknown.
     pub fn lookup_errors(&self) -> u64 {
         let geo = if let Countries::Database(mmdb) = &self.countries {
