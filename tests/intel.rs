@@ -353,3 +353,36 @@ fn threat_and_tor_lists_count_as_their_readme_says() {
     );
     assert_eq!(intel.labels(addr("101.99.92.179")).last(), Some(&"tor-exit"));
 }
+
+/// The program says the same of a bad list as the library, and ends with 2.
+#[cfg(feature = "cli")]
+#[test]
+fn the_program_shows_lists_and_refuses_bad_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = dir.path().join("bad.txt");
+    std::fs::write(&bad, "203.0.113.5\nx\ny\n").unwrap();
+    let run = |arguments: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_flowtrail"))
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let good = run(&["intel"]);
+    assert_eq!(good.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&good.stdout).contains("not loaded"));
+    let refused = run(&["intel", "--format", "json", "--threat-list", bad.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    let json: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    let threat = json["lists"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|l| l["kind"] == "threat")
+        .unwrap();
+    assert_eq!(
+        (threat["good"].as_u64(), threat["rejected"].as_u64()),
+        (Some(1), Some(2))
+    );
+    assert!(threat["file_error"].as_str().unwrap().starts_with("more bad than good"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("bad.txt:2: not an address or CIDR: `x`"));
+}

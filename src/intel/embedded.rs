@@ -3,11 +3,12 @@
 //! MANIFEST.toml says of each where it comes from, of which day, under which licence, and its sha256; a test compares it
 //! with the files. Tor exits and autonomous systems are not embedded: they are `not loaded` until a file is given.
 
+use hashbrown::HashMap;
 use serde::Deserialize;
 
 use super::country::CountryRanges;
 use super::list::{ListInfo, ListKind};
-use super::owner::{Claims, Layer, Owner};
+use super::owner::{Claims, Layer, Owner, OwnerNumber};
 use super::prefix::Prefix;
 use super::text::lines;
 
@@ -57,20 +58,31 @@ pub(super) fn countries() -> Option<CountryRanges<'static>> {
     CountryRanges::new(COUNTRY)
 }
 
-/// Claims the embedded AWS prefixes: lines `prefix TAB region TAB service,…`.
+/// Claims the embedded AWS prefixes: lines `prefix TAB region TAB service,…`, of which few endings differ.
 pub(super) fn aws(claims: &mut Claims) -> ListInfo {
-    for line in AWS.lines().filter(|l| !l.starts_with('#')) {
-        let mut columns = line.split('\t');
-        let (Some(prefix), Some(region), Some(services)) =
-            (columns.next().and_then(Prefix::parse), columns.next(), columns.next())
-        else {
-            continue;
-        };
-        for service in services.split(',') {
-            claims.add(prefix, Layer::Aws, Owner::aws(service, Some(region)));
-        }
+    let mut owners: HashMap<&str, Vec<OwnerNumber>> = HashMap::new();
+    for (prefix, owned) in aws_lines() {
+        let numbers = owners
+            .entry(owned)
+            .or_insert_with(|| aws_owners(owned).map(|o| claims.number(o)).collect());
+        numbers.iter().for_each(|n| claims.add_number(prefix, Layer::Aws, *n));
     }
     info(ListKind::Aws)
+}
+
+/// The lines of the snapshot: a prefix, and by whom it is owned.
+fn aws_lines() -> impl Iterator<Item = (Prefix, &'static str)> {
+    let lines = AWS.lines().filter_map(|l| l.split_once('\t'));
+    lines.filter_map(|(prefix, owned)| Some((Prefix::parse(prefix)?, owned)))
+}
+
+/// `region TAB service,…`
+fn aws_owners(owned: &str) -> impl Iterator<Item = Owner> {
+    let (region, services) = owned.split_once('\t').unwrap_or((owned, ""));
+    services
+        .split(',')
+        .filter(|s| !s.is_empty())
+        .map(move |s| Owner::aws(s, Some(region)))
 }
 
 /// The embedded guards or authorities.
@@ -87,6 +99,7 @@ pub(super) fn tor(kind: ListKind) -> Vec<Prefix> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::{Addr, Class};
     use sha2::{Digest, Sha256};
 
     #[test]
@@ -125,5 +138,38 @@ mod tests {
             .sum();
         assert_eq!(claims.len() - before, services);
         assert_eq!(info.status, super::super::list::Status::Embedded);
+    }
+
+    #[test]
+    fn the_class_equals_a_linear_search_over_the_snapshot() {
+        let rows: Vec<(Prefix, Owner)> = aws_lines()
+            .flat_map(|(p, owned)| aws_owners(owned).map(move |o| (p, o)))
+            .collect();
+        let mut claims = Claims::new(&[]);
+        aws(&mut claims);
+        let owners = claims.decide();
+        let tier = |o: &Owner| match o.service.as_deref() {
+            Some("AMAZON") => 0,
+            Some("EC2") => 1,
+            _ => 2,
+        };
+        let naive = |a: Addr| {
+            rows.iter()
+                .filter(|(p, _)| p.contains(a))
+                .max_by_key(|(p, o)| (tier(o), p.bits, o.class == Class::S3))
+        };
+        let borders = rows
+            .iter()
+            .step_by(97)
+            .flat_map(|(p, _)| [p.first.0 - 1, p.first.0, p.last.0, p.last.0 + 1].map(Addr));
+        let anywhere = (0..500u32).map(|n| Addr::v4(n.wrapping_mul(2_654_435_761)));
+        for a in borders.chain(anywhere) {
+            let expected = naive(a).map_or(Class::External, |(_, o)| o.class);
+            let class = owners.class(a);
+            assert!(
+                class == expected || matches!(class, Class::Home | Class::Special),
+                "{a}: {class}, not {expected}"
+            );
+        }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn survey(options: &IntelOptions) -> Intel {
     lists.sort_by(|a, b| (a.kind, &a.source).cmp(&(b.kind, &b.source)));
     let labels = labels
         .into_iter()
-        .map(|(label, prefixes)| (label, membership(&prefixes)))
+        .map(|(label, prefixes)| (label, RangeTable::members(prefixes)))
         .collect();
     Intel {
         owners: claims.decide(),
@@ -136,8 +136,4 @@ fn threats(options: &IntelOptions, labels: &mut Labels, lists: &mut Vec<ListInfo
 
 fn add(labels: &mut Labels, label: &str, prefixes: Vec<Prefix>) {
     labels.entry(label.to_owned()).or_default().extend(prefixes);
-}
-
-fn membership(prefixes: &[Prefix]) -> RangeTable<bool> {
-    RangeTable::build(prefixes.iter().map(|p| (*p, 0, true)).collect())
 }

@@ -132,12 +132,12 @@ impl Intel {
     /// The class of `addr`: some nanoseconds, asked once a record.
     #[inline]
     pub fn class(&self, addr: Addr) -> Class {
-        self.owners.class(addr)
+        self.owners.class(behind_nat64(addr))
     }
 
     /// All that the lists say of `addr`; asked once a peer.
     pub fn peer(&self, addr: Addr) -> PeerFacts<'_> {
-        let owner = self.owners.owner(addr);
+        let owner = self.owners.owner(behind_nat64(addr));
         let (asn, as_name) = self.asn(addr).map_or((None, None), |(n, name)| (Some(n), name));
         PeerFacts {
             class: self.class(addr),
@@ -152,6 +152,7 @@ impl Intel {
 
     /// The country of `addr`, if the database knows it.
     pub fn country(&self, addr: Addr) -> Option<Country> {
+        let addr = behind_nat64(addr);
         match &self.countries {
             Countries::Embedded(ranges) => ranges.get(addr),
             Countries::Database(mmdb) => mmdb.country(addr),
@@ -161,11 +162,12 @@ impl Intel {
 
     /// Number and name of the autonomous system of `addr`, if a database was given and knows it.
     pub fn asn(&self, addr: Addr) -> Option<(u32, Option<String>)> {
-        self.asn.as_ref().and_then(|mmdb| mmdb.asn(addr))
+        self.asn.as_ref().and_then(|mmdb| mmdb.asn(behind_nat64(addr)))
     }
 
     /// The lists on which `addr` stands, sorted.
     pub fn labels(&self, addr: Addr) -> Vec<&str> {
+        let addr = behind_nat64(addr);
         self.labels
             .iter()
             .filter(|(_, table)| table.get(addr))
@@ -183,6 +185,11 @@ impl Intel {
         self.lists
             .iter()
             .any(|l| l.kind == kind && l.status != Status::NotLoaded && l.file_error.is_none())
+    }
+
+    /// What a reader of the results should know of the lists: bad entries, blocks that are too wide, and the like.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.lists.iter().flat_map(|l| l.warnings.iter().map(String::as_str))
     }
 
     /// Look-ups in databases that met a damaged record so far: their addresses are unknown.
@@ -210,6 +217,17 @@ impl Intel {
             })
         };
         self.lists.iter().filter_map(sentence).collect()
+    }
+}
+
+/// The IPv4 address inside NAT64's well-known prefix 64:ff9b::/96 (RFC 6052), which instances of IPv6-only subnets send to
+/// when they reach IPv4 through a NAT gateway; any other address as it is.
+#[inline]
+fn behind_nat64(addr: Addr) -> Addr {
+    if addr.0 >> 32 == 0x0064_ff9b << 64 {
+        Addr::v4(addr.0 as u32)
+    } else {
+        addr
     }
 }
 
@@ -274,6 +292,18 @@ mod tests {
             labels: vec![],
         };
         assert_eq!(intel.peer(addr("203.0.113.9")), nobody);
+    }
+
+    #[test]
+    fn an_address_behind_nat64_is_the_ipv4_address() {
+        let intel = embedded();
+        assert_eq!(
+            intel.peer(addr("64:ff9b::52.216.229.53")),
+            intel.peer(addr("52.216.229.53"))
+        );
+        assert_eq!(intel.class(addr("64:ff9b::10.0.0.1")), Class::Home);
+        assert_eq!(intel.class(addr("64:ff9b:1::1")), Class::External);
+        assert_eq!(intel.labels(addr("64:ff9b::5.9.24.169")), ["tor-guard"]);
     }
 
     #[test]

@@ -31,11 +31,15 @@ pub(super) enum Layer {
     Home,
 }
 
+/// An owner's number in [`Claims`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnerNumber(usize);
+
 /// Collects claims on prefixes until all lists are read.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    numbers: BTreeMap<Owner, usize>,
-    claims: Vec<(Prefix, Layer, usize)>,
+    numbers: BTreeMap<Owner, OwnerNumber>,
+    claims: Vec<(Prefix, Layer, OwnerNumber)>,
 }
 
 /// The flattened claims.
@@ -95,11 +99,17 @@ impl Claims {
     /// `owner` owns `prefix`, says `layer`.
     pub(super) fn add(&mut self, prefix: Prefix, layer: Layer, owner: Owner) {
         let number = self.number(owner);
-        self.claims.push((prefix, layer, number));
+        self.add_number(prefix, layer, number);
     }
 
-    fn number(&mut self, owner: Owner) -> usize {
-        let next = self.numbers.len();
+    /// The same for an owner whose number is known.
+    pub(super) fn add_number(&mut self, prefix: Prefix, layer: Layer, owner: OwnerNumber) {
+        self.claims.push((prefix, layer, owner));
+    }
+
+    /// The number of `owner`.
+    pub(super) fn number(&mut self, owner: Owner) -> OwnerNumber {
+        let next = OwnerNumber(self.numbers.len());
         *self.numbers.entry(owner).or_insert(next)
     }
 
@@ -108,13 +118,13 @@ impl Claims {
         let mut sorted = vec![0u32; self.numbers.len()];
         let mut book = vec![Owner::default()];
         for (owner, number) in self.numbers {
-            if let Some(slot) = sorted.get_mut(number) {
+            if let Some(slot) = sorted.get_mut(number.0) {
                 *slot = book.len() as u32;
             }
             book.push(owner);
         }
-        let entry = |(prefix, layer, number): &(Prefix, Layer, usize)| -> Option<Entry<u32>> {
-            let number = *sorted.get(*number)?;
+        let entry = |(prefix, layer, number): &(Prefix, Layer, OwnerNumber)| -> Option<Entry<u32>> {
+            let number = *sorted.get(number.0)?;
             Some((
                 *prefix,
                 rank(prefix, *layer, book.get(number as usize)?, number),

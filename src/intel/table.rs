@@ -18,12 +18,51 @@ pub(super) struct RangeTable<V> {
     index: Box<[u32]>,
 }
 
+impl RangeTable<bool> {
+    /// Which addresses lie in one of `prefixes`: what [`RangeTable::build`] gives with one value, without its heap.
+    pub(super) fn members(prefixes: Vec<Prefix>) -> Self {
+        let (four, six): (Vec<_>, Vec<_>) = prefixes.into_iter().partition(Prefix::is_v4);
+        RangeTable::assemble(union(four, V4.0, V4.1), union(six, 0, u128::MAX))
+    }
+}
+
+/// The borders of the union of `prefixes`, all within `base..=end`.
+fn union(mut prefixes: Vec<Prefix>, base: u128, end: u128) -> Borders<bool> {
+    prefixes.sort_unstable();
+    let mut spans: Vec<(u128, u128)> = Vec::with_capacity(prefixes.len());
+    for prefix in prefixes {
+        match spans.last_mut() {
+            Some(span) if prefix.first.0 <= span.1.saturating_add(1) => span.1 = span.1.max(prefix.last.0),
+            _ => spans.push((prefix.first.0, prefix.last.0)),
+        }
+    }
+    let (mut starts, mut values) = (vec![base], vec![false]);
+    if spans.first().is_some_and(|s| s.0 == base) {
+        (starts, values) = (Vec::new(), Vec::new());
+    }
+    for (first, last) in spans {
+        starts.push(first);
+        values.push(true);
+        if last < end {
+            starts.push(last + 1);
+            values.push(false);
+        }
+    }
+    (starts, values)
+}
+
 /// The borders of one family, ascending from 0, and the value from each border on.
 #[derive(Debug, Clone)]
 struct Half<K, V> {
     starts: Box<[K]>,
     values: Box<[V]>,
 }
+
+/// Ascending borders, and the value from each border on.
+type Borders<V> = (Vec<u128>, Vec<V>);
+
+/// First and last IPv4 address in the 128-bit space.
+const V4: (u128, u128) = (Addr::v4(0).0, Addr::v4(u32::MAX).0);
 
 /// A prefix with its value and the rank by which it wins over others: the highest wins, equal ranks by their order.
 pub(super) type Entry<V> = (Prefix, u64, V);
@@ -32,27 +71,21 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
     /// Flattens `entries`.
     pub(super) fn build(entries: Vec<Entry<V>>) -> Self {
         let (four, six): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| e.0.is_v4());
-        let base = Addr::v4(0).0;
-        let (starts, values) = flatten(four, base, Addr::v4(u32::MAX).0);
-        let starts: Box<[u32]> = starts.into_iter().map(|s| (s - base) as u32).collect();
-        let index = if starts.len() < INDEX_FROM {
-            Box::default()
-        } else {
-            index_of(&starts)
+        RangeTable::assemble(flatten(four, V4.0, V4.1), flatten(six, 0, u128::MAX))
+    }
+
+    fn assemble(four: Borders<V>, six: Borders<V>) -> Self {
+        let starts: Box<[u32]> = four.0.into_iter().map(|s| (s - V4.0) as u32).collect();
+        let index = index_of(&starts);
+        let four = Half {
+            starts,
+            values: four.1.into(),
         };
-        let (starts6, values6) = flatten(six, 0, u128::MAX);
         let six = Half {
-            starts: starts6.into(),
-            values: values6.into(),
+            starts: six.0.into(),
+            values: six.1.into(),
         };
-        RangeTable {
-            four: Half {
-                starts,
-                values: values.into(),
-            },
-            six,
-            index,
-        }
+        RangeTable { four, six, index }
     }
 
     /// The value at `addr`.
@@ -76,11 +109,7 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
     /// The same borders with other values; neighbours that become equal are joined.
     pub(super) fn map<W: Copy + PartialEq + Default>(&self, f: impl Fn(V) -> W) -> RangeTable<W> {
         let (four, six) = (self.four.map(&f), self.six.map(&f));
-        let index = if four.starts.len() < INDEX_FROM {
-            Box::default()
-        } else {
-            index_of(&four.starts)
-        };
+        let index = index_of(&four.starts);
         RangeTable { four, six, index }
     }
 }
@@ -107,7 +136,7 @@ impl<K: Copy + Ord, V: Copy + PartialEq + Default> Half<K, V> {
 }
 
 /// Sweeps over the borders of `entries` (all within `base..=end`) with a heap of the prefixes that are open.
-fn flatten<V: Copy + PartialEq + Default>(mut entries: Vec<Entry<V>>, base: u128, end: u128) -> (Vec<u128>, Vec<V>) {
+fn flatten<V: Copy + PartialEq + Default>(mut entries: Vec<Entry<V>>, base: u128, end: u128) -> Borders<V> {
     entries.sort_by_key(|e| (e.0, e.1));
     let after = |p: &Prefix| p.last.0.checked_add(1).filter(|next| *next <= end);
     let mut borders: Vec<u128> = std::iter::once(base)
@@ -146,8 +175,11 @@ fn push_joined<K, V: PartialEq>(starts: &mut Vec<K>, values: &mut Vec<V>, start:
     }
 }
 
-/// For each upper half `h` (and one past the last): how many of `starts` are ≤ `h << 16`.
+/// For each upper half `h` (and one past the last): how many of `starts` are ≤ `h << 16`; empty if not worth it.
 fn index_of(starts: &[u32]) -> Box<[u32]> {
+    if starts.len() < INDEX_FROM {
+        return Box::default();
+    }
     let mut index = Vec::with_capacity(65_537);
     let mut at = 0usize;
     for upper in 0..=65_535u32 {
@@ -196,9 +228,11 @@ mod tests {
             let entries: Vec<Entry<u8>> = prefixes.iter().enumerate()
                 .map(|(i, p)| (*p, u64::from(p.bits) << 32 | i as u64, (i % 251) as u8 + 1)).collect();
             let table = RangeTable::build(entries.clone());
+            let members = RangeTable::members(prefixes.clone());
             let near = prefixes.iter().flat_map(|p| [p.first.0.wrapping_sub(1), p.first.0, p.last.0, p.last.0.wrapping_add(1)]).map(Addr);
             for addr in near.chain(others.into_iter().map(Addr::v4)) {
                 prop_assert_eq!(table.get(addr), naive(&entries, addr), "{}", addr);
+                prop_assert_eq!(members.get(addr), naive(&entries, addr) > 0, "{}", addr);
             }
             prop_assert_eq!(table.map(|v| v > 9).get(Addr::v4(7)), naive(&entries, Addr::v4(7)) > 9);
         }

@@ -155,4 +155,46 @@ mod tests {
             assert_eq!(written_date(text).unwrap().to_string(), "2026-08-22T03:00:29Z");
         }
     }
+
+    /// The slow, obviously right twin of [`entry_line`]: cut, trim, ask the standard library.
+    fn naive(line: &str) -> Result<Option<Prefix>, ()> {
+        let text = line
+            .split(['#', ';'])
+            .next()
+            .unwrap_or_default()
+            .trim_matches([' ', '\t']);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        let text = text
+            .split_once('\t')
+            .filter(|(_, score)| number(score))
+            .map_or(text, |(network, _)| network);
+        let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
+        if length.is_some_and(|l| !number(l)) {
+            return Err(());
+        }
+        let address: std::net::IpAddr = address.parse().map_err(|_| ())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.map_or(Ok(most), str::parse).map_err(|_| ())?;
+        ipnetwork::IpNetwork::new(address, length)
+            .map(|n| Some(n.into()))
+            .map_err(|_| ())
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_line_means_what_it_obviously_means(line in "[ \t]{0,2}(([0-9]{1,3}\\.){3}|[0-9a-f:]{0,4}::)([0-9]{1,3}|[0-9a-f:.]{0,9})(/[0-9]{0,4})?[ \t]{0,2}[0-9]{0,3}[ \t]{0,1}([#;].{0,9})?") {
+            let read = entry_line(line.as_bytes()).map(|(_, p)| p).map_err(|_| ());
+            proptest::prop_assert_eq!(read, naive(&line), "{:?}", line);
+        }
+
+        #[test]
+        fn any_bytes_are_counted_line_by_line(bytes in proptest::collection::vec(proptest::sample::select(b"1.2:/#\n\r\t \xef\xbb\xbf".to_vec()), 0..200)) {
+            let (_, info) = read(&bytes);
+            let content = lines(&bytes).filter(|(_, l)| !matches!(naive(&String::from_utf8_lossy(l)), Ok(None))).count() as u64;
+            proptest::prop_assert_eq!(info.good + info.rejected, content);
+        }
+    }
 }

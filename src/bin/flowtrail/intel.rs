@@ -19,8 +19,21 @@ pub(crate) fn run(args: &IntelArgs) -> anyhow::Result<u8> {
         })?,
         _ => output::grid(&args.out, &grid(intel.lists()))?,
     }
+    if !args.out.quiet {
+        intel.lists().iter().for_each(complain);
+    }
     let bad = intel.lists().iter().any(|l| l.file_error.is_some());
     Ok(if bad { run::USAGE } else { run::DONE })
+}
+
+/// Says on stderr what is wrong with a list, and what its reader should know.
+fn complain(list: &ListInfo) {
+    for warning in &list.warnings {
+        run::warn(&format!("warning: {warning}"));
+    }
+    if let Some(reason) = &list.file_error {
+        run::warn(&format!("error: {}: {reason}", list.source));
+    }
 }
 
 fn grid(lists: &[ListInfo]) -> Grid {
@@ -28,16 +41,16 @@ fn grid(lists: &[ListInfo]) -> Grid {
         "list", "kind", "status", "date", "entries", "rejected", "sha256", "source",
     ]);
     for l in lists {
-        let kind = serde_json::to_value(l.kind)
-            .ok()
-            .and_then(|v| v.as_str().map(String::from))
-            .unwrap_or_default();
-        let status = l.file_error.clone().unwrap_or_else(|| l.status.as_str().into());
+        let status = if l.file_error.is_some() {
+            "error"
+        } else {
+            l.status.as_str()
+        };
         let text = |t: &Option<String>| t.clone().map_or(Cell::None, Cell::Text);
         grid.rows.push(vec![
             Cell::Text(l.name.clone()),
-            Cell::Text(kind),
-            Cell::Text(status),
+            Cell::Text(l.kind.as_str().into()),
+            Cell::Text(status.into()),
             text(&l.date),
             l.entries.map_or(Cell::None, |n| Cell::Count(n.into())),
             Cell::Count(l.rejected.into()),
