@@ -325,7 +325,7 @@ fn packets(bytes: u64, other: u64) -> u64 {
 fn flags(talk: &Talk, answers: bool) -> u8 {
     let syn = if answers { 18 } else { 2 };
     if talk.protocol == 6 {
-        u8::from(talk.begins) * syn | u8::from(talk.ends)
+        (u8::from(talk.begins) * syn) | u8::from(talk.ends)
     } else {
         0
     }

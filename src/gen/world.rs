@@ -99,7 +99,9 @@ pub(super) struct World {
 }
 
 /// Role, name, how many (whole account, small one), third octet of the subnet, IAM role.
-const FLEET: [(Role, &str, usize, usize, u32, Option<&str>); 12] = [
+type Kind = (Role, &'static str, usize, usize, u32, Option<&'static str>);
+
+const FLEET: [Kind; 12] = [
     (Role::Alb, "alb", 2, 1, 0, None),
     (Role::Web, "web", 4, 2, 10, Some("web-server")),
     (Role::App, "app", 7, 3, 10, Some("app-server")),

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Top(TopArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
+    /// A synthetic account with known incidents, for trying out and for tests
+    Gen(crate::r#gen::GenArgs),
 }
 
 #[derive(Debug, Args)]

@@ -3,12 +3,12 @@
 //! The trail has every UploadPart, and each names the bucket's owner in `resources[].accountId`; the flows to S3 are
 //! explained to the byte, so that volume alone says nothing.
 
+use super::super::background::{SDK, on_the_wire};
+use super::super::events::{Identity, ObjectCall};
+use super::super::flows::{Far, Talk};
+use super::super::truth::{Calls, Incident};
+use super::super::world::{World, v4};
 use super::Stage;
-use crate::r#gen::background::{SDK, on_the_wire};
-use crate::r#gen::events::{Identity, ObjectCall};
-use crate::r#gen::flows::{Far, Talk};
-use crate::r#gen::truth::{Calls, Incident};
-use crate::r#gen::world::{World, v4};
 
 const TOTAL: u64 = 640_000_000;
 const PARTS: u64 = 80;

@@ -4,12 +4,12 @@
 //! country that nobody here ever spoke to, and copies 1.4 GB more into somebody else's bucket with that somebody's
 //! credentials: no event of the account's trail explains those bytes.
 
+use super::super::background::{SDK, on_the_wire};
+use super::super::events::{Identity, ObjectCall};
+use super::super::flows::{Far, Talk};
+use super::super::truth::{BucketTruth, Calls, Incident};
+use super::super::world::{DROP_HOST, FOREIGN_ACCOUNT, World, v4};
 use super::Stage;
-use crate::r#gen::background::{SDK, on_the_wire};
-use crate::r#gen::events::{Identity, ObjectCall};
-use crate::r#gen::flows::{Far, Talk};
-use crate::r#gen::truth::{BucketTruth, Calls, Incident};
-use crate::r#gen::world::{DROP_HOST, FOREIGN_ACCOUNT, World, v4};
 use crate::net::Seconds;
 
 const READ: u64 = 3_100_000_000;

@@ -2,11 +2,11 @@
 //!
 //! Neither moves enough to stand out by volume.
 
+use super::super::events::Identity;
+use super::super::flows::{Far, Talk};
+use super::super::truth::Incident;
+use super::super::world::{THREAT_HOST, TOR_AUTHORITY, World};
 use super::Stage;
-use crate::r#gen::events::Identity;
-use crate::r#gen::flows::{Far, Talk};
-use crate::r#gen::truth::Incident;
-use crate::r#gen::world::{THREAT_HOST, TOR_AUTHORITY, World};
 use crate::net::{Addr, Seconds};
 
 /// A web server speaks to a listed address: 11:20 to 11:49 of the first day.

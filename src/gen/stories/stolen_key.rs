@@ -6,11 +6,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::events::{Call, Identity, ObjectCall};
+use super::super::people::DEVELOPER;
+use super::super::truth::{Calls, Incident};
+use super::super::world::{Bucket, OFFICE, TOR_EXIT, World};
 use super::Stage;
-use crate::r#gen::events::{Call, Identity, ObjectCall};
-use crate::r#gen::people::DEVELOPER;
-use crate::r#gen::truth::{Calls, Incident};
-use crate::r#gen::world::{Bucket, OFFICE, TOR_EXIT, World};
 use crate::net::Seconds;
 
 /// Bucket, requests, distinct objects among them: the rest are read twice.
@@ -25,8 +25,8 @@ const TOTAL: u64 = 4_700_000_000;
 const FIRST: [u64; 3] = [2, 47, 11];
 const LAST: [u64; 3] = [4, 12, 38];
 /// When GuardDuty wrote its finding, and when somebody's telephone rang: hour and minute of the second day.
-pub(in crate::r#gen) const FINDING_AT: [u64; 2] = [4, 15];
-pub(in crate::r#gen) const PAGER_AT: [u64; 2] = [4, 20];
+pub(in super::super) const FINDING_AT: [u64; 2] = [4, 15];
+pub(in super::super) const PAGER_AT: [u64; 2] = [4, 20];
 const TOOL: &str = "[aws-cli/2.17.11 md/awscrt#0.20.11 ua/2.0 os/linux#6.8.11-amd64 md/command#s3.sync]";
 const CONSOLE: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
@@ -75,7 +75,7 @@ fn look_around(world: &World, stage: &mut Stage, who: &Identity, mut time: Secon
     for bucket in world
         .buckets
         .iter()
-        .filter(|b| b.account == crate::r#gen::world::ACCOUNT)
+        .filter(|b| b.account == super::super::world::ACCOUNT)
     {
         time += stage.rng.range(5, 9);
         stage.trail.object(&ObjectCall {
@@ -173,7 +173,7 @@ fn contain(world: &World, stage: &mut Stage, thief: &Identity) {
         38,
         "iam",
         "EnableMFADevice",
-        json!({ "userName": user, "serialNumber": format!("arn:aws:iam::{}:mfa/{user}", crate::r#gen::world::ACCOUNT) }),
+        json!({ "userName": user, "serialNumber": format!("arn:aws:iam::{}:mfa/{user}", super::super::world::ACCOUNT) }),
     );
     let policy = endpoint_policy();
     act(
@@ -197,7 +197,7 @@ fn contain(world: &World, stage: &mut Stage, thief: &Identity) {
 
 fn endpoint_policy() -> String {
     let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*",
-        "Condition": { "StringEquals": { "aws:ResourceAccount": crate::r#gen::world::ACCOUNT } } });
+        "Condition": { "StringEquals": { "aws:ResourceAccount": super::super::world::ACCOUNT } } });
     json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
