@@ -220,7 +220,7 @@ impl Outcome {
             schema: "flowtrail.stats/1",
             lines: self.counts,
             good_accept: records.good_accept,
-            accept_bytes: records.accept_bytes.to_string(),
+            accept_bytes: records.known_accept_bytes(),
             reject_records: records.reject_records,
             unknown_bytes: records.unknown_bytes,
             transit_gateway: records.transit_gateway,

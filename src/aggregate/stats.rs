@@ -112,6 +112,12 @@ impl RecordCounts {
         }
     }
 
+    /// The sum of accepted bytes, unless no record had a byte count.
+    pub fn known_accept_bytes(&self) -> Option<String> {
+        let unknown = self.unknown_bytes > 0 && self.accept_bytes == 0;
+        (!unknown).then(|| self.accept_bytes.to_string())
+    }
+
     /// Adds another worker's counts.
     pub fn add(&mut self, o: &Self) {
         self.good_accept += o.good_accept;
@@ -164,8 +170,8 @@ pub struct ScanStats {
     pub lines: LineCounts,
     /// Good records with action ACCEPT.
     pub good_accept: u64,
-    /// Their exact sum of bytes, in decimal.
-    pub accept_bytes: String,
+    /// Their exact sum of bytes, in decimal; null if no record has a byte count: unknown, not 0.
+    pub accept_bytes: Option<String>,
     /// Good records with action REJECT (attempted).
     pub reject_records: u64,
     /// Records without a byte count in their format.

@@ -172,6 +172,12 @@ fn warn_of_losses(stats: &ScanStats) {
             stats.file_errors.len() - SHOWN
         ));
     }
+    if stats.unknown_bytes > 0 {
+        run::warn(&format!(
+            "{} records have no byte count: sums are lower bounds",
+            grouped(stats.unknown_bytes.into())
+        ));
+    }
     let (rejected, lines) = (stats.lines.rejected, stats.lines.lines);
     if rejected > 0 {
         run::warn(&format!(

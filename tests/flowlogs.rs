@@ -1,0 +1,347 @@
+//! Flow logs from the outside: the program against real records, hostile inputs and itself.
+//!
+//! Third-party records lie beside the repository (`FLOWTRAIL_SHARED`, default `../shared`); without them those tests say
+//! so and pass.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking and say what they skip"
+)]
+
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn shared() -> Option<PathBuf> {
+    let given = std::env::var_os("FLOWTRAIL_SHARED").map(PathBuf::from);
+    let dir = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    println!("skipped: no shared test data at {}", dir.display());
+    None
+}
+
+fn flowtrail<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_flowtrail"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+/// Exit code and `--stats` of reading `files`.
+fn stats<S: AsRef<OsStr>>(files: &[S], options: &[&str]) -> (i32, Value) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("stats.json");
+    let mut args: Vec<&OsStr> = vec![
+        OsStr::new("top"),
+        OsStr::new("--quiet"),
+        OsStr::new("--stats"),
+        path.as_os_str(),
+    ];
+    args.extend(options.iter().map(OsStr::new));
+    args.extend(files.iter().map(AsRef::as_ref));
+    let out = flowtrail(&args);
+    let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)));
+    let s: Value = serde_json::from_slice(&text).unwrap();
+    let sum: i64 = ["good", "nodata", "skipdata", "rejected", "headers", "blank"]
+        .iter()
+        .map(|k| n(&s, k))
+        .sum();
+    assert_eq!(n(&s, "lines"), sum, "the accounting law");
+    (out.status.code().unwrap(), s)
+}
+
+fn n(v: &Value, key: &str) -> i64 {
+    v[key].as_i64().unwrap_or(0)
+}
+
+/// File, good, nodata, skipdata, rejected, accepted, their bytes, REJECT records: the counts of the corpus's README.
+const CORPUS: &[(&str, [i64; 5], Option<&str>, i64)] = &[
+    ("asecurityteam/digest-input-1.log", [5, 1, 0, 0, 4], Some("4000"), 1),
+    ("asecurityteam/digest-input-2.log", [5, 1, 0, 0, 4], Some("4000"), 1),
+    ("aws-centralized-logging/vpcflow.log", [10, 7, 0, 0, 10], Some("559"), 0),
+    ("aws-docs/nat-gateway-no-version.log", [4, 0, 0, 0, 4], None, 0),
+    ("aws-docs/v2-default-examples.log", [5, 1, 1, 0, 3], Some("13440"), 2),
+    (
+        "aws-docs/v3-tcp-flag-sequence.log",
+        [8, 0, 0, 0, 8],
+        Some("23462480"),
+        0,
+    ),
+    ("aws-docs/v3-transit-gateway-attachment.log", [4, 0, 0, 0, 4], None, 0),
+    ("coralogix/vpcflow.log.gz", [2, 0, 0, 0, 2], Some("9156"), 0),
+    (
+        "grafana-lambda-promtail/vpcflowlog.log.gz",
+        [3, 0, 0, 0, 3],
+        Some("34052"),
+        0,
+    ),
+    ("kentik/v2-lines.log", [7, 0, 0, 0, 5], Some("39579402"), 2),
+    ("kentik/v3-header-and-line.log", [1, 0, 0, 0, 1], Some("120"), 0),
+    (
+        "obsrvbl-flowlogs-reader/v2-records-no-header.log",
+        [3, 1, 1, 0, 2],
+        Some("2520"),
+        1,
+    ),
+    (
+        "obsrvbl-flowlogs-reader/v3-alphabetical-header.log",
+        [2, 0, 0, 0, 2],
+        Some("8090"),
+        0,
+    ),
+    (
+        "obsrvbl-flowlogs-reader/v4-outpost-wavelength.log",
+        [2, 0, 0, 0, 2],
+        Some("8090"),
+        0,
+    ),
+    (
+        "obsrvbl-flowlogs-reader/v5-s3-service-with-bogus-line.log",
+        [2, 0, 0, 1, 2],
+        Some("7910"),
+        0,
+    ),
+    (
+        "obsrvbl-flowlogs-reader/v6-tgw-no-addresses.log",
+        [1, 0, 0, 0, 1],
+        None,
+        0,
+    ),
+    ("otel-contrib/valid_tgw_flow_log.log", [1, 0, 0, 0, 1], Some("1000"), 0),
+    ("otel-contrib/valid_vpc_flow_log.log", [0, 1, 0, 0, 0], Some("0"), 0),
+    (
+        "otel-contrib/valid_vpc_flow_log_ecs.log",
+        [1, 0, 0, 0, 1],
+        Some("3500"),
+        0,
+    ),
+    (
+        "otel-contrib/valid_vpc_flow_log_multi.log",
+        [2, 0, 0, 0, 1],
+        Some("4249"),
+        1,
+    ),
+    (
+        "otel-contrib/vpc_flow_log_too_few_fields.log",
+        [0, 0, 0, 1, 0],
+        Some("0"),
+        0,
+    ),
+    (
+        "otel-contrib/vpc_flow_log_too_many_fields.log",
+        [0, 0, 0, 1, 0],
+        Some("0"),
+        0,
+    ),
+];
+
+#[test]
+fn real_records_are_counted_as_their_readme_says() {
+    let Some(shared) = shared() else { return };
+    for (file, counts, bytes, rejects) in CORPUS {
+        let (_, s) = stats(&[shared.join("corpus/flowlogs").join(file)], &[]);
+        let got: Vec<i64> = ["good", "nodata", "skipdata", "rejected", "good_accept"]
+            .iter()
+            .map(|k| n(&s, k))
+            .collect();
+        assert_eq!(got, counts, "{file}");
+        assert_eq!(
+            s["accept_bytes"],
+            json!(bytes),
+            "{file}: no byte count is unknown, not 0"
+        );
+        assert_eq!(n(&s, "reject_records"), *rejects, "{file}");
+    }
+}
+
+/// The items of the manifest that are flow log text, plain or gzip.
+fn bad_inputs(shared: &Path) -> Vec<Value> {
+    let text = std::fs::read(shared.join("badinputs/MANIFEST.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&text).unwrap();
+    let items = manifest["items"].as_array().unwrap().iter();
+    items.filter(|i| i["kind"] == "vpc").cloned().collect()
+}
+
+/// True if `got` is what `wanted` says, as far as it says something.
+fn agrees(wanted: &Value, got: &Value, code: i32) -> bool {
+    let counts = [
+        "good",
+        "nodata",
+        "skipdata",
+        "rejected",
+        "headers",
+        "blank",
+        "lines",
+        "good_accept",
+    ];
+    let same = |k: &&str| match (&wanted[*k], wanted[format!("{k}_max")].as_i64()) {
+        (Value::Null, _) => true,
+        (w, None) => w == &got[*k],
+        (w, Some(max)) => w.as_i64() <= got[*k].as_i64() && n(got, k) <= max,
+    };
+    let bytes = wanted["accept_bytes_sum"].is_null() || wanted["accept_bytes_sum"] == got["accept_bytes"];
+    let named = !got["file_errors"].as_array().unwrap().is_empty() && code == 3;
+    let whole = got["file_errors"].as_array().unwrap().is_empty();
+    let error = match wanted["file_error"].as_str() {
+        Some("required") => named,
+        Some("none") => whole && (code == 0 || code == 3),
+        _ => code == 0 || code == 3,
+    };
+    let odd = wanted["anomalies"]
+        .as_object()
+        .is_none_or(|w| w.iter().all(|(k, v)| &got["anomalies"][k] == v));
+    counts.iter().all(same) && bytes && error && odd
+}
+
+#[test]
+fn hostile_files_give_the_manifests_counts() {
+    let Some(shared) = shared() else { return };
+    let items = bad_inputs(&shared);
+    assert!(items.len() > 50);
+    for item in items {
+        let file = item["file"].as_str().unwrap();
+        let (code, got) = stats(&[shared.join("badinputs").join(file)], &[]);
+        let also = item["also_acceptable"].as_array().cloned().unwrap_or_default();
+        let fits = agrees(&item["expect"], &got, code) || also.iter().any(|w| agrees(w, &got, code));
+        assert!(fits, "{file}: exit {code}, wanted {}, got {got}", item["expect"]);
+        let shown = got["rejects"].as_array().unwrap();
+        let all_shown = shown.len() as i64 == n(&got, "rejected");
+        for (wanted, got) in item["rejects"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .zip(shown)
+            .filter(|_| all_shown)
+        {
+            assert_eq!(
+                (&wanted["line"], &wanted["field"]),
+                (&got["line"], &got["field"]),
+                "{file}: a rejected line is named by line and field"
+            );
+        }
+    }
+}
+
+#[test]
+fn hostile_files_together_cost_each_other_nothing() {
+    let Some(shared) = shared() else { return };
+    let mut files: Vec<PathBuf> = bad_inputs(&shared)
+        .iter()
+        .map(|i| shared.join("badinputs").join(i["file"].as_str().unwrap()))
+        .collect();
+    let (_, one) = stats(&files, &["--threads", "1"]);
+    // The same content under several names counts once in one run.
+    let copies: Vec<&str> = one["file_errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|e| e["reason"].as_str().unwrap().starts_with("same content as"))
+        .map(|e| e["file"].as_str().unwrap())
+        .collect();
+    let is_copy = |f: &PathBuf| copies.iter().any(|c| f.ends_with(c));
+    let single: Vec<Value> = files
+        .iter()
+        .filter(|f| !is_copy(f))
+        .map(|f| stats(&[f], &[]).1)
+        .collect();
+    assert_eq!(single.len() + copies.len(), files.len());
+    files.reverse();
+    let (_, two) = stats(&files, &["--threads", "2"]);
+    for key in [
+        "good",
+        "nodata",
+        "skipdata",
+        "rejected",
+        "headers",
+        "blank",
+        "lines",
+        "good_accept",
+    ] {
+        let sum: i64 = single.iter().map(|s| n(s, key)).sum();
+        assert_eq!((n(&one, key), n(&two, key)), (sum, sum), "{key}");
+    }
+    let sum: u128 = single
+        .iter()
+        .filter_map(|s| s["accept_bytes"].as_str()?.parse::<u128>().ok())
+        .sum();
+    assert_eq!(one["accept_bytes"], json!(sum.to_string()));
+    assert_eq!(one["rejects"], two["rejects"]);
+    assert_eq!(one["file_errors"], two["file_errors"]);
+}
+
+#[test]
+fn a_content_delivered_four_ways_counts_once() {
+    let Some(shared) = shared() else { return };
+    let (code, s) = stats(&[shared.join("badinputs/dup")], &[]);
+    assert_eq!((code, n(&s, "good"), &s["accept_bytes"]), (0, 150, &json!("6650622")));
+    assert_eq!(n(&s["files"], "duplicate"), 3);
+}
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/account");
+
+fn scan(threads: &str, format: &str, reverse: bool) -> Vec<u8> {
+    let mut flows: Vec<String> = glob::glob(&format!("{SAMPLE}/flow/**/*.gz"))
+        .unwrap()
+        .map(|p| p.unwrap().to_string_lossy().into_owned())
+        .collect();
+    if reverse {
+        flows.reverse();
+    }
+    let trail = format!("{SAMPLE}/trail");
+    let mut args = vec![
+        "scan",
+        "--quiet",
+        "--threads",
+        threads,
+        "--format",
+        format,
+        "--trail",
+        &trail,
+    ];
+    args.extend(flows.iter().map(String::as_str));
+    let out = flowtrail(&args);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    out.stdout
+}
+
+#[test]
+fn threads_and_order_change_no_byte() {
+    for format in ["ndjson", "json", "table", "csv"] {
+        let one = scan("1", format, false);
+        assert!(one.len() > 200);
+        assert_eq!(one, scan("2", format, true), "{format}");
+        assert_eq!(one, scan("5", format, false), "{format}");
+    }
+}
+
+#[test]
+fn nothing_but_text_reaches_a_pipe() {
+    let out = scan("2", "table", false);
+    assert!(!out.contains(&0x1b));
+}
+
+#[test]
+fn exit_codes_are_those_of_the_contract() {
+    let first = format!("{SAMPLE}/../first");
+    let code = |args: &[&str]| flowtrail(args).status.code();
+    assert_eq!(code(&["top", "no/such/file"]), Some(2));
+    assert_eq!(code(&["top", "--by", "colour", &first]), Some(2));
+    assert_eq!(code(&["top", "--tor-exits", "no/such/list", &first]), Some(2));
+    assert_eq!(code(&["top", "-o", "/no/such/folder/x", &first]), Some(4));
+    let flow = format!("{SAMPLE}/flow");
+    assert_eq!(code(&["scan", "--quiet", "--fail-on", "high", &flow]), Some(1));
+    assert_eq!(code(&["scan", "--quiet", "--fail-on", "critical", &flow]), Some(0));
+    let dir = tempfile::tempdir().unwrap();
+    let bad = dir.path().join("bad.log");
+    std::fs::write(&bad, "not a flow log\n").unwrap();
+    assert_eq!(
+        code(&["scan", "--quiet", "--fail-on", "high", &flow, &bad.to_string_lossy()]),
+        Some(3)
+    );
+    assert_eq!(code(&["top", "--strict", &bad.to_string_lossy()]), Some(3));
+}
