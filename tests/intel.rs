@@ -386,3 +386,67 @@ fn the_program_shows_lists_and_refuses_bad_ones() {
     assert!(threat["file_error"].as_str().unwrap().starts_with("more bad than good"));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("bad.txt:2: not an address or CIDR: `x`"));
 }
+
+/// Damage of any kind to a list or a database gives answers or an error, never a panic or a run without end.
+#[test]
+fn mutated_lists_and_databases_do_no_harm() {
+    let Some(root) = shared("corpus") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mutated");
+    let sources = [
+        "geo/maxmind-test-data/GeoLite2-Country-Test.mmdb",
+        "geo/maxmind-test-data/GeoLite2-ASN-Test.mmdb",
+        "geo/maxmind-test-data/MaxMind-DB-test-decoder.mmdb",
+        "aws-network/cloud-custodian-placebo/describe-prefix-lists-s3-us-east-1.json",
+        "threat/tor-exit-nodes-2024-02-27.lst",
+    ];
+    let mut seed = 7u64;
+    let mut random = move |below: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below.max(1)
+    };
+    for (i, source) in sources.iter().cycle().take(60).enumerate() {
+        let mut bytes = std::fs::read(root.join(source)).unwrap();
+        for _ in 0..=random(12) {
+            let at = random(bytes.len());
+            bytes[at] = random(256) as u8;
+        }
+        if i % 4 == 0 {
+            bytes.truncate(random(bytes.len()));
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let one = || Some(path.clone());
+        let many = || vec![path.clone()];
+        let options = match i % 5 {
+            0 | 2 => IntelOptions {
+                geoip: one(),
+                whole: true,
+                ..IntelOptions::default()
+            },
+            1 => IntelOptions {
+                asn: one(),
+                whole: i % 2 == 0,
+                ..IntelOptions::default()
+            },
+            3 => IntelOptions {
+                prefix_lists: many(),
+                ip_ranges: one(),
+                ..IntelOptions::default()
+            },
+            _ => IntelOptions {
+                tor_exits: many(),
+                tor_guards: many(),
+                threat_lists: many(),
+                ..IntelOptions::default()
+            },
+        };
+        let intel = Intel::survey(&options);
+        for n in 0..200u32 {
+            intel.peer(Addr::v4(n.wrapping_mul(2_654_435_761)));
+            intel.peer(Addr(u128::from(n) << 120));
+        }
+        assert!(intel.lists().iter().all(|l| l.rejected <= bytes.len() as u64));
+    }
+}

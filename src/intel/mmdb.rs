@@ -141,23 +141,21 @@ impl Mmdb {
     }
 
     /// Counts readable and damaged records, and returns how many of them say something of the list's kind.
+    ///
+    /// Empty networks are walked, too, and `most` bounds the walk: a tree whose branches meet again has no end otherwise.
     fn count(&self, info: &mut ListInfo, most: usize) -> usize {
-        let Ok(networks) = self.reader.networks(WithinOptions::default()) else {
+        let all = WithinOptions::default().include_networks_without_data();
+        let Ok(networks) = self.reader.networks(all) else {
             return 0;
         };
         let mut useful = 0;
         for found in networks.take(most) {
             match found.and_then(|f| f.decode::<Record<'_>>()) {
-                Ok(record) => {
+                Ok(Some(record)) => {
                     info.good += 1;
-                    let record = record.unwrap_or_default();
-                    let says = if info.kind == ListKind::Asn {
-                        record.asn().is_some()
-                    } else {
-                        record.country().is_some()
-                    };
-                    useful += usize::from(says);
+                    useful += usize::from(record.says(info.kind));
                 }
+                Ok(None) => {}
                 Err(e) => info.reject("", &e.to_string()),
             }
         }
@@ -166,6 +164,14 @@ impl Mmdb {
 }
 
 impl Record<'_> {
+    fn says(&self, kind: ListKind) -> bool {
+        if kind == ListKind::Asn {
+            self.asn().is_some()
+        } else {
+            self.country().is_some()
+        }
+    }
+
     fn country(&self) -> Option<Country> {
         let code = |f: &Option<CountryField<'_>>| match f {
             Some(CountryField::Nested { iso_code }) => iso_code.and_then(Country::parse),
@@ -189,5 +195,53 @@ impl Record<'_> {
     }
 }
 
-/// So many records are looked at when a database is opened for a run.
-const PROBED: usize = 256;
+/// So many networks are looked at when a database is opened for a run.
+const PROBED: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database without records: `nodes` as pairs of 24-bit numbers, and metadata that fits them.
+    fn database(nodes: &[(u32, u32)]) -> Vec<u8> {
+        let text = |s: &str| [&[0x40 | s.len() as u8][..], s.as_bytes()].concat();
+        let u16_of = |n: u8| vec![0xa1, n];
+        let mut out: Vec<u8> = nodes
+            .iter()
+            .flat_map(|(l, r)| [l, r].map(|n| n.to_be_bytes()))
+            .flat_map(|n| n[1..].to_vec())
+            .collect();
+        out.extend([0; 16]);
+        out.extend(b"\xab\xcd\xefMaxMind.com");
+        out.push(0xe9);
+        let fields: [(&str, Vec<u8>); 9] = [
+            ("binary_format_major_version", u16_of(2)),
+            ("binary_format_minor_version", vec![0xa0]),
+            ("build_epoch", vec![0x04, 0x02, 0x60, 0, 0, 0]),
+            ("database_type", text("test")),
+            ("description", vec![0xe0]),
+            ("ip_version", u16_of(6)),
+            ("languages", vec![0x00, 0x04]),
+            ("node_count", vec![0xc1, nodes.len() as u8]),
+            ("record_size", u16_of(24)),
+        ];
+        for (key, value) in fields {
+            out.extend(text(key));
+            out.extend(value);
+        }
+        out
+    }
+
+    #[test]
+    fn a_tree_whose_branches_meet_again_does_not_hold_up_the_run() {
+        // Both branches of each of 128 nodes lead to the next one, and the last to nothing: 2^128 ways, no record.
+        let nodes: Vec<(u32, u32)> = (1..=128).map(|n| (n, n)).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), database(&nodes)).unwrap();
+        for whole in [false, true] {
+            let (info, mmdb) = Mmdb::open(file.path(), ListKind::Geoip, whole);
+            assert_eq!(info.file_error, None);
+            assert_eq!(mmdb.unwrap().country("2001:db8::1".parse().unwrap()), None);
+        }
+    }
+}
