@@ -149,15 +149,17 @@ impl<'a> DayView<'a> {
     /// no more than usual, and nothing is left of it here.
     pub fn increase(&self, actor: &ActorDay<'_>, place: &PlaceDay<'_>) -> u64 {
         let channel = place.channel;
-        let mut out = 0u64;
-        for (hour, bytes) in self.place_hours(place).into_iter().enumerate() {
-            let usual = self
-                .profiles
-                .usual_hour(actor.id, channel, (self.day, hour), self.shift(actor, channel, hour));
-            let more = actor.hours[hour][channel as usize].saturating_sub(usual);
-            out = out.saturating_add(bytes.min(more));
+        let (mut more, mut variance) = (0.0, 0.0);
+        for (hour, bytes) in self.place_hours(place).into_iter().enumerate().filter(|(_, b)| *b > 0) {
+            let shift = self.shift(actor, channel, hour);
+            let (usual, spread) = self.profiles.usual_hour(actor.id, channel, (self.day, hour), shift);
+            let beyond = actor.hours[hour][channel as usize] as f64 - usual;
+            more += beyond.min(bytes as f64);
+            variance += spread * spread;
         }
-        out
+        // Twice the standard error: what chance alone adds up to over so many hours.
+        let sure = more - 2.0 * f64::sqrt(variance);
+        (sure.max(0.0) as u64).min(place.bytes)
     }
 
     /// Mean bytes a day that an interface sent over a service (protocol × 65,536 + port) so far.

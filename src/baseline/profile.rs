@@ -275,11 +275,14 @@ impl Profiles {
             .map_or(1.0, |g| g.season.factor(channel, slot(day, hour)))
     }
 
-    /// The usual bytes of an hour in one channel, by the interface's own past.
-    pub fn usual_hour(&self, id: &str, channel: Channel, at: (Day, usize), shift: f64) -> u64 {
-        let own = self.own(id).filter(|_| !self.newcomers.contains(id));
-        let median = own.map_or(0, |p| p.hours[channel as usize].quantile(0.5));
-        (median as f64 * self.rhythm(id, channel, at.0, at.1) * shift) as u64
+    /// The usual bytes of an hour in one channel and how much they vary (84 % quantile over the median), by the
+    /// interface's own past.
+    pub fn usual_hour(&self, id: &str, channel: Channel, at: (Day, usize), shift: f64) -> (f64, f64) {
+        let Some(own) = self.own(id).filter(|_| !self.newcomers.contains(id)) else { return (0.0, 0.0) };
+        let hours = &own.hours[channel as usize];
+        let factor = self.rhythm(id, channel, at.0, at.1) * shift;
+        let (median, upper) = (hours.quantile(0.5) as f64, hours.quantile(0.84) as f64);
+        (median * factor, (upper - median) * factor)
     }
 
     /// Judges an hour: `shift` is how much busier the whole group is than usual.
