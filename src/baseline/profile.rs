@@ -278,7 +278,9 @@ impl Profiles {
     /// The usual bytes of an hour in one channel and how much they vary (84 % quantile over the median), by the
     /// interface's own past.
     pub fn usual_hour(&self, id: &str, channel: Channel, at: (Day, usize), shift: f64) -> (f64, f64) {
-        let Some(own) = self.own(id).filter(|_| !self.newcomers.contains(id)) else { return (0.0, 0.0) };
+        let Some(own) = self.own(id).filter(|_| !self.newcomers.contains(id)) else {
+            return (0.0, 0.0);
+        };
         let hours = &own.hours[channel as usize];
         let factor = self.rhythm(id, channel, at.0, at.1) * shift;
         let (median, upper) = (hours.quantile(0.5) as f64, hours.quantile(0.84) as f64);
