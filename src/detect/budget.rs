@@ -1,8 +1,8 @@
 //! Which signals become findings: the alert budget, and what else fired.
 //!
 //! Signals of one interface that share a destination speak of one event. Its surprise is that of the loudest,
-//! and a little more for each other kind of evidence. An uncorroborated event must be rarer than the threshold: once a
-//! day in a fleet of this size by chance, raised so that the past days would have given no more events than the budget.
+//! and a little more for each other kind of evidence. An uncorroborated event must be rarer than the threshold:
+//! so rare by chance, in a fleet of this size, that half the budget is used, raised if the past days would have used more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,15 @@ pub struct Budget {
 
 /// Decades that a second, different kind of evidence adds.
 const SECOND: f64 = 0.5;
+
+/// Questions asked of an interface and day: bytes in three channels, new places, operators and steady destinations.
+const TESTS: f64 = 6.0;
+
+/// From this surprise on, a second kind of evidence counts.
+const SUPPORT: f64 = 1.5;
+
+/// Share of the budget that is aimed at: it is an upper bound, and tomorrow is never quite like the past.
+const MARGIN: f64 = 0.5;
 
 /// Days that the threshold looks back.
 const WINDOW: usize = 28;
@@ -59,11 +68,13 @@ impl Budget {
     /// The surprise from which an uncorroborated event is reported, by the days before this one.
     fn threshold(&self, view: &DayView<'_>, settings: &Settings) -> f64 {
         let learned = f64::from(view.profiles.days()) / f64::from(view.profiles.learning.full_history);
-        let base = (view.actors.len().max(10) as f64).log10() + 1.0 + UNLEARNED * (1.0 - learned).max(0.0);
+        let tests = view.actors.len().max(10) as f64 * TESTS;
+        let aim = (settings.alert_budget * MARGIN).max(0.01);
+        let base = (tests / aim).log10().max(LEAST) + UNLEARNED * (1.0 - learned).max(0.0);
         let recent = &self.past[self.past.len().saturating_sub(WINDOW)..];
         let mut all: Vec<f64> = recent.iter().flatten().copied().collect();
         all.sort_by(|a, b| b.total_cmp(a));
-        let allowed = (settings.alert_budget * recent.len() as f64) as usize;
+        let allowed = (aim * recent.len() as f64) as usize;
         all.get(allowed).map_or(base, |worst| base.max(worst + 0.01))
     }
 }
@@ -113,7 +124,7 @@ fn surprise(event: &[Signal]) -> f64 {
         *most = most.max(signal.surprise);
     }
     let loudest = by_rule.values().copied().fold(0.0, f64::max);
-    loudest + SECOND * by_rule.values().filter(|s| **s >= 2.0).count().saturating_sub(1) as f64
+    loudest + SECOND * by_rule.values().filter(|s| **s >= SUPPORT).count().saturating_sub(1) as f64
 }
 
 fn severity(

@@ -22,6 +22,11 @@ pub struct VolumeSpike;
 pub struct Parameters {
     /// Decades of surprise from which an hour or a day is cited at all. Two: one window in a hundred.
     pub surprise: f64,
+    /// Independent hours in a day: the largest of so many is judged, not a given one. Traffic is correlated over hours,
+    /// so a day holds about five, not 24.
+    pub correlated: f64,
+    /// Decades that each further surprising hour of a spike adds, up to one: hours in a row are not independent either.
+    pub further: f64,
     /// An adjacent hour belongs to the spike while it carries at least this share of the spike's mean hour.
     pub shoulder: f64,
     /// Share of the excess that the cited destinations must explain.
@@ -32,6 +37,8 @@ impl Default for Parameters {
     fn default() -> Self {
         Parameters {
             surprise: 2.0,
+            correlated: 5.0,
+            further: 0.25,
             shoulder: 0.05,
             explained: 0.95,
         }
@@ -112,6 +119,7 @@ fn spike(
     let expected: u64 = judged.get(run.clone())?.iter().map(|d| d.expected).sum();
     let cells = excess(view, actor, channel, run.clone(), expected, settings);
     let length = run.end() - run.start() + 1;
+    let hot = judged.get(run.clone())?.iter().filter(|d| d.surprise >= settings.volume_spike.surprise).count();
     let mut reasons = vec![format!(
         "{} were sent to {} in one hour; at this time of day {} are usual.",
         human_bytes(worst.observed.into()),
@@ -123,7 +131,10 @@ fn spike(
         reasons.push(format!("It went on for {length} hours."));
     }
     reasons.extend(history(&worst));
-    Some(Signal::novel("volume-spike", index, cells, worst, reasons))
+    let mut signal = Signal::novel("volume-spike", index, cells, worst, reasons);
+    let further = (hot.saturating_sub(1) as f64 * settings.volume_spike.further).min(1.0);
+    signal.surprise += further - settings.volume_spike.correlated.log10();
+    Some(signal)
 }
 
 /// The cells of those destinations that make up what exceeds the expected bytes, largest excess first.
