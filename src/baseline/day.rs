@@ -29,6 +29,8 @@ pub struct DayView<'a> {
     pub day: Day,
     /// What was known before it.
     pub profiles: &'a Profiles,
+    /// The raw counts before it.
+    pub baseline: &'a Baseline,
     /// The interfaces with records on this day.
     pub actors: Vec<ActorDay<'a>>,
     users: HashMap<u32, u32>,
@@ -113,17 +115,69 @@ impl<'a> DayView<'a> {
             *users.entry(place.id).or_default() += 1;
         }
         let shifts = shifts(&actors, profiles, day);
-        DayView { table, day, profiles, actors, users, shifts }
+        DayView {
+            table,
+            day,
+            profiles,
+            baseline,
+            actors,
+            users,
+            shifts,
+        }
     }
 
     /// How many interfaces have sent to a place, before or today.
     pub fn users(&self, place: &PlaceDay<'_>) -> usize {
-        self.profiles.users(place.name).max(self.users.get(&place.id).map_or(0, |n| *n as usize))
+        self.profiles
+            .users(place.name)
+            .max(self.users.get(&place.id).map_or(0, |n| *n as usize))
+    }
+
+    /// Bytes of a place by hour of the day.
+    pub fn place_hours(&self, place: &PlaceDay<'_>) -> [u64; HOURS] {
+        let mut out = [0u64; HOURS];
+        for row in place.cells.iter().filter_map(|c| self.table.rows.get(*c as usize)) {
+            let sum = &mut out[(row.hour / 3_600 % HOURS as u64) as usize];
+            *sum = sum.saturating_add(u64::try_from(row.volume.bytes).unwrap_or(u64::MAX));
+        }
+        out
+    }
+
+    /// Bytes of a place that came on top of the interface's usual traffic.
+    ///
+    /// A vendor that moves to another address is new by name, but takes the place of what went before: the interface sends
+    /// no more than usual, and nothing is left of it here.
+    pub fn increase(&self, actor: &ActorDay<'_>, place: &PlaceDay<'_>) -> u64 {
+        let channel = place.channel;
+        let (mut more, mut variance) = (0.0, 0.0);
+        for (hour, bytes) in self.place_hours(place).into_iter().enumerate().filter(|(_, b)| *b > 0) {
+            let shift = self.shift(actor, channel, hour);
+            let (usual, spread) = self.profiles.usual_hour(actor.id, channel, (self.day, hour), shift);
+            let beyond = actor.hours[hour][channel as usize] as f64 - usual;
+            more += beyond.min(bytes as f64);
+            variance += spread * spread;
+        }
+        // Twice the standard error: what chance alone adds up to over so many hours.
+        let sure = more - 2.0 * f64::sqrt(variance);
+        (sure.max(0.0) as u64).min(place.bytes)
+    }
+
+    /// Mean bytes a day that an interface sent over a service (protocol × 65,536 + port) so far.
+    pub fn usual_service(&self, actor: &ActorDay<'_>, service: u32) -> f64 {
+        let days = self.profiles.own(actor.id).map_or(0, |p| p.active_days).max(1);
+        let history = self.baseline.interfaces.get(actor.id);
+        history
+            .and_then(|h| h.ports.get(&service))
+            .map_or(0.0, |s| s.bytes as f64 / f64::from(days))
     }
 
     /// How much busier an interface's group is in this hour than usual (1.0: not busier).
     pub fn shift(&self, actor: &ActorDay<'_>, channel: Channel, hour: usize) -> f64 {
-        let key = (self.profiles.group_name(actor.id), channel as u8, u8::try_from(hour).unwrap_or(u8::MAX));
+        let key = (
+            self.profiles.group_name(actor.id),
+            channel as u8,
+            u8::try_from(hour).unwrap_or(u8::MAX),
+        );
         self.shifts.get(&key).copied().unwrap_or(1.0)
     }
 }
@@ -139,8 +193,18 @@ impl<'a> ActorDay<'a> {
     ) -> Option<Self> {
         let interface = rows.first()?.interface;
         let id = table.interfaces.get(interface as usize)?.id.as_str();
-        let young = profiles.own(id).is_none_or(|p| p.active_days <= profiles.learning.warm_up);
-        let mut actor = ActorDay { interface, id, rows, first_row, hours: [[0; 4]; HOURS], places: Vec::new(), young };
+        let young = profiles
+            .own(id)
+            .is_none_or(|p| p.active_days <= profiles.learning.warm_up);
+        let mut actor = ActorDay {
+            interface,
+            id,
+            rows,
+            first_row,
+            hours: [[0; 4]; HOURS],
+            places: Vec::new(),
+            young,
+        };
         let mut index: HashMap<u32, usize> = HashMap::new();
         for (row, cell) in rows.iter().zip(first_row..) {
             actor.add(table, places, row, cell, &mut index);
@@ -148,13 +212,17 @@ impl<'a> ActorDay<'a> {
         for place in &mut actor.places {
             recognise(place, id, young, baseline, profiles, day_of(rows.first()?.hour));
         }
-        actor.places.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.name.cmp(b.name)));
+        actor
+            .places
+            .sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.name.cmp(b.name)));
         Some(actor)
     }
 
     fn add(&mut self, table: &EgressTable, places: &'a Places, row: &Row, cell: u32, index: &mut HashMap<u32, usize>) {
         let peer = table.peer(row);
-        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else { return };
+        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else {
+            return;
+        };
         let bytes = u64::try_from(row.volume.bytes).unwrap_or(u64::MAX);
         let hour = (row.hour / 3_600 % HOURS as u64) as usize;
         let sum = &mut self.hours[hour][channel as usize];
@@ -188,7 +256,9 @@ impl<'a> ActorDay<'a> {
 
     /// Bytes of the whole day in one channel.
     pub fn day_bytes(&self, channel: Channel) -> u64 {
-        self.hours.iter().fold(0, |sum, h| sum.saturating_add(h[channel as usize]))
+        self.hours
+            .iter()
+            .fold(0, |sum, h| sum.saturating_add(h[channel as usize]))
     }
 
     /// The egress rows of some hours in one channel, with their index in the table.
@@ -198,11 +268,15 @@ impl<'a> ActorDay<'a> {
         wanted: Channel,
         hours: std::ops::RangeInclusive<usize>,
     ) -> impl Iterator<Item = (u32, &'a Row)> + 'b {
-        self.rows.iter().zip(self.first_row..).map(|(row, cell)| (cell, row)).filter(move |(_, row)| {
-            row.direction == Direction::Egress
-                && channel(table.peer(row), row.role) == Some(wanted)
-                && hours.contains(&((row.hour / 3_600 % HOURS as u64) as usize))
-        })
+        self.rows
+            .iter()
+            .zip(self.first_row..)
+            .map(|(row, cell)| (cell, row))
+            .filter(move |(_, row)| {
+                row.direction == Direction::Egress
+                    && channel(table.peer(row), row.role) == Some(wanted)
+                    && hours.contains(&((row.hour / 3_600 % HOURS as u64) as usize))
+            })
     }
 
     /// Bytes received in some hours from S3 or from inside, as the client of a transfer.
@@ -221,7 +295,11 @@ impl<'a> ActorDay<'a> {
 fn recognise(place: &mut PlaceDay<'_>, id: &str, young: bool, baseline: &Baseline, profiles: &Profiles, day: Day) {
     let history = baseline.interfaces.get(id);
     let adopted = profiles.learning.adopt_after;
-    let flagged = baseline.flagged.get(id).and_then(|f| f.get(place.name)).and_then(|days| days.first());
+    let flagged = baseline
+        .flagged
+        .get(id)
+        .and_then(|f| f.get(place.name))
+        .and_then(|days| days.first());
     if let Some(seen) = history.and_then(|h| h.places.get(place.name)) {
         place.since = seen.first;
         place.before = seen.bytes;
@@ -229,7 +307,9 @@ fn recognise(place: &mut PlaceDay<'_>, id: &str, young: bool, baseline: &Baselin
     let lasted = flagged.is_none_or(|first| day.saturating_sub(*first) >= adopted);
     let own = |known: bool| known && lasted;
     let known_place = own(history.is_some_and(|h| h.places.contains_key(place.name)));
-    let known_asn = place.asn.is_none_or(|a| own(history.is_some_and(|h| h.asns.contains_key(&a))));
+    let known_asn = place
+        .asn
+        .is_none_or(|a| own(history.is_some_and(|h| h.asns.contains_key(&a))));
     let country = place.country.as_deref();
     let known_country = country.is_none_or(|c| own(history.is_some_and(|h| h.countries.contains_key(c))));
     let others = |users: usize| users > usize::from(flagged.is_some());
@@ -254,11 +334,18 @@ fn shifts<'a>(actors: &[ActorDay<'a>], profiles: &'a Profiles, day: Day) -> BTre
             for hour in 0..HOURS {
                 let expected = usual * profiles.rhythm(actor.id, channel, day, hour);
                 let ratio = actor.hours[hour][channel as usize] as f64 / expected;
-                ratios.entry((group, channel as u8, hour as u8)).or_default().push(ratio);
+                ratios
+                    .entry((group, channel as u8, hour as u8))
+                    .or_default()
+                    .push(ratio);
             }
         }
     }
-    ratios.into_iter().filter(|(_, r)| r.len() >= 5).map(|(key, r)| (key, median(r).max(1.0))).collect()
+    ratios
+        .into_iter()
+        .filter(|(_, r)| r.len() >= 5)
+        .map(|(key, r)| (key, median(r).max(1.0)))
+        .collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -16,11 +16,17 @@ pub const FLEET: &str = "fleet";
 
 /// The group of each interface, of those learned and of `newcomers` (today's records of interfaces without a past).
 pub fn groups<'a>(baseline: &'a Baseline, newcomers: &'a Baseline) -> BTreeMap<&'a str, String> {
-    let all: BTreeMap<&str, &InterfaceHistory> =
-        newcomers.interfaces.iter().chain(&baseline.interfaces).map(|(id, h)| (id.as_str(), h)).collect();
+    let all: BTreeMap<&str, &InterfaceHistory> = baseline
+        .interfaces
+        .iter()
+        .chain(&newcomers.interfaces)
+        .map(|(id, h)| (id.as_str(), h))
+        .collect();
     let common = prevalence(&all);
-    let alike: BTreeMap<&str, Option<String>> =
-        all.iter().map(|(id, h)| (*id, trade(&h.habits, &common, all.len()))).collect();
+    let alike: BTreeMap<&str, Option<String>> = all
+        .iter()
+        .map(|(id, h)| (*id, trade(&h.habits, &common, all.len())))
+        .collect();
     let sizes = count(alike.values().flatten());
     let subnets = count(all.values().filter_map(|h| h.subnet.as_ref()));
     let enough = |sizes: &BTreeMap<&String, usize>, name: &String| sizes.get(name).is_some_and(|n| *n >= SMALLEST);
@@ -50,7 +56,10 @@ fn trade(habits: &BTreeMap<u32, u64>, common: &BTreeMap<u32, usize>, fleet: usiz
         records as f64 * (fleet / others).ln()
     };
     let mut best: Option<(f64, u32)> = None;
-    for (&habit, &records) in habits.iter().filter(|(habit, _)| common.get(habit).is_some_and(|n| *n >= SMALLEST)) {
+    for (&habit, &records) in habits
+        .iter()
+        .filter(|(habit, _)| common.get(habit).is_some_and(|n| *n >= SMALLEST))
+    {
         let w = weight(habit, records);
         if w > 0.0 && best.is_none_or(|(most, _)| w > most) {
             best = Some((w, habit));

@@ -19,11 +19,11 @@ pub const HOURS: usize = 24;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
-    /// To the rest of the world, opened by the interface.
+    /// To the rest of the world, rented machines at AWS included, opened by the interface.
     External,
     /// To Amazon S3.
     S3,
-    /// To another AWS service or to somebody's EC2 instance.
+    /// To another managed AWS service.
     Aws,
     /// Answers to those who called.
     Served,
@@ -38,7 +38,7 @@ impl Channel {
         match self {
             Channel::External => "external destinations",
             Channel::S3 => "Amazon S3",
-            Channel::Aws => "other AWS addresses",
+            Channel::Aws => "other AWS services",
             Channel::Served => "callers",
         }
     }
@@ -50,9 +50,17 @@ pub fn channel(peer: &Peer, role: Role) -> Option<Channel> {
         (Class::Home | Class::Special, _) => None,
         (Class::S3, _) => Some(Channel::S3),
         (_, Role::Server) => Some(Channel::Served),
-        (Class::Aws, _) => Some(Channel::Aws),
-        (Class::External, _) => Some(Channel::External),
+        (Class::Aws, _) if !rented(peer) => Some(Channel::Aws),
+        _ => Some(Channel::External),
     }
+}
+
+/// True for AWS addresses that anybody may rent: behind them stands a stranger's machine, not a service of AWS.
+fn rented(peer: &Peer) -> bool {
+    matches!(
+        peer.service.as_deref(),
+        None | Some("EC2" | "AMAZON" | "GLOBALACCELERATOR")
+    )
 }
 
 /// The name under which a destination is remembered.
@@ -60,7 +68,7 @@ pub fn place(peer: &Peer) -> String {
     let region = peer.region.as_deref().unwrap_or("-");
     match (peer.class, peer.service.as_deref()) {
         (Class::S3, _) => format!("s3 {region}"),
-        (Class::Aws, Some(service)) if service != "EC2" && service != "AMAZON" => {
+        (Class::Aws, Some(service)) if !rented(peer) => {
             format!("{} {region}", service.to_ascii_lowercase())
         }
         _ => network(peer.addr),
@@ -100,7 +108,10 @@ mod tests {
     fn a_managed_service_is_one_place_and_a_rented_machine_is_its_network() {
         assert_eq!(place(&peer("52.218.1.1", Class::S3, Some("S3"))), "s3 eu-west-1");
         assert_eq!(place(&peer("52.1.2.3", Class::Aws, Some("EC2"))), "52.1.2.0/24");
-        assert_eq!(place(&peer("2001:db8:1:2::9", Class::External, None)), "2001:db8:1:2::/64");
+        assert_eq!(
+            place(&peer("2001:db8:1:2::9", Class::External, None)),
+            "2001:db8:1:2::/64"
+        );
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! An interface is judged by itself, its group and the fleet, in that order of trust: the more days it has, the less the
 //! others count, and others never make a value look *more* surprising than a full history of its own does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{FLEET, SMALLEST, groups};
 use super::place::{Channel, Day, HOURS, day_of};
-use super::sample::Sample;
+use super::sample::{Sample, TAIL_EXPONENT};
 use super::season::{Season, slot};
 use super::state::{Baseline, Fresh, InterfaceHistory};
 use crate::net::HOUR;
@@ -21,7 +21,7 @@ pub struct Profile {
     /// Bytes a day by channel.
     pub days: [Sample; 4],
     /// Bytes a day to what was new that day, by [`Novelty`].
-    pub novel: [Sample; 4],
+    pub novel: [Sample; 5],
     /// Largest hour by channel, as it was.
     pub peaks: [u64; 4],
     /// First day learned.
@@ -42,7 +42,12 @@ pub enum Novelty {
     Country,
     /// Everything new together.
     Sum,
+    /// The largest new place that was sent to in many hours of its first day ([`STEADY_HOURS`]).
+    Steady,
 }
+
+/// Hours of a day in which a destination must get bytes to be called steady.
+pub const STEADY_HOURS: u32 = 8;
 
 /// How days become profiles.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +64,12 @@ pub struct Learning {
 
 impl Default for Learning {
     fn default() -> Self {
-        Learning { adopt_after: 7, warm_up: 2, full_history: 7, common: 3 }
+        Learning {
+            adopt_after: 7,
+            warm_up: 2,
+            full_history: 7,
+            common: 3,
+        }
     }
 }
 
@@ -93,13 +103,17 @@ pub struct Profiles {
     places: BTreeMap<String, u32>,
     asns: BTreeMap<u32, u32>,
     countries: BTreeMap<String, u32>,
+    newcomers: BTreeSet<String>,
     days: u32,
 }
 
 impl Profiles {
     /// Profiles of a stored state, its days replayed in order.
     pub fn replay(baseline: &Baseline, learning: Learning) -> Self {
-        let mut profiles = Profiles { learning, ..Profiles::default() };
+        let mut profiles = Profiles {
+            learning,
+            ..Profiles::default()
+        };
         for (day, news) in news_by_day(baseline) {
             profiles.regroup(baseline, &Baseline::default());
             profiles.close_day(baseline, day, &news);
@@ -110,13 +124,22 @@ impl Profiles {
     /// Learns a day that `baseline` already holds; `news` is what each interface of the day met for the first time.
     pub fn close_day(&mut self, baseline: &Baseline, day: Day, news: &BTreeMap<String, Fresh>) {
         for fresh in news.values() {
-            fresh.places.iter().for_each(|p| *self.places.entry(p.clone()).or_default() += 1);
+            fresh
+                .places
+                .iter()
+                .for_each(|p| *self.places.entry(p.clone()).or_default() += 1);
             fresh.asns.iter().for_each(|a| *self.asns.entry(*a).or_default() += 1);
-            fresh.countries.iter().for_each(|c| *self.countries.entry(c.clone()).or_default() += 1);
+            fresh
+                .countries
+                .iter()
+                .for_each(|c| *self.countries.entry(c.clone()).or_default() += 1);
         }
         let (nothing, absent) = (Fresh::default(), day.saturating_sub(ABSENT));
         for (id, history) in &baseline.interfaces {
-            let recent = history.hours.last_key_value().is_some_and(|(h, _)| day_of(*h) >= absent);
+            let recent = history
+                .hours
+                .last_key_value()
+                .is_some_and(|(h, _)| day_of(*h) >= absent);
             let begun = history.hours.first_key_value().is_some_and(|(h, _)| day_of(*h) <= day);
             if recent && begun {
                 self.close_interface(baseline, id, history, day, news.get(id).unwrap_or(&nothing));
@@ -148,33 +171,55 @@ impl Profiles {
             profile.days[c].record(totals[c]);
         }
         if profile.active_days >= self.learning.warm_up && taught[..3].iter().all(|t| *t) {
-            profile.novel.iter_mut().zip(amounts).for_each(|(sample, bytes)| sample.record(bytes));
+            profile
+                .novel
+                .iter_mut()
+                .zip(amounts)
+                .for_each(|(sample, bytes)| sample.record(bytes));
         }
         profile.active_days += 1;
     }
 
     /// Bytes of the day to what was new, by [`Novelty`].
-    fn novel_amounts(&self, baseline: &Baseline, id: &str, history: &InterfaceHistory, fresh: &Fresh) -> [u64; 4] {
+    fn novel_amounts(&self, baseline: &Baseline, id: &str, history: &InterfaceHistory, fresh: &Fresh) -> [u64; 5] {
         let flagged = baseline.flagged.get(id);
-        let mut amounts = [0u64; 4];
+        let mut amounts = [0u64; 5];
         for place in &fresh.places {
             let hidden = flagged.is_some_and(|f| f.contains_key(place)) || self.users(place) > self.learning.common;
-            let bytes = if hidden { 0 } else { history.places.get(place).map_or(0, |s| s.first_bytes) };
-            amounts[0] = amounts[0].max(bytes);
-            amounts[3] = amounts[3].saturating_add(bytes);
+            let Some(seen) = history.places.get(place).filter(|_| !hidden) else {
+                continue;
+            };
+            amounts[0] = amounts[0].max(seen.first_bytes);
+            amounts[3] = amounts[3].saturating_add(seen.first_bytes);
+            if seen.first_hours.count_ones() >= STEADY_HOURS {
+                amounts[4] = amounts[4].max(seen.first_bytes);
+            }
         }
-        for asn in fresh.asns.iter().filter(|a| self.asn_users(**a) <= self.learning.common) {
+        for asn in fresh
+            .asns
+            .iter()
+            .filter(|a| self.asn_users(**a) <= self.learning.common)
+        {
             amounts[1] = amounts[1].max(history.asns.get(asn).map_or(0, |s| s.first_bytes));
         }
-        for country in fresh.countries.iter().filter(|c| self.country_users(c) <= self.learning.common) {
+        for country in fresh
+            .countries
+            .iter()
+            .filter(|c| self.country_users(c) <= self.learning.common)
+        {
             amounts[2] = amounts[2].max(history.countries.get(country).map_or(0, |s| s.first_bytes));
         }
         amounts
     }
 
-    /// Forms the peer groups anew and pools their members' profiles.
+    /// Forms the peer groups anew and pools their members' profiles. `newcomers` holds today's records of interfaces
+    /// without a past worth the name: they are judged by their group.
     pub fn regroup(&mut self, baseline: &Baseline, newcomers: &Baseline) {
-        self.membership = groups(baseline, newcomers).into_iter().map(|(id, group)| (id.to_owned(), group)).collect();
+        self.membership = groups(baseline, newcomers)
+            .into_iter()
+            .map(|(id, group)| (id.to_owned(), group))
+            .collect();
+        self.newcomers = newcomers.interfaces.keys().cloned().collect();
         self.pooled.clear();
         for (id, profile) in &self.own {
             let group = self.membership.get(id).map_or(FLEET, String::as_str);
@@ -193,7 +238,10 @@ impl Profiles {
     /// The profile of an interface's group, else of the fleet.
     pub fn group(&self, id: &str) -> Option<&Profile> {
         let enough = |p: &&Profile| p.active_days >= self.learning.full_history * SMALLEST as u32;
-        self.pooled.get(self.group_name(id)).filter(enough).or_else(|| self.pooled.get(FLEET))
+        self.pooled
+            .get(self.group_name(id))
+            .filter(enough)
+            .or_else(|| self.pooled.get(FLEET))
     }
 
     /// The name of an interface's group.
@@ -223,13 +271,31 @@ impl Profiles {
 
     /// How busy an hour usually is for the interface's group, relative to its mean hour.
     pub fn rhythm(&self, id: &str, channel: Channel, day: Day, hour: usize) -> f64 {
-        self.group(id).map_or(1.0, |g| g.season.factor(channel, slot(day, hour)))
+        self.group(id)
+            .map_or(1.0, |g| g.season.factor(channel, slot(day, hour)))
+    }
+
+    /// The usual bytes of an hour in one channel and how much they vary (84 % quantile over the median), by the
+    /// interface's own past.
+    pub fn usual_hour(&self, id: &str, channel: Channel, at: (Day, usize), shift: f64) -> (f64, f64) {
+        let Some(own) = self.own(id).filter(|_| !self.newcomers.contains(id)) else {
+            return (0.0, 0.0);
+        };
+        let hours = &own.hours[channel as usize];
+        let factor = self.rhythm(id, channel, at.0, at.1) * shift;
+        let (median, upper) = (hours.quantile(0.5) as f64, hours.quantile(0.84) as f64);
+        (median * factor, (upper - median) * factor)
     }
 
     /// Judges an hour: `shift` is how much busier the whole group is than usual.
     pub fn judge_hour(&self, id: &str, channel: Channel, at: (Day, usize), bytes: u64, shift: f64) -> Deviation {
         let factor = self.rhythm(id, channel, at.0, at.1);
-        let mut out = self.judge(id, |p| &p.hours[channel as usize], bytes as f64 / (factor * shift.max(1.0)), HOURS as u32);
+        let mut out = self.judge(
+            id,
+            |p| &p.hours[channel as usize],
+            bytes as f64 / (factor * shift.max(1.0)),
+            HOURS as u32,
+        );
         out.observed = bytes;
         out.expected = (out.expected as f64 * factor) as u64;
         out.largest = self.own(id).map_or(out.largest, |p| p.peaks[channel as usize]);
@@ -250,27 +316,41 @@ impl Profiles {
         out
     }
 
-    fn judge(&self, id: &str, pick: impl for<'p> Fn(&'p Profile) -> &'p Sample, x: f64, windows_a_day: u32) -> Deviation {
+    fn judge(
+        &self,
+        id: &str,
+        pick: impl for<'p> Fn(&'p Profile) -> &'p Sample,
+        x: f64,
+        windows_a_day: u32,
+    ) -> Deviation {
         let nothing = Sample::default();
-        let own = self.own(id).map_or(&nothing, &pick);
+        let own = self
+            .own(id)
+            .filter(|_| !self.newcomers.contains(id))
+            .map_or(&nothing, &pick);
         let group = self.group(id).map_or(&nothing, &pick);
         let full = f64::from(self.learning.full_history * windows_a_day);
         let weight = own.count() as f64 / (own.count() as f64 + full);
-        let (alone, together) = (own.surprise(x), group.surprise(x));
+        let tail = group.exponent(TAIL_EXPONENT);
+        let (alone, together) = (own.surprise(x, tail), group.surprise(x, TAIL_EXPONENT));
         let blended = match (own.count(), group.count()) {
             (0, 0) => 0.0,
             (_, 0) => alone,
             _ => weight * alone + (1.0 - weight) * together,
         };
         let borrowed = (own.count() as f64) < full;
-        let speaker = if borrowed && group.count() > own.count() { group } else { own };
+        let speaker = if borrowed && group.count() > own.count() {
+            group
+        } else {
+            own
+        };
         Deviation {
             surprise: if borrowed { blended } else { blended.min(alone) },
             quantile: speaker.rank(x as u64),
             expected: speaker.quantile(0.5),
             observed: x as u64,
             largest: speaker.largest(),
-            history_hours: self.own(id).map_or(0, |p| u64::from(p.active_days) * HOURS as u64),
+            history_hours: own.count() * HOURS as u64 / u64::from(windows_a_day.max(1)),
             borrowed,
         }
     }
@@ -278,11 +358,13 @@ impl Profiles {
 
 impl Profile {
     fn pool(&mut self, other: &Profile) {
-        let pairs = [(&mut self.hours, &other.hours), (&mut self.days, &other.days), (&mut self.novel, &other.novel)];
-        for (mine, theirs) in pairs {
-            mine.iter_mut().zip(theirs).for_each(|(m, t)| m.merge(t));
-        }
-        self.peaks.iter_mut().zip(other.peaks).for_each(|(m, t)| *m = (*m).max(t));
+        let mine = self.hours.iter_mut().chain(&mut self.days).chain(&mut self.novel);
+        let theirs = other.hours.iter().chain(&other.days).chain(&other.novel);
+        mine.zip(theirs).for_each(|(m, t)| m.merge(t));
+        self.peaks
+            .iter_mut()
+            .zip(other.peaks)
+            .for_each(|(m, t)| *m = (*m).max(t));
         self.active_days += other.active_days;
         self.season.pool(&other.season);
     }
@@ -293,12 +375,17 @@ const ABSENT: Day = 14;
 
 /// True if a channel's day may be learned: it was not flagged, or what was flagged has lasted.
 fn teaches(baseline: &Baseline, id: &str, day: Day, channel: Channel, adopt_after: u32) -> bool {
-    let Some(days) = baseline.excluded.get(id) else { return true };
+    let Some(days) = baseline.excluded.get(id) else {
+        return true;
+    };
     if !days.contains(&(day, channel)) {
         return true;
     }
     let since = day.saturating_sub(adopt_after.saturating_sub(1));
-    let lasted = days.iter().filter(|(d, c)| *c == channel && (since..=day).contains(d)).count();
+    let lasted = days
+        .iter()
+        .filter(|(d, c)| *c == channel && (since..=day).contains(d))
+        .count();
     lasted >= adopt_after as usize
 }
 
@@ -313,10 +400,17 @@ fn news_by_day(baseline: &Baseline) -> BTreeMap<Day, BTreeMap<String, Fresh>> {
         for hour in history.hours.keys() {
             out.entry(day_of(*hour)).or_default().entry(id.clone()).or_default();
         }
-        let mut at = |day: Day, add: &dyn Fn(&mut Fresh)| add(out.entry(day).or_default().entry(id.clone()).or_default());
-        history.places.iter().for_each(|(k, s)| at(s.first, &|f| f.places.push(k.clone())));
+        let mut at =
+            |day: Day, add: &dyn Fn(&mut Fresh)| add(out.entry(day).or_default().entry(id.clone()).or_default());
+        history
+            .places
+            .iter()
+            .for_each(|(k, s)| at(s.first, &|f| f.places.push(k.clone())));
         history.asns.iter().for_each(|(k, s)| at(s.first, &|f| f.asns.push(*k)));
-        history.countries.iter().for_each(|(k, s)| at(s.first, &|f| f.countries.push(k.clone())));
+        history
+            .countries
+            .iter()
+            .for_each(|(k, s)| at(s.first, &|f| f.countries.push(k.clone())));
     }
     out
 }

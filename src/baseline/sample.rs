@@ -27,7 +27,11 @@ const PRIOR: f64 = 5.0;
 
 impl Default for Sample {
     fn default() -> Self {
-        Sample { histogram: Histogram::new(1).ok(), count: 0, largest: 0 }
+        Sample {
+            histogram: Histogram::new(1).ok(),
+            count: 0,
+            largest: 0,
+        }
     }
 }
 
@@ -63,12 +67,17 @@ impl Sample {
 
     /// The value at a quantile, 0 without values.
     pub fn quantile(&self, q: f64) -> u64 {
-        self.histogram.as_ref().map_or(0, |h| if self.count == 0 { 0 } else { h.value_at_quantile(q) }).min(self.largest)
+        self.histogram
+            .as_ref()
+            .map_or(0, |h| if self.count == 0 { 0 } else { h.value_at_quantile(q) })
+            .min(self.largest)
     }
 
     /// Mean of the values (of their buckets).
     pub fn mean(&self) -> f64 {
-        self.histogram.as_ref().map_or(0.0, |h| if self.count == 0 { 0.0 } else { h.mean() })
+        self.histogram
+            .as_ref()
+            .map_or(0.0, |h| if self.count == 0 { 0.0 } else { h.mean() })
     }
 
     /// Share of past values below `x`.
@@ -79,23 +88,28 @@ impl Sample {
 
     fn below(&self, x: u64) -> u64 {
         let Some(histogram) = &self.histogram else { return 0 };
-        if x == 0 { 0 } else { histogram.count_between(0, x - 1).min(self.count) }
+        if x == 0 {
+            0
+        } else {
+            histogram.count_between(0, x - 1).min(self.count)
+        }
     }
 
-    /// Decades of surprise at a value: `-log10` of the chance of one at least as large.
-    pub fn surprise(&self, x: f64) -> f64 {
+    /// Decades of surprise at a value: `-log10` of the chance of one at least as large. `prior` is the exponent assumed
+    /// for the tail while there are few values.
+    pub fn surprise(&self, x: f64, prior: f64) -> f64 {
         let windows = (self.count + 1) as f64;
         let largest = self.largest.max(QUIET) as f64;
         if x > largest {
-            return windows.log10() + self.exponent() * (x / largest).log10();
+            return windows.log10() + self.exponent(prior) * (x / largest).log10();
         }
         let at_least = (self.count - self.below(x as u64).min(self.count)) as f64 + 1.0;
         (windows / at_least.min(windows)).log10()
     }
 
-    /// Exponent of the tail: Hill's estimator over the upper tenth of the values, shrunk.
-    fn exponent(&self) -> f64 {
-        let Some(histogram) = &self.histogram else { return TAIL_EXPONENT };
+    /// Exponent of the tail: Hill's estimator over the upper tenth of the values, pulled towards `prior`.
+    pub fn exponent(&self, prior: f64) -> f64 {
+        let Some(histogram) = &self.histogram else { return prior };
         let from = self.quantile(0.9).max(QUIET);
         let (mut n, mut logs) = (0.0, 0.0);
         for step in histogram.iter_recorded() {
@@ -105,7 +119,7 @@ impl Sample {
                 logs += f64::from(step.count_at_value()) * (value as f64 / from as f64).ln();
             }
         }
-        ((n + PRIOR) / (logs + PRIOR / TAIL_EXPONENT)).clamp(0.7, 3.0)
+        ((n + PRIOR) / (logs + PRIOR / prior)).clamp(0.7, 3.0)
     }
 }
 
@@ -119,8 +133,11 @@ mod tests {
         for i in 1..=1_000u64 {
             sample.record(i * 1_000_000);
         }
-        assert!(sample.surprise(5e8) < 0.4, "the median surprises nobody");
-        let (near, far) = (sample.surprise(2e9), sample.surprise(2e10));
+        assert!(sample.surprise(5e8, TAIL_EXPONENT) < 0.4, "the median surprises nobody");
+        let (near, far) = (
+            sample.surprise(2e9, TAIL_EXPONENT),
+            sample.surprise(2e10, TAIL_EXPONENT),
+        );
         assert!(near > 3.0 && far > near + 1.0, "{near} {far}");
     }
 
@@ -128,8 +145,8 @@ mod tests {
     fn small_amounts_from_a_silent_host_are_no_surprise() {
         let mut sample = Sample::default();
         (0..336).for_each(|_| sample.record(0));
-        assert!(sample.surprise(900_000.0) <= 2.6);
-        assert!(sample.surprise(1e9) > 6.0);
+        assert!(sample.surprise(900_000.0, TAIL_EXPONENT) <= 2.6);
+        assert!(sample.surprise(1e9, TAIL_EXPONENT) > 6.0);
     }
 
     #[test]
@@ -137,11 +154,18 @@ mod tests {
         let (mut a, mut b, mut both) = (Sample::default(), Sample::default(), Sample::default());
         for i in 0..500u64 {
             let value = i * i * 7_919;
-            if i % 3 == 0 { a.record(value) } else { b.record(value) }
+            if i % 3 == 0 {
+                a.record(value)
+            } else {
+                b.record(value)
+            }
             both.record(value);
         }
         a.merge(&b);
-        assert_eq!((a.count(), a.largest(), a.quantile(0.5)), (both.count(), both.largest(), both.quantile(0.5)));
-        assert_eq!(a.surprise(1e10), both.surprise(1e10));
+        assert_eq!(
+            (a.count(), a.largest(), a.quantile(0.5)),
+            (both.count(), both.largest(), both.quantile(0.5))
+        );
+        assert_eq!(a.surprise(1e10, TAIL_EXPONENT), both.surprise(1e10, TAIL_EXPONENT));
     }
 }

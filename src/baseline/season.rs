@@ -24,7 +24,10 @@ const BOUNDS: (f64, f64) = (0.25, 4.0);
 
 impl Default for Season {
     fn default() -> Self {
-        Season { sums: [[0.0; 2 * HOURS]; 4], counts: [0; 2 * HOURS] }
+        Season {
+            sums: [[0.0; 2 * HOURS]; 4],
+            counts: [0; 2 * HOURS],
+        }
     }
 }
 
@@ -60,13 +63,19 @@ impl Season {
     /// Mean logarithm over all hours.
     fn level(&self, channel: usize) -> f64 {
         let n: u32 = self.counts.iter().sum();
-        if n == 0 { 0.0 } else { self.sums[channel].iter().sum::<f64>() / f64::from(n) }
+        if n == 0 {
+            0.0
+        } else {
+            self.sums[channel].iter().sum::<f64>() / f64::from(n)
+        }
     }
 
     /// How busy a slot is, relative to the mean hour, of a pooled season.
     pub fn factor(&self, channel: Channel, slot: usize) -> f64 {
         let n = f64::from(self.counts[slot]);
-        (self.sums[channel as usize][slot] / (n + PRIOR)).exp().clamp(BOUNDS.0, BOUNDS.1)
+        (self.sums[channel as usize][slot] / (n + PRIOR))
+            .exp()
+            .clamp(BOUNDS.0, BOUNDS.1)
     }
 }
 
@@ -83,8 +92,16 @@ mod tests {
         let mut own = Season::default();
         for day in 20_000..20_014 {
             for hour in 0..HOURS {
-                let bytes = if (9..17).contains(&hour) { 400_000_000 } else { 100_000_000 };
-                let spike = if day == 20_003 && hour == 2 { 9_000_000_000 } else { bytes };
+                let bytes = if (9..17).contains(&hour) {
+                    400_000_000
+                } else {
+                    100_000_000
+                };
+                let spike = if day == 20_003 && hour == 2 {
+                    9_000_000_000
+                } else {
+                    bytes
+                };
                 own.record(slot(day, hour), &[spike, 0, 0, 0]);
             }
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::{Channel, Day, channel, day_of, place};
 use crate::aggregate::{Direction, EgressTable, Role, Row};
-use crate::net::Seconds;
+use crate::net::{HOUR, Seconds};
 
 /// Everything learned, by interface id.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,21 +62,35 @@ pub struct Seen {
     pub last: Day,
     /// Bytes on the first day.
     pub first_bytes: u64,
+    /// Hours of the first day with bytes, a bit each.
+    pub first_hours: u32,
     /// Bytes in all.
     pub bytes: u64,
 }
 
 impl Seen {
-    fn new(day: Day, bytes: u64) -> Self {
-        Seen { first: day, last: day, first_bytes: bytes, bytes }
+    fn new(hour: Seconds, bytes: u64) -> Self {
+        let day = day_of(hour);
+        Seen {
+            first: day,
+            last: day,
+            first_bytes: bytes,
+            first_hours: 1 << (hour / HOUR % 24),
+            bytes,
+        }
     }
 
     /// Adds another sighting of the same thing: commutative and associative.
     pub fn merge(&mut self, other: &Seen) {
         match self.first.cmp(&other.first) {
             std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => self.first_bytes = self.first_bytes.saturating_add(other.first_bytes),
-            std::cmp::Ordering::Greater => self.first_bytes = other.first_bytes,
+            std::cmp::Ordering::Equal => {
+                self.first_bytes = self.first_bytes.saturating_add(other.first_bytes);
+                self.first_hours |= other.first_hours;
+            }
+            std::cmp::Ordering::Greater => {
+                (self.first_bytes, self.first_hours) = (other.first_bytes, other.first_hours);
+            }
         }
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
@@ -97,11 +111,18 @@ impl Baseline {
     /// Learns some rows of one interface; `places` names the table's peers. What was met for the first time is returned.
     pub fn learn_rows(&mut self, table: &EgressTable, rows: &[Row], places: &[String]) -> Fresh {
         let mut fresh = Fresh::default();
-        let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) else { return fresh };
+        let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) else {
+            return fresh;
+        };
         let history = self.interfaces.entry(interface.id.clone()).or_default();
         history.set_subnet(interface.subnet.as_deref());
         for row in rows {
-            history.learn(table, row, places.get(row.peer as usize).map_or("", String::as_str), &mut fresh);
+            history.learn(
+                table,
+                row,
+                places.get(row.peer as usize).map_or("", String::as_str),
+                &mut fresh,
+            );
         }
         fresh
     }
@@ -138,13 +159,15 @@ impl InterfaceHistory {
             .and_modify(|n| *n = n.saturating_add(row.volume.flows))
             .or_insert(row.volume.flows);
         let peer = table.peer(row);
-        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else { return };
+        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else {
+            return;
+        };
         let bytes = u64::try_from(row.volume.bytes).unwrap_or(u64::MAX);
         window[channel as usize] = window[channel as usize].saturating_add(bytes);
         if channel == Channel::Served {
             return;
         }
-        let seen = Seen::new(day_of(row.hour), bytes);
+        let seen = Seen::new(row.hour, bytes);
         if sighted(&mut self.places, place, &seen) {
             fresh.places.push(place.to_owned());
         }

@@ -1,8 +1,8 @@
 //! Which signals become findings: the alert budget, and what else fired.
 //!
-//! Signals of one interface that share a destination or an hour speak of one event. Its surprise is that of the loudest,
-//! and a little more for each other kind of evidence. An uncorroborated event must be rarer than the threshold: once a
-//! day in a fleet of this size by chance, raised so that the past days would have given no more events than the budget.
+//! Signals of one interface that share a destination speak of one event. Its surprise is that of the loudest,
+//! and a little more for each other kind of evidence. An uncorroborated event must be rarer than the threshold:
+//! so rare by chance, in a fleet of this size, that half the budget is used, raised if the past days would have used more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,15 @@ pub struct Budget {
 /// Decades that a second, different kind of evidence adds.
 const SECOND: f64 = 0.5;
 
+/// Questions asked of an interface and day: bytes in three channels, new places, operators and steady destinations.
+const TESTS: f64 = 6.0;
+
+/// From this surprise on, a second kind of evidence counts.
+const SUPPORT: f64 = 1.5;
+
+/// Share of the budget that is aimed at: it is an upper bound, and tomorrow is never quite like the past.
+const MARGIN: f64 = 0.5;
+
 /// Days that the threshold looks back.
 const WINDOW: usize = 28;
 
@@ -31,9 +40,6 @@ const LEAST: f64 = 2.5;
 
 /// Decades asked in addition on the first day, when there is no history at all.
 const UNLEARNED: f64 = 2.0;
-
-/// Bytes to a listed destination from which data, and not only a connection, moved.
-const MOVED: u128 = 1_000_000;
 
 impl Budget {
     /// Turns a day's signals into findings, and remembers the day.
@@ -48,7 +54,7 @@ impl Budget {
                 surprises.push(surprise);
             }
             for signal in &event {
-                let severity = severity(view, signal, listed, surprise, threshold);
+                let severity = severity(view, signal, settings, surprise, threshold);
                 out.extend(finding(view, signal, severity, listed, surprise));
             }
         }
@@ -62,16 +68,18 @@ impl Budget {
     /// The surprise from which an uncorroborated event is reported, by the days before this one.
     fn threshold(&self, view: &DayView<'_>, settings: &Settings) -> f64 {
         let learned = f64::from(view.profiles.days()) / f64::from(view.profiles.learning.full_history);
-        let base = (view.actors.len().max(10) as f64).log10() + 1.0 + UNLEARNED * (1.0 - learned).max(0.0);
+        let tests = view.actors.len().max(10) as f64 * TESTS;
+        let aim = (settings.alert_budget * MARGIN).max(0.01);
+        let base = (tests / aim).log10().max(LEAST) + UNLEARNED * (1.0 - learned).max(0.0);
         let recent = &self.past[self.past.len().saturating_sub(WINDOW)..];
         let mut all: Vec<f64> = recent.iter().flatten().copied().collect();
         all.sort_by(|a, b| b.total_cmp(a));
-        let allowed = (settings.alert_budget * recent.len() as f64) as usize;
+        let allowed = (aim * recent.len() as f64) as usize;
         all.get(allowed).map_or(base, |worst| base.max(worst + 0.01))
     }
 }
 
-/// Signals of one interface that share a destination or an hour.
+/// Signals of one interface that share a destination.
 fn events(view: &DayView<'_>, signals: Vec<Signal>) -> Vec<Vec<Signal>> {
     let mut by_actor: BTreeMap<usize, Vec<Signal>> = BTreeMap::new();
     for signal in signals.into_iter().filter(|s| !s.cells.is_empty()) {
@@ -79,7 +87,7 @@ fn events(view: &DayView<'_>, signals: Vec<Signal>) -> Vec<Vec<Signal>> {
     }
     let mut out = Vec::new();
     for signals in by_actor.into_values() {
-        let mut groups: Vec<(BTreeSet<(bool, u64)>, Vec<Signal>)> = Vec::new();
+        let mut groups: Vec<(BTreeSet<u32>, Vec<Signal>)> = Vec::new();
         for signal in signals {
             let mut marks = marks(view, &signal);
             let mut members = vec![signal];
@@ -98,10 +106,14 @@ fn events(view: &DayView<'_>, signals: Vec<Signal>) -> Vec<Vec<Signal>> {
     out
 }
 
-/// The destinations and the hours of a signal.
-fn marks(view: &DayView<'_>, signal: &Signal) -> BTreeSet<(bool, u64)> {
-    let rows = signal.cells.iter().filter_map(|c| view.table.rows.get(*c as usize));
-    rows.flat_map(|r| [(false, u64::from(r.peer)), (true, r.hour)]).collect()
+/// The destinations of a signal.
+fn marks(view: &DayView<'_>, signal: &Signal) -> BTreeSet<u32> {
+    signal
+        .cells
+        .iter()
+        .filter_map(|c| view.table.rows.get(*c as usize))
+        .map(|r| r.peer)
+        .collect()
 }
 
 /// The loudest signal's surprise, and a little more for each other rule.
@@ -112,20 +124,40 @@ fn surprise(event: &[Signal]) -> f64 {
         *most = most.max(signal.surprise);
     }
     let loudest = by_rule.values().copied().fold(0.0, f64::max);
-    loudest + SECOND * by_rule.values().filter(|s| **s >= 2.0).count().saturating_sub(1) as f64
+    loudest + SECOND * by_rule.values().filter(|s| **s >= SUPPORT).count().saturating_sub(1) as f64
 }
 
-fn severity(view: &DayView<'_>, signal: &Signal, listed: bool, surprise: f64, threshold: f64) -> Option<Severity> {
-    let bytes: u128 = signal.cells.iter().filter_map(|c| view.table.rows.get(*c as usize)).map(|r| r.volume.bytes).sum();
+fn severity(
+    view: &DayView<'_>,
+    signal: &Signal,
+    settings: &Settings,
+    surprise: f64,
+    threshold: f64,
+) -> Option<Severity> {
+    let bytes: u128 = signal
+        .cells
+        .iter()
+        .filter_map(|c| view.table.rows.get(*c as usize))
+        .map(|r| r.volume.bytes)
+        .sum();
     match signal.kind {
-        Kind::Listed => Some(if bytes >= MOVED { Severity::High } else { Severity::Low }),
+        // HIGH is for bytes that moved; a tenth of the floor is a conversation, less is a connection.
+        Kind::Listed if bytes >= settings.floor_bytes.into() => Some(Severity::High),
+        Kind::Listed if bytes * 10 >= settings.floor_bytes.into() => Some(Severity::Medium),
+        Kind::Listed => Some(Severity::Low),
         Kind::Pattern => Some(Severity::Medium),
-        Kind::Statistical if listed || surprise >= threshold => Some(Severity::Medium),
+        Kind::Statistical if surprise >= threshold => Some(Severity::Medium),
         Kind::Statistical => (surprise >= LEAST.max(threshold - 0.5)).then_some(Severity::Info),
     }
 }
 
-fn finding(view: &DayView<'_>, signal: &Signal, severity: Option<Severity>, listed: bool, surprise: f64) -> Option<Finding> {
+fn finding(
+    view: &DayView<'_>,
+    signal: &Signal,
+    severity: Option<Severity>,
+    listed: bool,
+    surprise: f64,
+) -> Option<Finding> {
     let (severity, actor) = (severity?, view.actors.get(signal.actor)?);
     let interface = view.table.interfaces.get(actor.interface as usize)?;
     let meta = meta(signal.rule)?;
@@ -142,7 +174,11 @@ fn finding(view: &DayView<'_>, signal: &Signal, severity: Option<Severity>, list
         title: meta.title.to_owned(),
         severity,
         score: (least + (surprise * 4.0).min(most - least)).round(),
-        confidence: Confidence::new(if listed { 0.9 } else { 0.35 + surprise * 0.08 - if young { 0.2 } else { 0.0 } }),
+        confidence: Confidence::new(if listed {
+            0.9
+        } else {
+            0.35 + surprise * 0.08 - if young { 0.2 } else { 0.0 }
+        }),
         first_seen: volume.first,
         last_seen: volume.last,
         account: interface.account.clone(),
@@ -161,7 +197,10 @@ fn finding(view: &DayView<'_>, signal: &Signal, severity: Option<Severity>, list
             observed: d.observed,
             history_hours: d.history_hours,
         }),
-        attack: Attack { version: ATTACK_VERSION, techniques: meta.techniques.to_vec() },
+        attack: Attack {
+            version: ATTACK_VERSION,
+            techniques: meta.techniques.to_vec(),
+        },
         guardduty: meta.guardduty.map(str::to_owned).into_iter().collect(),
         evidence: sums.evidence,
         explanation: signal.reasons.clone(),
@@ -179,13 +218,27 @@ fn meta(rule: &str) -> Option<&'static Meta> {
 
 /// What a finding is about, hashed: rule, account, interface, destinations' places, first hour.
 fn id(view: &DayView<'_>, signal: &Signal, account: &str, interface: &str) -> String {
-    let rows: Vec<_> = signal.cells.iter().filter_map(|c| view.table.rows.get(*c as usize)).collect();
+    let rows: Vec<_> = signal
+        .cells
+        .iter()
+        .filter_map(|c| view.table.rows.get(*c as usize))
+        .collect();
     let places: BTreeSet<String> = rows.iter().map(|r| place(view.table.peer(r))).collect();
     let first = rows.iter().map(|r| r.hour).min().unwrap_or(0);
     let mut hash = Sha256::new();
-    for part in [signal.rule, account, interface, &first.to_string()].into_iter().chain(places.iter().map(String::as_str)) {
+    for part in [signal.rule, account, interface, &first.to_string()]
+        .into_iter()
+        .chain(places.iter().map(String::as_str))
+    {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    format!("ft-{}", hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect::<String>())
+    format!(
+        "ft-{}",
+        hash.finalize()
+            .iter()
+            .take(8)
+            .map(|b| format!("{b:02x}"))
+            .collect::<String>()
+    )
 }

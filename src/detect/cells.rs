@@ -41,7 +41,10 @@ impl Sums {
                 *channels.entry(channel).or_default() += row.volume.bytes;
             }
         }
-        let leading = channels.into_iter().max_by_key(|(c, bytes)| (*bytes, std::cmp::Reverse(*c))).map(|(c, _)| c);
+        let leading = channels
+            .into_iter()
+            .max_by_key(|(c, bytes)| (*bytes, std::cmp::Reverse(*c)))
+            .map(|(c, _)| c);
         Sums {
             volume,
             sources: sources.into_iter().collect(),
@@ -82,6 +85,10 @@ fn evidence(mut rows: Vec<&Row>) -> Vec<Evidence> {
     let mut samples: Vec<_> = rows.into_iter().take(EVIDENCE).map(|r| r.sample).collect();
     samples.sort();
     samples.dedup();
-    let cite = |s: crate::aggregate::Sample| Evidence { line: s.line, file_index: s.file, ..Evidence::default() };
+    let cite = |s: crate::aggregate::Sample| Evidence {
+        line: s.line,
+        file_index: s.file,
+        ..Evidence::default()
+    };
     samples.into_iter().map(cite).collect()
 }

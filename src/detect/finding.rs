@@ -60,10 +60,16 @@ impl std::str::FromStr for Severity {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical]
-            .into_iter()
-            .find(|x| x.as_str() == s)
-            .ok_or_else(|| format!("unknown severity `{s}`: use info, low, medium, high or critical"))
+        [
+            Severity::Info,
+            Severity::Low,
+            Severity::Medium,
+            Severity::High,
+            Severity::Critical,
+        ]
+        .into_iter()
+        .find(|x| x.as_str() == s)
+        .ok_or_else(|| format!("unknown severity `{s}`: use info, low, medium, high or critical"))
     }
 }
 
@@ -255,7 +261,10 @@ pub struct CoverageClaim {
 
 impl Default for CoverageClaim {
     fn default() -> Self {
-        CoverageClaim { observed: 1.0, skipdata: 0 }
+        CoverageClaim {
+            observed: 1.0,
+            skipdata: 0,
+        }
     }
 }
 
@@ -291,7 +300,11 @@ mod tests {
 
     #[test]
     fn sums_beyond_what_readers_can_hold_are_text() {
-        let finding = Finding { bytes: 1 << 53, packets: (1 << 53) + 1, ..Finding::default() };
+        let finding = Finding {
+            bytes: 1 << 53,
+            packets: (1 << 53) + 1,
+            ..Finding::default()
+        };
         let json = serde_json::to_value(&finding).unwrap();
         assert_eq!(json["bytes"], 9_007_199_254_740_992_u64);
         assert_eq!(json["packets"], "9007199254740993");

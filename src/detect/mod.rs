@@ -9,14 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::aggregate::{EgressTable, Row};
-use crate::baseline::{Baseline, Channel, Day, DayView, Learning, Places, Profiles, channel, day_of};
+use crate::baseline::{Baseline, Channel, Day, DayView, InterfaceHistory, Learning, Places, Profiles, channel, day_of};
 
 mod budget;
 mod cells;
 pub mod finding;
 pub mod new_country;
 pub mod new_destination;
+pub mod protocol_tunnel;
 mod signal;
+pub mod slow_drip;
 pub mod threat_ip;
 pub mod tor_egress;
 pub mod volume_spike;
@@ -35,6 +37,8 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &threat_ip::ThreatIp,
     &new_country::NewCountry,
     &new_destination::NewDestination,
+    &slow_drip::SlowDrip,
+    &protocol_tunnel::ProtocolTunnel,
     &volume_spike::VolumeSpike,
 ];
 
@@ -84,6 +88,10 @@ pub struct Settings {
     pub new_country: new_country::Parameters,
     /// Of `new-destination`.
     pub new_destination: new_destination::Parameters,
+    /// Of `protocol-tunnel`.
+    pub protocol_tunnel: protocol_tunnel::Parameters,
+    /// Of `slow-drip`.
+    pub slow_drip: slow_drip::Parameters,
     /// Of `threat-ip`.
     pub threat_ip: threat_ip::Parameters,
     /// Of `tor-egress`.
@@ -100,6 +108,8 @@ impl Default for Settings {
             adopt_after: 7,
             new_country: Default::default(),
             new_destination: Default::default(),
+            protocol_tunnel: Default::default(),
+            slow_drip: Default::default(),
             threat_ip: Default::default(),
             tor_egress: Default::default(),
             volume_spike: Default::default(),
@@ -124,7 +134,10 @@ pub fn run(case: &Case<'_>, settings: &Settings) -> Vec<Finding> {
 /// As [`run`], and hands back what was learned.
 pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
     let places = Places::of(case.table);
-    let learning = Learning { adopt_after: settings.adopt_after, ..Learning::default() };
+    let learning = Learning {
+        adopt_after: settings.adopt_after,
+        ..Learning::default()
+    };
     let mut baseline = case.baseline.cloned().unwrap_or_default();
     let mut profiles = Profiles::replay(&baseline, learning);
     let mut budget = Budget::default();
@@ -137,14 +150,21 @@ pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
         let found = budget.weigh(&view, signals, settings);
         // A fleet's first week teaches whatever happened: there is nothing yet that it could be strange against.
         let learned = profiles.days() >= learning.full_history;
-        let marks: Vec<Mark> = found.iter().filter(|_| learned).filter_map(|f| Mark::of(case.table, &places, f)).collect();
+        let marks: Vec<Mark> = found
+            .iter()
+            .filter(|_| learned)
+            .filter_map(|f| Mark::of(case.table, &places, f))
+            .collect();
         findings.extend(found);
         drop(view);
         marks.into_iter().for_each(|m| m.apply(&mut baseline, day));
         let mut news = BTreeMap::new();
         for (_, rows) in slices {
             let fresh = baseline.learn_rows(case.table, rows, &places.of_peer);
-            if let Some(interface) = rows.first().and_then(|r| case.table.interfaces.get(r.interface as usize)) {
+            if let Some(interface) = rows
+                .first()
+                .and_then(|r| case.table.interfaces.get(r.interface as usize))
+            {
                 news.insert(interface.id.clone(), fresh);
             }
         }
@@ -159,11 +179,19 @@ type Slices<'a> = Vec<(u32, &'a [Row])>;
 fn days<'a>(case: &Case<'a>) -> BTreeMap<Day, Slices<'a>> {
     let mut out: BTreeMap<Day, Slices<'a>> = BTreeMap::new();
     let mut at = 0usize;
-    for rows in case.table.rows.chunk_by(|a, b| a.interface == b.interface && day_of(a.hour) == day_of(b.hour)) {
+    for rows in case
+        .table
+        .rows
+        .chunk_by(|a, b| a.interface == b.interface && day_of(a.hour) == day_of(b.hour))
+    {
         let first = u32::try_from(at).unwrap_or(u32::MAX);
         at += rows.len();
         let Some(row) = rows.first() else { continue };
-        let excluded = case.table.interfaces.get(row.interface as usize).is_none_or(|i| case.excluded.contains(&i.id));
+        let excluded = case
+            .table
+            .interfaces
+            .get(row.interface as usize)
+            .is_none_or(|i| case.excluded.contains(&i.id));
         if !excluded {
             out.entry(day_of(row.hour)).or_default().push((first, rows));
         }
@@ -171,16 +199,28 @@ fn days<'a>(case: &Case<'a>) -> BTreeMap<Day, Slices<'a>> {
     out
 }
 
-/// Today's records of interfaces without a past: only to find their peer group.
+/// Today's records of interfaces without a past, or that did next to nothing so far: only to find their peer group.
 fn newcomers(table: &EgressTable, slices: &Slices<'_>, baseline: &Baseline, places: &Places) -> Baseline {
     let mut out = Baseline::default();
     for (_, rows) in slices {
-        let id = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)).map(|i| &i.id);
-        if id.is_some_and(|id| !baseline.interfaces.contains_key(id)) {
+        let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) else {
+            continue;
+        };
+        let today = rows.iter().map(|r| r.volume.flows).sum();
+        if baseline.interfaces.get(&interface.id).is_none_or(|h| asleep(h, today)) {
             out.learn_rows(table, rows, &places.of_peer);
         }
     }
     out
+}
+
+/// True if an interface is so much busier than ever that its past was only a spare's: a few records an hour before, and
+/// ten times as many today.
+fn asleep(history: &InterfaceHistory, today: u64) -> bool {
+    let hours = history.hours.len().max(1) as u64;
+    let records = history.habits.values().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let days = hours.div_ceil(24);
+    records / hours <= 4 && today / 10 > records / days
 }
 
 /// What a finding takes out of the lesson.
@@ -195,11 +235,18 @@ impl Mark {
         if finding.severity < Severity::Medium {
             return None;
         }
-        let rows: Vec<&Row> = finding.cells.iter().filter_map(|c| table.rows.get(*c as usize)).collect();
+        let rows: Vec<&Row> = finding
+            .cells
+            .iter()
+            .filter_map(|c| table.rows.get(*c as usize))
+            .collect();
         Some(Mark {
             interface: finding.eni.clone()?,
             channels: rows.iter().filter_map(|r| channel(table.peer(r), r.role)).collect(),
-            places: rows.iter().filter_map(|r| places.of_peer.get(r.peer as usize).cloned()).collect(),
+            places: rows
+                .iter()
+                .filter_map(|r| places.of_peer.get(r.peer as usize).cloned())
+                .collect(),
         })
     }
 
@@ -212,6 +259,10 @@ impl Mark {
                 flagged.entry(place).or_default().insert(day);
             }
         }
-        baseline.excluded.entry(self.interface).or_default().extend(self.channels.into_iter().map(|c| (day, c)));
+        baseline
+            .excluded
+            .entry(self.interface)
+            .or_default()
+            .extend(self.channels.into_iter().map(|c| (day, c)));
     }
 }

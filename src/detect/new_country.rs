@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::new_destination::private_news;
-use super::signal::{Kind, Signal, compared, history};
+use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
 use crate::baseline::{ActorDay, DayView, Novelty, PlaceDay};
 use crate::net::{human_bytes, printable};
@@ -40,21 +40,31 @@ impl Detector for NewCountry {
     }
 
     fn detect(&self, view: &DayView<'_>, settings: &Settings) -> Vec<Signal> {
-        view.actors.iter().enumerate().filter_map(|(index, actor)| judge(view, index, actor, settings)).collect()
+        view.actors
+            .iter()
+            .enumerate()
+            .filter_map(|(index, actor)| judge(view, index, actor, settings))
+            .collect()
     }
 }
 
 fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Settings) -> Option<Signal> {
     let mut countries: BTreeMap<&str, (u64, Vec<&PlaceDay<'_>>)> = BTreeMap::new();
-    for place in private_news(view, actor).filter(|p| p.new[2]) {
-        let Some(country) = place.country.as_deref() else { continue };
+    let news = private_news(view, actor);
+    for new in news.iter().filter(|n| n.place.new[2]) {
+        let place = new.place;
+        let Some(country) = place.country.as_deref() else {
+            continue;
+        };
         if view.profiles.country_users(country) <= settings.new_country.users {
             let entry = countries.entry(country).or_default();
-            entry.0 += place.bytes;
+            entry.0 += new.more;
             entry.1.push(place);
         }
     }
-    let (country, (bytes, places)) = countries.into_iter().max_by_key(|(c, (bytes, _))| (*bytes, std::cmp::Reverse(*c)))?;
+    let (country, (bytes, places)) = countries
+        .into_iter()
+        .max_by_key(|(c, (bytes, _))| (*bytes, std::cmp::Reverse(*c)))?;
     if bytes < settings.floor_bytes {
         return None;
     }
@@ -66,14 +76,8 @@ fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Sett
     )];
     reasons.push(compared(&deviation, "day to a new country"));
     reasons.extend(history(&deviation));
-    Some(Signal {
-        rule: "new-country",
-        actor: index,
-        kind: Kind::Statistical,
-        surprise: deviation.surprise + settings.new_country.weight,
-        cells: places.iter().flat_map(|p| p.cells.iter().copied()).collect(),
-        deviation: Some(deviation),
-        reasons,
-        flag_places: true,
-    })
+    let cells = places.iter().flat_map(|p| p.cells.iter().copied()).collect();
+    let mut signal = Signal::novel("new-country", index, cells, deviation, reasons);
+    signal.surprise += settings.new_country.weight;
+    Some(signal)
 }

@@ -23,8 +23,47 @@ pub struct Signal {
     pub deviation: Option<Deviation>,
     /// Plain sentences.
     pub reasons: Vec<String>,
-    /// True if the destinations are to stay unknown until they have lasted.
-    pub flag_places: bool,
+}
+
+impl Signal {
+    /// A signal of a list.
+    pub(super) fn listed(rule: &'static str, actor: usize, cells: Vec<u32>, reasons: Vec<String>) -> Self {
+        Signal {
+            rule,
+            actor,
+            kind: Kind::Listed,
+            surprise: 0.0,
+            cells,
+            deviation: None,
+            reasons,
+        }
+    }
+
+    /// A signal of a pattern that is suspicious whatever the interface did before.
+    pub(super) fn pattern(rule: &'static str, actor: usize, cells: Vec<u32>, reasons: Vec<String>) -> Self {
+        Signal {
+            rule,
+            actor,
+            kind: Kind::Pattern,
+            surprise: 0.0,
+            cells,
+            deviation: None,
+            reasons,
+        }
+    }
+
+    /// A signal of something unusual for this interface.
+    pub(super) fn novel(rule: &'static str, actor: usize, cells: Vec<u32>, d: Deviation, reasons: Vec<String>) -> Self {
+        Signal {
+            rule,
+            actor,
+            kind: Kind::Statistical,
+            surprise: d.surprise,
+            cells,
+            deviation: Some(d),
+            reasons,
+        }
+    }
 }
 
 /// What kind of evidence a signal is.
@@ -40,22 +79,37 @@ pub enum Kind {
 
 /// "so many times the most that it ever sent" in words, for a deviation.
 pub(super) fn compared(d: &Deviation, window: &str) -> String {
-    let who = if d.borrowed { "machines like it" } else { "this interface" };
+    let who = if d.borrowed {
+        "machines like it"
+    } else {
+        "this interface"
+    };
     if d.largest < 1_000 {
         return format!("In the past, {who} sent nothing of the kind.");
     }
     let times = d.observed as f64 / d.largest as f64;
     if times >= 1.1 {
-        format!("That is {} the most that {who} sent in any {window} before ({}).", times_text(times), human_bytes(d.largest.into()))
+        format!(
+            "That is {} the most that {who} sent in any {window} before ({}).",
+            times_text(times),
+            human_bytes(d.largest.into())
+        )
     } else {
         let usual = human_bytes(d.expected.into());
-        format!("In {:.1} % of past {window}s {who} sent less; half of them stayed below {usual}.", d.quantile * 100.0)
+        format!(
+            "In {:.1} % of past {window}s {who} sent less; half of them stayed below {usual}.",
+            d.quantile * 100.0
+        )
     }
 }
 
 /// A factor for people.
 pub(super) fn times_text(times: f64) -> String {
-    if times < 10.0 { format!("{times:.1} times") } else { format!("{times:.0} times") }
+    if times < 10.0 {
+        format!("{times:.1} times")
+    } else {
+        format!("{times:.0} times")
+    }
 }
 
 /// A sentence on how much history there was, if it was little.
@@ -63,6 +117,8 @@ pub(super) fn history(d: &Deviation) -> Option<String> {
     let days = d.history_hours / 24;
     (days < 7).then(|| match days {
         0 => "The interface is new: it was judged by machines like it, which lowers confidence.".to_owned(),
-        n => format!("Only {n} day(s) of history of this interface: machines like it were consulted, and confidence is lower."),
+        n => format!(
+            "Only {n} day(s) of history of this interface: machines like it were consulted, and confidence is lower."
+        ),
     })
 }

@@ -28,7 +28,10 @@ pub struct Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
-        Parameters { prefix: "threat:".to_owned(), least_bytes: 10_000 }
+        Parameters {
+            prefix: "threat:".to_owned(),
+            least_bytes: 10_000,
+        }
     }
 }
 
@@ -51,8 +54,10 @@ impl Detector for ThreatIp {
             .filter_map(|(index, actor)| {
                 let (cells, bytes, peers) = listed_cells(view, actor, &listed, own.least_bytes)?;
                 let rows = cells.iter().filter_map(|c| view.table.rows.get(*c as usize));
-                let lists: BTreeSet<&str> =
-                    rows.flat_map(|r| &view.table.peer(r).labels).filter_map(|l| l.strip_prefix(own.prefix.as_str())).collect();
+                let lists: BTreeSet<&str> = rows
+                    .flat_map(|r| &view.table.peer(r).labels)
+                    .filter_map(|l| l.strip_prefix(own.prefix.as_str()))
+                    .collect();
                 let lists: Vec<String> = lists.into_iter().map(|l| printable(l.as_bytes())).collect();
                 let reason = format!(
                     "{} were sent to {peers} address(es) on the threat list {}, by connections that this side opened.",

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::signal::{Kind, Signal};
+use super::signal::Signal;
 use super::{Detector, Meta, Settings};
 use crate::aggregate::{Direction, Role, Row};
 use crate::baseline::{ActorDay, DayView};
@@ -27,7 +27,10 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         let labels = ["tor-guard", "tor-authority", "tor-relay"].map(str::to_owned).to_vec();
-        Parameters { labels, least_bytes: 10_000 }
+        Parameters {
+            labels,
+            least_bytes: 10_000,
+        }
     }
 }
 
@@ -49,7 +52,10 @@ impl Detector for TorEgress {
             .enumerate()
             .filter_map(|(index, actor)| {
                 let (cells, bytes, peers) = listed_cells(view, actor, &listed, own.least_bytes)?;
-                let reason = format!("{} were sent to {peers} Tor relay(s), by connections that this side opened.", human_bytes(bytes));
+                let reason = format!(
+                    "{} were sent to {peers} Tor relay(s), by connections that this side opened.",
+                    human_bytes(bytes)
+                );
                 Some(Signal::listed("tor-egress", index, cells, vec![reason]))
             })
             .collect()
@@ -75,11 +81,4 @@ pub(super) fn listed_cells(
         }
     }
     (bytes >= least_bytes.into()).then_some((cells, bytes, peers.len()))
-}
-
-impl Signal {
-    /// A signal of a list.
-    pub(super) fn listed(rule: &'static str, actor: usize, cells: Vec<u32>, reasons: Vec<String>) -> Self {
-        Signal { rule, actor, kind: Kind::Listed, surprise: 0.0, cells, deviation: None, reasons, flag_places: true }
-    }
 }

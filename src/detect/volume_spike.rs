@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 
-use super::signal::{Kind, Signal, compared, history};
+use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
 use crate::baseline::{ActorDay, Channel, DayView, Deviation, HOURS};
 use crate::net::human_bytes;
@@ -22,6 +22,11 @@ pub struct VolumeSpike;
 pub struct Parameters {
     /// Decades of surprise from which an hour or a day is cited at all. Two: one window in a hundred.
     pub surprise: f64,
+    /// Independent hours in a day: the largest of so many is judged, not a given one. Traffic is correlated over hours,
+    /// so a day holds about five, not 24.
+    pub correlated: f64,
+    /// Decades that each further surprising hour of a spike adds, up to one: hours in a row are not independent either.
+    pub further: f64,
     /// An adjacent hour belongs to the spike while it carries at least this share of the spike's mean hour.
     pub shoulder: f64,
     /// Share of the excess that the cited destinations must explain.
@@ -30,7 +35,13 @@ pub struct Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
-        Parameters { surprise: 2.0, shoulder: 0.05, explained: 0.95 }
+        Parameters {
+            surprise: 2.0,
+            correlated: 5.0,
+            further: 0.25,
+            shoulder: 0.05,
+            explained: 0.95,
+        }
     }
 }
 
@@ -55,16 +66,29 @@ impl Detector for VolumeSpike {
     }
 }
 
-fn spikes(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, channel: Channel, settings: &Settings) -> Vec<Signal> {
+fn spikes(
+    view: &DayView<'_>,
+    index: usize,
+    actor: &ActorDay<'_>,
+    channel: Channel,
+    settings: &Settings,
+) -> Vec<Signal> {
     let own = &settings.volume_spike;
     let judged: Vec<Deviation> = (0..HOURS)
         .map(|h| {
             let bytes = actor.hours[h][channel as usize];
-            view.profiles.judge_hour(actor.id, channel, (view.day, h), bytes, view.shift(actor, channel, h))
+            view.profiles
+                .judge_hour(actor.id, channel, (view.day, h), bytes, view.shift(actor, channel, h))
         })
         .collect();
-    let hot: Vec<bool> = judged.iter().map(|d| d.surprise >= own.surprise && d.observed >= settings.floor_bytes).collect();
-    runs(&hot).into_iter().filter_map(|run| spike(view, index, actor, channel, &judged, run, settings)).collect()
+    let hot: Vec<bool> = judged
+        .iter()
+        .map(|d| d.surprise >= own.surprise && d.observed >= settings.floor_bytes)
+        .collect();
+    runs(&hot)
+        .into_iter()
+        .filter_map(|run| spike(view, index, actor, channel, &judged, run, settings))
+        .collect()
 }
 
 /// Ranges of adjacent hours, one quiet hour between them allowed.
@@ -88,10 +112,14 @@ fn spike(
     run: RangeInclusive<usize>,
     settings: &Settings,
 ) -> Option<Signal> {
-    let worst = *judged.get(run.clone())?.iter().max_by(|a, b| a.surprise.total_cmp(&b.surprise))?;
+    let worst = *judged
+        .get(run.clone())?
+        .iter()
+        .max_by(|a, b| a.surprise.total_cmp(&b.surprise))?;
     let expected: u64 = judged.get(run.clone())?.iter().map(|d| d.expected).sum();
     let cells = excess(view, actor, channel, run.clone(), expected, settings);
     let length = run.end() - run.start() + 1;
+    let hot = judged.get(run.clone())?.iter().filter(|d| d.surprise >= settings.volume_spike.surprise).count();
     let mut reasons = vec![format!(
         "{} were sent to {} in one hour; at this time of day {} are usual.",
         human_bytes(worst.observed.into()),
@@ -103,16 +131,10 @@ fn spike(
         reasons.push(format!("It went on for {length} hours."));
     }
     reasons.extend(history(&worst));
-    Some(Signal {
-        rule: "volume-spike",
-        actor: index,
-        kind: Kind::Statistical,
-        surprise: worst.surprise,
-        cells,
-        deviation: Some(worst),
-        reasons,
-        flag_places: false,
-    })
+    let mut signal = Signal::novel("volume-spike", index, cells, worst, reasons);
+    let further = (hot.saturating_sub(1) as f64 * settings.volume_spike.further).min(1.0);
+    signal.surprise += further - settings.volume_spike.correlated.log10();
+    Some(signal)
 }
 
 /// The cells of those destinations that make up what exceeds the expected bytes, largest excess first.
@@ -132,7 +154,12 @@ fn excess(
     let usual = usual_rates(view, actor, &by_peer);
     let mut ranked: Vec<(i128, u32)> = by_peer
         .iter()
-        .map(|(peer, bytes)| (*bytes as i128 - (usual.get(peer).copied().unwrap_or(0.0) * hours) as i128, *peer))
+        .map(|(peer, bytes)| {
+            (
+                *bytes as i128 - (usual.get(peer).copied().unwrap_or(0.0) * hours) as i128,
+                *peer,
+            )
+        })
         .collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     let total: u128 = by_peer.values().sum();
@@ -155,8 +182,18 @@ fn usual_rates(view: &DayView<'_>, actor: &ActorDay<'_>, by_peer: &BTreeMap<u32,
     for place in &actor.places {
         let age = f64::from(view.day.saturating_sub(place.since).max(1)) * HOURS as f64;
         let rate = place.before as f64 / age;
-        let peers: Vec<u32> = place.cells.iter().filter_map(|c| view.table.rows.get(*c as usize)).map(|r| r.peer).collect();
-        let all: u128 = peers.iter().collect::<std::collections::BTreeSet<_>>().iter().filter_map(|p| by_peer.get(p)).sum();
+        let peers: Vec<u32> = place
+            .cells
+            .iter()
+            .filter_map(|c| view.table.rows.get(*c as usize))
+            .map(|r| r.peer)
+            .collect();
+        let all: u128 = peers
+            .iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .iter()
+            .filter_map(|p| by_peer.get(p))
+            .sum();
         for peer in peers {
             let share = by_peer.get(&peer).map_or(0.0, |b| *b as f64 / (all.max(1)) as f64);
             out.insert(peer, rate * share);
@@ -175,7 +212,10 @@ fn with_shoulders(
     shoulder: f64,
 ) -> Vec<u32> {
     let mut hours = [0u128; HOURS];
-    for (_, row) in actor.cells(view.table, channel, 0..=HOURS - 1).filter(|(_, r)| chosen.contains_key(&r.peer)) {
+    for (_, row) in actor
+        .cells(view.table, channel, 0..=HOURS - 1)
+        .filter(|(_, r)| chosen.contains_key(&r.peer))
+    {
         hours[(row.hour / 3_600 % HOURS as u64) as usize] += row.volume.bytes;
     }
     let least = (chosen.values().sum::<f64>() * shoulder) as u128;
@@ -187,5 +227,8 @@ fn with_shoulders(
         to += 1;
     }
     let cells = actor.cells(view.table, channel, from..=to);
-    cells.filter(|(_, r)| chosen.contains_key(&r.peer)).map(|(cell, _)| cell).collect()
+    cells
+        .filter(|(_, r)| chosen.contains_key(&r.peer))
+        .map(|(cell, _)| cell)
+        .collect()
 }

@@ -26,8 +26,11 @@ pub fn group(findings: Vec<Finding>, table: &EgressTable) -> Vec<Incident> {
     for finding in findings {
         by_actor.entry(actor(&finding)).or_default().push(finding);
     }
-    let mut out: Vec<Incident> =
-        by_actor.into_values().flat_map(cluster).filter_map(|members| fold(members, table)).collect();
+    let mut out: Vec<Incident> = by_actor
+        .into_values()
+        .flat_map(cluster)
+        .filter_map(|members| fold(members, table))
+        .collect();
     rank(&mut out);
     out
 }
@@ -49,7 +52,11 @@ fn actor(finding: &Finding) -> String {
     let principal = || finding.principals.first().map(|p| p.arn.clone());
     let caller = || finding.source_ips.first().map(Addr::to_string);
     let host = finding.eni.clone().or_else(|| finding.instance.clone());
-    format!("{} {}", finding.account.as_deref().unwrap_or("-"), host.or_else(principal).or_else(caller).unwrap_or_default())
+    format!(
+        "{} {}",
+        finding.account.as_deref().unwrap_or("-"),
+        host.or_else(principal).or_else(caller).unwrap_or_default()
+    )
 }
 
 /// Connected findings of one actor. The reportable ones form the clusters; what is only informative joins one or stays alone.
@@ -89,10 +96,16 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable) -> Option<Incident> {
     members.retain(|f| severity == Severity::Info || f.severity > Severity::Info);
     let cells: BTreeSet<u32> = members.iter().flat_map(|f| f.cells.iter().copied()).collect();
     let mut incident = members.first()?.clone();
-    let extra = members.iter().map(|f| f.rule).collect::<BTreeSet<_>>().len().saturating_sub(1) as f64;
+    let extra = members
+        .iter()
+        .map(|f| f.rule)
+        .collect::<BTreeSet<_>>()
+        .len()
+        .saturating_sub(1) as f64;
     incident.severity = severity;
     incident.score = (incident.score + 2.0 * extra).min(severity.scores().1);
-    incident.confidence = Confidence::new(members.iter().map(|f| f.confidence.get()).fold(0.0, f64::max) + 0.05 * extra);
+    incident.confidence =
+        Confidence::new(members.iter().map(|f| f.confidence.get()).fold(0.0, f64::max) + 0.05 * extra);
     incident.rules = distinct(members.iter().flat_map(|f| f.rules.iter().copied()));
     incident.attack.techniques = distinct(members.iter().flat_map(|f| f.attack.techniques.iter().copied()));
     incident.guardduty = distinct(members.iter().flat_map(|f| f.guardduty.iter().cloned()));
@@ -133,7 +146,12 @@ fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
 
 /// The id of an incident: that of its first finding in time, hashed once more.
 fn id(members: &[Finding]) -> String {
-    let first = members.iter().min_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
+    let first = members
+        .iter()
+        .min_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
     let digest = Sha256::digest(first.map_or("", |f| f.id.as_str()).as_bytes());
-    format!("inc-{}", digest.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>())
+    format!(
+        "inc-{}",
+        digest.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>()
+    )
 }
