@@ -303,6 +303,7 @@ impl PrincipalIndex {
         let rows = std::mem::take(&mut archive.rows);
         let mut rows: Vec<TrailRow> = rows
             .into_iter()
+            .filter(|(_, c)| c.requests > 0)
             .map(|(k, mut c)| {
                 c.objects.settle();
                 TrailRow {
