@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::distinct::Distinct;
 use super::event::{Category, TrailEvent};
-use super::index::{Access, IssuedSession, Notable, Principal, PrincipalIndex};
+use super::index::{Access, Principal, PrincipalIndex};
+use super::issued::IssuedSession;
 use super::learn;
 use super::names::Names;
-use super::notable::is_notable;
+use super::notable::{Notable, is_notable};
+use super::row::{Cell, Mark, RowKey};
 use crate::inventory::Graph;
 use crate::net::{HOUR, Seconds};
 
@@ -38,47 +39,6 @@ pub struct TrailArchive {
     forgotten: Seconds,
     beyond: u64,
     buffer: Vec<u8>,
-}
-
-/// What one row is about; numbers are ids of [`Names`], 0 being "".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct RowKey {
-    pub(super) hour: Seconds,
-    pub(super) principal: u32,
-    pub(super) source: u32,
-    pub(super) endpoint: u32,
-    pub(super) endpoint_owner: u32,
-    pub(super) bucket: u32,
-    pub(super) owner: u32,
-    pub(super) service: u32,
-    pub(super) event: u32,
-    pub(super) error: u32,
-    pub(super) copied_from: u32,
-    pub(super) region: u32,
-    pub(super) recipient: u32,
-    pub(super) access: Access,
-}
-
-/// The sums of one row.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cell {
-    pub(super) requests: u64,
-    pub(super) bytes_in: u128,
-    pub(super) bytes_out: u128,
-    pub(super) first: Seconds,
-    pub(super) last: Seconds,
-    pub(super) objects: Distinct,
-    /// User agents: the first in text order.
-    pub(super) agent: u32,
-}
-
-/// That an event was counted, what it added, and where.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    bytes_in: u64,
-    bytes_out: u64,
-    time: Seconds,
-    row: u32,
 }
 
 impl TrailArchive {
@@ -197,8 +157,9 @@ impl TrailArchive {
             cell.first = cell.first.min(e.time);
             cell.last = cell.last.max(e.time);
             cell.agent = self.names.first(cell.agent, agent);
-            if object.is_some() {
+            if let Some((_, key)) = object {
                 cell.objects.add(&self.buffer);
+                cell.exemplify(key);
             }
         }
         row
@@ -357,51 +318,6 @@ impl TrailArchive {
                 self.seen.insert(id, mark);
             }
         }
-    }
-}
-
-impl RowKey {
-    fn renamed(self, name: impl Fn(u32) -> u32, principal: u32) -> Self {
-        RowKey {
-            hour: self.hour,
-            principal,
-            source: name(self.source),
-            endpoint: name(self.endpoint),
-            endpoint_owner: name(self.endpoint_owner),
-            bucket: name(self.bucket),
-            owner: name(self.owner),
-            service: name(self.service),
-            event: name(self.event),
-            error: name(self.error),
-            copied_from: name(self.copied_from),
-            region: name(self.region),
-            recipient: name(self.recipient),
-            access: self.access,
-        }
-    }
-}
-
-impl Cell {
-    fn put_in(&mut self, mark: &Mark) {
-        self.requests += 1;
-        self.bytes_in += u128::from(mark.bytes_in);
-        self.bytes_out += u128::from(mark.bytes_out);
-    }
-
-    fn take_out(&mut self, mark: &Mark) {
-        self.requests -= 1;
-        self.bytes_in -= u128::from(mark.bytes_in);
-        self.bytes_out -= u128::from(mark.bytes_out);
-    }
-
-    fn add(&mut self, other: &Cell, agent: u32) {
-        self.requests += other.requests;
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.objects.merge(&other.objects);
-        self.agent = agent;
     }
 }
 
