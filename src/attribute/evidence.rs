@@ -41,6 +41,8 @@ struct Subject<'q> {
     account: Option<String>,
     vpc: Option<String>,
     own: Vec<Addr>,
+    /// Other addresses of the same interface: pods, secondary addresses.
+    siblings: Vec<Addr>,
     public: Vec<Addr>,
     nat: Vec<Addr>,
 }
@@ -95,11 +97,8 @@ impl<'a> Attribution<'a> {
         let vpc = question.vpc.clone().or_else(|| known.and_then(|k| k.vpc.clone()));
         let vpc = vpc.or_else(|| of_instance.and_then(|i| i.vpc.clone()));
         let middlebox = self.inventory.is_middlebox(id) == Some(true);
-        let own = if middlebox {
-            Vec::new()
-        } else {
-            self.own_addresses(question, instance.as_deref(), window)
-        };
+        let known_own = self.known_addresses(question, instance.as_deref(), window);
+        let (own, siblings) = split_addresses(question, known_own, middlebox);
         let valid = |edges: &[crate::inventory::Edge<Addr>]| -> Vec<Addr> {
             edges
                 .iter()
@@ -125,15 +124,14 @@ impl<'a> Attribution<'a> {
             account,
             vpc,
             own,
+            siblings,
             public,
             nat,
         }
     }
 
-    fn own_addresses(&self, question: &Question, instance: Option<&str>, window: TimeWindow) -> Vec<Addr> {
-        if !question.addresses.is_empty() {
-            return question.addresses.clone();
-        }
+    /// What the inventory knows of the interface's, and the instance's, private addresses.
+    fn known_addresses(&self, question: &Question, instance: Option<&str>, window: TimeWindow) -> Vec<Addr> {
         let interfaces = question
             .interface
             .as_deref()
@@ -143,11 +141,8 @@ impl<'a> Attribution<'a> {
             .and_then(|i| self.inventory.instance(i))
             .into_iter()
             .flat_map(|i| &i.addresses);
-        let mut out: Vec<Addr> = of_interface
-            .chain(of_instance)
-            .filter(|e| e.span.overlaps(&window))
-            .map(|e| e.to)
-            .collect();
+        let valid = of_interface.chain(of_instance).filter(|e| e.span.overlaps(&window));
+        let mut out: Vec<Addr> = valid.map(|e| e.to).collect();
         out.sort();
         out.dedup();
         out
@@ -186,6 +181,14 @@ impl<'a> Attribution<'a> {
             for row in self.rows(self.by_addr.get(addr), s.window) {
                 if let Some((class, why)) = self.judge_address(s, *addr, row) {
                     self.credit(row, class, why, cases);
+                }
+            }
+        }
+        for addr in &s.siblings {
+            for row in self.rows(self.by_addr.get(addr), s.window) {
+                if let Some((class, why)) = self.judge_address(s, *addr, row) {
+                    let why = format!("{why} (another address of this interface)");
+                    self.credit(row, class.max(Class::Strong), why, cases);
                 }
             }
         }
@@ -262,7 +265,7 @@ impl<'a> Attribution<'a> {
         let Some(instance) = s.instance.as_deref() else { return };
         for row in self.rows(self.by_instance.get(instance), s.window) {
             let addr = self.index.addr(row.source);
-            let counted = addr.is_some_and(|a| s.own.contains(&a) || s.public.contains(&a));
+            let counted = addr.is_some_and(|a| [&s.own, &s.siblings, &s.public].iter().any(|list| list.contains(&a)));
             let at = self.index.text(row.source);
             match addr {
                 _ if counted => {}
@@ -363,7 +366,7 @@ impl<'a> Attribution<'a> {
             }
         }
         for rows in shared.values() {
-            let agree = bytes_agree(&s.question.hourly, rows);
+            let agree = s.question.bytes_agree(rows);
             for row in rows {
                 let Some(p) = self.index.principal(row).filter(|p| p.instance.is_none()) else {
                     continue;
@@ -390,6 +393,19 @@ impl<'a> Attribution<'a> {
     }
 }
 
+/// The addresses in question, and what else the interface is known to have. A middlebox has none of its own: what it
+/// sent from are the addresses of others.
+fn split_addresses(question: &Question, known: Vec<Addr>, middlebox: bool) -> (Vec<Addr>, Vec<Addr>) {
+    if middlebox {
+        return (Vec::new(), Vec::new());
+    }
+    if question.addresses.is_empty() {
+        return (known, Vec::new());
+    }
+    let siblings = known.into_iter().filter(|a| !question.addresses.contains(a)).collect();
+    (question.addresses.clone(), siblings)
+}
+
 fn support_issued(issued: &IssuedSession, class: Class, why: String, cases: &mut Cases) {
     let name = if issued.arn.is_empty() {
         &issued.access_key
@@ -411,21 +427,3 @@ fn is_private(addr: Addr) -> bool {
         IpAddr::V6(a) => a.is_unique_local() || a.is_unicast_link_local(),
     }
 }
-
-/// True if what S3 counted for these rows fits what flowed to S3, hour by hour, within the cost of packing it.
-fn bytes_agree(hourly: &[(Seconds, u128)], rows: &[&TrailRow]) -> bool {
-    let mut counted: BTreeMap<Seconds, u128> = BTreeMap::new();
-    for row in rows {
-        *counted.entry(row.hour).or_default() += row.bytes_in;
-    }
-    let flowed: u128 = hourly.iter().map(|(_, b)| b).sum();
-    let all: u128 = counted.values().sum();
-    let shared: u128 = hourly
-        .iter()
-        .map(|(h, b)| (*b).min(counted.get(h).copied().unwrap_or(0)))
-        .sum();
-    shared >= FLOOR && shared * 100 >= flowed * 85 && shared * 100 >= all * 85
-}
-
-/// Less than this agrees by accident.
-const FLOOR: u128 = 1_000_000;

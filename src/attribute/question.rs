@@ -1,7 +1,10 @@
 //! What is asked: an interface, instance or addresses, a span of time, and perhaps the bytes that flowed to S3.
 
+use std::collections::BTreeMap;
+
 use crate::aggregate::{Direction, EgressTable};
 use crate::net::{Addr, Class, Seconds, TimeWindow};
+use crate::trail::TrailRow;
 
 /// "Who used this, then?"
 #[derive(Debug, Clone, Default)]
@@ -63,7 +66,23 @@ impl Question {
     pub(super) fn when(&self) -> TimeWindow {
         self.window.unwrap_or(TimeWindow::ALL)
     }
+
+    /// True if what S3 counted for these rows fits what flowed to S3, hour by hour, within the cost of packing it.
+    pub(super) fn bytes_agree(&self, rows: &[&TrailRow]) -> bool {
+        let mut counted: BTreeMap<Seconds, u128> = BTreeMap::new();
+        for row in rows {
+            *counted.entry(row.hour).or_default() += row.bytes_in;
+        }
+        let flowed: u128 = self.hourly.iter().map(|(_, b)| b).sum();
+        let all: u128 = counted.values().sum();
+        let both = |(h, b): &(Seconds, u128)| (*b).min(counted.get(h).copied().unwrap_or(0));
+        let shared: u128 = self.hourly.iter().map(both).sum();
+        shared >= FLOOR && shared * 100 >= flowed * 85 && shared * 100 >= all * 85
+    }
 }
+
+/// Less than this agrees by accident.
+const FLOOR: u128 = 1_000_000;
 
 fn s3_egress(table: &EgressTable, interface: u32, window: TimeWindow) -> Vec<(Seconds, u128)> {
     let mut out: Vec<(Seconds, u128)> = Vec::new();

@@ -8,6 +8,7 @@
 mod aws;
 mod graph;
 mod known;
+mod table;
 
 pub use aws::Document;
 pub use graph::{Fact, Graph, Mark, Origin, Relation};

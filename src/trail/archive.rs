@@ -1,20 +1,22 @@
 //! What is kept of the events: sums per principal, source, bucket, event and hour, and the few events worth keeping whole.
 //!
 //! Each worker fills a [`TrailArchive`] of its own; merging is commutative and associative, also about copies: every
-//! event leaves a 128-bit mark and what it added, so that an event met by two workers is taken out again once. Marks
-//! are dropped for hours long past ([`TrailArchive::forget`]), which keeps memory flat over any number of files.
+//! event leaves a mark (its id, what it added and where), so that an event met by two workers is taken out again once.
+//! Of copies that differ in their time the earliest counts, whoever met it. Marks of hours long past are dropped
+//! ([`TrailArchive::forget`]), which keeps memory flat over any number of files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::distinct::Distinct;
 use super::event::{Category, TrailEvent};
-use super::index::{Access, IssuedSession, Notable, Principal, PrincipalIndex};
+use super::index::{Access, Principal, PrincipalIndex};
+use super::issued::IssuedSession;
 use super::learn;
 use super::names::Names;
-use super::notable::is_notable;
+use super::notable::{Notable, is_notable};
+use super::row::{Cell, Mark, RowKey};
 use crate::inventory::Graph;
 use crate::net::{HOUR, Seconds};
 
@@ -26,8 +28,9 @@ pub struct TrailArchive {
     pub(super) principals: Vec<Principal>,
     row_ids: HashMap<RowKey, u32>,
     pub(super) rows: Vec<(RowKey, Cell)>,
-    /// Marks of events by hour.
-    seen: BTreeMap<Seconds, HashMap<u128, Mark>>,
+    /// Marks of the events that are remembered.
+    seen: HashMap<u128, Mark>,
+    newest: Seconds,
     pub(super) issued: BTreeMap<u128, IssuedSession>,
     pub(super) notable: BTreeMap<(Seconds, u128), Notable>,
     graph: Graph,
@@ -38,73 +41,33 @@ pub struct TrailArchive {
     buffer: Vec<u8>,
 }
 
-/// What one row is about; numbers are ids of [`Names`], 0 being "".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct RowKey {
-    pub(super) hour: Seconds,
-    pub(super) principal: u32,
-    pub(super) source: u32,
-    pub(super) endpoint: u32,
-    pub(super) endpoint_owner: u32,
-    pub(super) bucket: u32,
-    pub(super) owner: u32,
-    pub(super) service: u32,
-    pub(super) event: u32,
-    pub(super) error: u32,
-    pub(super) copied_from: u32,
-    pub(super) region: u32,
-    pub(super) recipient: u32,
-    pub(super) access: Access,
-}
-
-/// The sums of one row.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cell {
-    pub(super) requests: u64,
-    pub(super) bytes_in: u128,
-    pub(super) bytes_out: u128,
-    pub(super) first: Seconds,
-    pub(super) last: Seconds,
-    pub(super) objects: Distinct,
-    /// User agents: the first in text order.
-    pub(super) agent: u32,
-}
-
-/// That an event was counted, and what it added.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    row: u32,
-    bytes_in: u64,
-    bytes_out: u64,
-}
-
 impl TrailArchive {
     /// Takes in one event. A copy of one that is still remembered is counted as such and adds nothing.
     pub fn observe(&mut self, event: &TrailEvent<'_>) {
         let id = self.identity_of(event);
-        let hour = event.time - event.time % HOUR;
-        if self.seen.get(&hour).is_some_and(|marks| marks.contains_key(&id)) {
-            self.duplicates += 1;
-            return;
-        }
         self.beyond += u64::from(event.time < self.forgotten);
-        let row = self.count(event, hour);
-        let mark = Mark {
-            row,
-            bytes_in: event.bytes_in.unwrap_or(0),
-            bytes_out: event.bytes_out.unwrap_or(0),
-        };
-        self.seen.entry(hour).or_default().insert(id, mark);
+        self.newest = self.newest.max(event.time);
+        let row = self.touch(event);
+        let (bytes_in, bytes_out) = (event.bytes_in.unwrap_or(0), event.bytes_out.unwrap_or(0));
+        self.count(
+            id,
+            Mark {
+                bytes_in,
+                bytes_out,
+                time: event.time,
+                row,
+            },
+        );
         self.keep_whole(event, id);
         learn::facts(event, &mut self.graph);
     }
 
     /// Takes over everything that another archive holds.
     pub fn merge(&mut self, mut other: TrailArchive) {
-        let copies = other.drop_copies_of(self);
-        self.duplicates += other.duplicates + copies;
+        self.duplicates += other.duplicates;
         self.beyond += other.beyond;
         self.forgotten = self.forgotten.max(other.forgotten);
+        self.newest = self.newest.max(other.newest);
         self.graph.merge(std::mem::take(&mut other.graph));
         self.accounts.append(&mut other.accounts);
         let names: Vec<u32> = other.names.texts().map(|t| self.names.id(t)).collect();
@@ -114,7 +77,7 @@ impl TrailArchive {
         let new_id = |id: &mut u32| *id = *principals.get(*id as usize).unwrap_or(&0);
         for (key, mut session) in other.issued {
             new_id(&mut session.by);
-            self.issued.entry(key).or_insert(session);
+            self.keep_issued(key, session);
         }
         for (key, mut event) in other.notable {
             new_id(&mut event.principal);
@@ -127,12 +90,11 @@ impl TrailArchive {
     ///
     /// To get the same result whatever the number of threads, call it at places that do not depend on them.
     pub fn forget(&mut self, window: Seconds) {
-        let Some(newest) = self.seen.keys().next_back() else {
-            return;
-        };
-        let from = newest.saturating_sub(window);
-        self.seen = self.seen.split_off(&from);
-        self.forgotten = self.forgotten.max(from - from % HOUR);
+        let from = self.newest.saturating_sub(window);
+        if from > self.forgotten {
+            self.seen.retain(|_, mark| mark.time >= from);
+            self.forgotten = from;
+        }
     }
 
     /// How many events were copies of others.
@@ -155,16 +117,12 @@ impl TrailArchive {
         PrincipalIndex::build(self)
     }
 
-    /// The mark of an event. Where the id is a real one, its copies are told by id, account and what is counted of
-    /// them (so that nobody hides an event behind the id of another); else by the whole record.
+    /// What tells an event from others: where its id is a real one, the id, the account, and all that is counted of it
+    /// but the time (so that nothing hides behind the id of another event); else the whole record.
     fn identity_of(&mut self, e: &TrailEvent<'_>) -> u128 {
         let Some(id) = e.id.as_deref().filter(|id| is_uuid(id)) else {
             return xxh3_128(e.raw.as_bytes());
         };
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&e.time.to_le_bytes());
-        self.buffer.extend_from_slice(&e.bytes_in.unwrap_or(0).to_le_bytes());
-        self.buffer.extend_from_slice(&e.bytes_out.unwrap_or(0).to_le_bytes());
         let texts = [
             Some(id),
             e.recipient.as_deref(),
@@ -177,32 +135,57 @@ impl TrailArchive {
             e.bucket.as_deref(),
             e.key.as_deref(),
         ];
-        for text in texts {
-            self.buffer.extend_from_slice(text.unwrap_or_default().as_bytes());
-            self.buffer.push(0xff);
-        }
+        self.buffer.clear();
+        texts.iter().for_each(|t| push(&mut self.buffer, *t));
+        self.buffer.extend_from_slice(&e.bytes_in.unwrap_or(0).to_le_bytes());
+        self.buffer.extend_from_slice(&e.bytes_out.unwrap_or(0).to_le_bytes());
         xxh3_128(&self.buffer)
     }
 
-    fn count(&mut self, e: &TrailEvent<'_>, hour: Seconds) -> u32 {
-        let key = self.key(e, hour);
+    /// The row of an event; what does not add up (first, last, objects) is taken in, from copies too: it is the same.
+    fn touch(&mut self, e: &TrailEvent<'_>) -> u32 {
+        let key = self.key(e, e.time - e.time % HOUR);
         let row = self.row(key);
         let agent = self.names.id(e.user_agent.as_deref().unwrap_or_default());
-        let object = e.key.as_deref().filter(|k| !k.is_empty());
-        if let (Some(object), Some(bucket)) = (object, e.bucket.as_deref()) {
-            self.buffer.clear();
-            self.buffer.extend_from_slice(bucket.as_bytes());
-            self.buffer.push(b'/');
-            self.buffer.extend_from_slice(object.as_bytes());
+        let object = e.bucket.as_deref().zip(e.key.as_deref().filter(|k| !k.is_empty()));
+        self.buffer.clear();
+        if let Some((bucket, key)) = object {
+            push(&mut self.buffer, Some(bucket));
+            self.buffer.extend_from_slice(key.as_bytes());
         }
-        let names = &self.names;
         if let Some((_, cell)) = self.rows.get_mut(row as usize) {
-            cell.observe(e, names.first(cell.agent, agent));
-            if object.is_some() && e.bucket.is_some() {
+            cell.first = cell.first.min(e.time);
+            cell.last = cell.last.max(e.time);
+            cell.agent = self.names.first(cell.agent, agent);
+            if let Some((_, key)) = object {
                 cell.objects.add(&self.buffer);
+                cell.exemplify(key);
             }
         }
         row
+    }
+
+    /// Counts an event, or finds that it is a copy; of two copies the earlier one stays.
+    fn count(&mut self, id: u128, mark: Mark) {
+        let loser = match self.seen.get_mut(&id) {
+            Some(known) if known.time <= mark.time => None,
+            Some(known) => Some(std::mem::replace(known, mark)),
+            None => {
+                self.seen.insert(id, mark);
+                return self.change(mark.row, |cell| cell.put_in(&mark));
+            }
+        };
+        self.duplicates += 1;
+        if let Some(loser) = loser {
+            self.change(mark.row, |cell| cell.put_in(&mark));
+            self.change(loser.row, |cell| cell.take_out(&loser));
+        }
+    }
+
+    fn change(&mut self, row: u32, how: impl FnOnce(&mut Cell)) {
+        if let Some((_, cell)) = self.rows.get_mut(row as usize) {
+            how(cell);
+        }
     }
 
     fn key(&mut self, e: &TrailEvent<'_>, hour: Seconds) -> RowKey {
@@ -257,9 +240,7 @@ impl TrailArchive {
             &i.role_delivery,
             &i.issued_to,
         ] {
-            self.buffer
-                .extend_from_slice(part.as_deref().unwrap_or_default().as_bytes());
-            self.buffer.push(0xff);
+            push(&mut self.buffer, part.as_deref());
         }
         let hash = xxh3_128(&self.buffer);
         if let Some(id) = self.principal_ids.get(&hash) {
@@ -278,30 +259,23 @@ impl TrailArchive {
     fn keep_whole(&mut self, e: &TrailEvent<'_>, id: u128) {
         if e.error.is_none() && e.issued.is_some() {
             let by = self.principal(e);
-            self.issued.extend(IssuedSession::of(e, by).map(|s| (id, s)));
+            if let Some(session) = IssuedSession::of(e, by) {
+                self.keep_issued(id, session);
+            }
         }
         if is_notable(e) {
             let principal = self.principal(e);
-            self.notable.insert((e.time, id), Notable::of(e, principal));
+            self.notable
+                .entry((e.time, id))
+                .or_insert_with(|| Notable::of(e, principal));
         }
     }
 
-    /// Takes out of this archive what the events that `kept` has seen too have added to it.
-    fn drop_copies_of(&mut self, kept: &TrailArchive) -> u64 {
-        let mut copies = 0;
-        for (hour, marks) in &mut self.seen {
-            let Some(known) = kept.seen.get(hour) else { continue };
-            let rows = &mut self.rows;
-            marks.retain(|id, mark| {
-                let copy = known.contains_key(id);
-                if copy && let Some((_, cell)) = rows.get_mut(mark.row as usize) {
-                    cell.take_out(mark);
-                    copies += 1;
-                }
-                !copy
-            });
+    fn keep_issued(&mut self, id: u128, session: IssuedSession) {
+        match self.issued.get(&id) {
+            Some(known) if known.time <= session.time => {}
+            _ => drop(self.issued.insert(id, session)),
         }
-        copies
     }
 
     fn adopt_principals(&mut self, other: &mut TrailArchive) -> Vec<u32> {
@@ -319,9 +293,6 @@ impl TrailArchive {
         let new = |ids: &[u32], id: u32| ids.get(id as usize).copied().unwrap_or(0);
         let rows = std::mem::take(&mut other.rows);
         let adopt = |(key, cell): (RowKey, Cell)| {
-            if cell.requests == 0 {
-                return 0; // only copies: nothing refers to it any more
-            }
             let row = self.row(key.renamed(|id| new(names, id), new(principals, key.principal)));
             let agent = new(names, cell.agent);
             let names = &self.names;
@@ -333,64 +304,27 @@ impl TrailArchive {
         rows.into_iter().map(adopt).collect()
     }
 
-    fn adopt_marks(&mut self, seen: BTreeMap<Seconds, HashMap<u128, Mark>>, rows: &[u32]) {
-        for (hour, marks) in seen {
-            let own = self.seen.entry(hour).or_default();
-            for (id, mark) in marks {
-                let row = rows.get(mark.row as usize).copied().unwrap_or(0);
-                own.insert(id, Mark { row, ..mark });
+    /// The rows have been added up: what both sides had counted is taken out once.
+    fn adopt_marks(&mut self, seen: HashMap<u128, Mark>, rows: &[u32]) {
+        for (id, mark) in seen {
+            let mark = Mark {
+                row: rows.get(mark.row as usize).copied().unwrap_or(0),
+                ..mark
+            };
+            if self.seen.contains_key(&id) {
+                self.change(mark.row, |cell| cell.take_out(&mark));
+                self.count(id, mark);
+            } else {
+                self.seen.insert(id, mark);
             }
         }
     }
 }
 
-impl RowKey {
-    fn renamed(self, name: impl Fn(u32) -> u32, principal: u32) -> Self {
-        RowKey {
-            hour: self.hour,
-            principal,
-            source: name(self.source),
-            endpoint: name(self.endpoint),
-            endpoint_owner: name(self.endpoint_owner),
-            bucket: name(self.bucket),
-            owner: name(self.owner),
-            service: name(self.service),
-            event: name(self.event),
-            error: name(self.error),
-            copied_from: name(self.copied_from),
-            region: name(self.region),
-            recipient: name(self.recipient),
-            access: self.access,
-        }
-    }
-}
-
-impl Cell {
-    fn observe(&mut self, e: &TrailEvent<'_>, agent: u32) {
-        self.requests += 1;
-        self.bytes_in += u128::from(e.bytes_in.unwrap_or(0));
-        self.bytes_out += u128::from(e.bytes_out.unwrap_or(0));
-        self.first = self.first.min(e.time);
-        self.last = self.last.max(e.time);
-        self.agent = agent;
-    }
-
-    fn add(&mut self, other: &Cell, agent: u32) {
-        self.requests += other.requests;
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.objects.merge(&other.objects);
-        self.agent = agent;
-    }
-
-    /// First, last and objects stay: the copy that is kept has the same.
-    fn take_out(&mut self, mark: &Mark) {
-        self.requests -= 1;
-        self.bytes_in -= u128::from(mark.bytes_in);
-        self.bytes_out -= u128::from(mark.bytes_out);
-    }
+/// Adds a text and a byte that no text holds.
+fn push(buffer: &mut Vec<u8>, text: Option<&str>) {
+    buffer.extend_from_slice(text.unwrap_or_default().as_bytes());
+    buffer.push(0xff);
 }
 
 fn access(e: &TrailEvent<'_>) -> Access {
@@ -402,11 +336,15 @@ fn access(e: &TrailEvent<'_>) -> Access {
     }
 }
 
-/// True for the form that AWS gives to event ids, 8-4-4-4-12 hexadecimal digits, unless all digits are the same.
+/// True for the form that AWS gives to event ids: a UUID (RFC 9562) made from random numbers or a name. What people
+/// write in its place (`redacted`, `12345678-1234-1234-1234-123456789012`) is none.
 fn is_uuid(id: &str) -> bool {
     let b = id.as_bytes();
-    let dash = |n: usize| matches!(n, 8 | 13 | 18 | 23);
-    let shape = |(n, c): (usize, &u8)| if dash(n) { *c == b'-' } else { c.is_ascii_hexdigit() };
-    let varied = b.iter().any(|c| *c != b'-' && b.first() != Some(c));
-    b.len() == 36 && varied && b.iter().enumerate().all(shape)
+    let shape = |(n, c): (usize, &u8)| match n {
+        8 | 13 | 18 | 23 => *c == b'-',
+        14 => matches!(c, b'3'..=b'5'),
+        19 => matches!(c, b'8' | b'9' | b'a' | b'b' | b'A' | b'B'),
+        _ => c.is_ascii_hexdigit(),
+    };
+    b.len() == 36 && b.iter().enumerate().all(shape)
 }

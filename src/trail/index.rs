@@ -8,9 +8,14 @@ use std::collections::BTreeMap;
 
 use super::archive::TrailArchive;
 use super::distinct::Distinct;
-use super::event::TrailEvent;
-use super::identity::{IdentityKind, UserIdentity, is_instance_id, session_of_arn};
+use super::identity::{IdentityKind, UserIdentity};
+use super::issued::IssuedSession;
+use super::notable::Notable;
+use super::row::{Cell, RowKey};
 use crate::net::{Addr, Seconds, TimeWindow};
+
+/// How many object keys a row keeps as examples.
+pub const EXAMPLES: usize = 3;
 
 /// Everything kept of a trail.
 #[derive(Debug, Default)]
@@ -115,122 +120,10 @@ pub struct TrailRow {
     pub last: Seconds,
     /// Distinct objects.
     pub objects: Distinct,
+    /// Keys of some of them: the first in text order, at most [`EXAMPLES`].
+    pub examples: Vec<Box<str>>,
     /// One of the user agents: the first in text order.
     pub agent: u32,
-}
-
-/// Credentials that a call handed out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct IssuedSession {
-    /// When.
-    pub time: Seconds,
-    /// ARN of the session (from the answer, else built from role and session name); empty for plain keys.
-    pub arn: String,
-    /// Access key id of the new credentials; empty if the answer does not tell.
-    pub access_key: String,
-    /// Session name.
-    pub session: String,
-    /// ARN of the role.
-    pub role: String,
-    /// The call: `AssumeRole`, `AssumeRoleWithWebIdentity`, `GetSessionToken`, `CreateAccessKey`, …
-    pub call: String,
-    /// Service that asked for them, such as `ec2.amazonaws.com` for an instance.
-    pub invoked_by: String,
-    /// `sourceIPAddress` of the call.
-    pub source: String,
-    /// Who asked: index into [`PrincipalIndex::principals`].
-    pub by: u32,
-}
-
-impl IssuedSession {
-    /// The instance that the session is named after.
-    pub fn instance(&self) -> Option<&str> {
-        Some(self.session.as_str()).filter(|s| is_instance_id(s))
-    }
-
-    pub(super) fn of(e: &TrailEvent<'_>, by: u32) -> Option<Self> {
-        let issued = e.issued.as_ref()?;
-        let text = |t: &Option<std::borrow::Cow<'_, str>>| t.as_deref().unwrap_or_default().to_owned();
-        let (role, arn) = (text(&issued.role), text(&issued.arn));
-        let session = issued
-            .session
-            .as_deref()
-            .or_else(|| session_of_arn(&arn))
-            .unwrap_or_default()
-            .to_owned();
-        let arn = if arn.is_empty() {
-            session_arn(&role, &session)
-        } else {
-            arn
-        };
-        Some(IssuedSession {
-            time: e.time,
-            access_key: text(&issued.access_key),
-            call: e.name.to_string(),
-            invoked_by: text(&e.identity.invoked_by),
-            source: text(&e.source_ip),
-            arn,
-            session,
-            role,
-            by,
-        })
-    }
-}
-
-/// `arn:aws:iam::A:role/path/R` and a session name → `arn:aws:sts::A:assumed-role/R/session`.
-fn session_arn(role: &str, session: &str) -> String {
-    let Some((head, path)) = role.split_once(":role/").filter(|_| !session.is_empty()) else {
-        return String::new();
-    };
-    let name = path.rsplit('/').next().unwrap_or(path);
-    format!("{}:assumed-role/{name}/{session}", head.replacen(":iam:", ":sts:", 1))
-}
-
-/// An event kept whole.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Notable {
-    /// When.
-    pub time: Seconds,
-    /// `eventName`.
-    pub event: String,
-    /// `eventSource`.
-    pub service: String,
-    /// `awsRegion`.
-    pub region: String,
-    /// `sourceIPAddress`.
-    pub source: String,
-    /// `errorCode`, if it failed.
-    pub error: Option<String>,
-    /// Bucket, if the request names one.
-    pub bucket: Option<String>,
-    /// `requestParameters` as JSON, cut off beyond 16 KiB (then it is no JSON any more).
-    pub request: String,
-    /// Index into [`PrincipalIndex::principals`].
-    pub principal: u32,
-}
-
-/// Longest request kept.
-const LONGEST_REQUEST: usize = 16 << 10;
-
-impl Notable {
-    pub(super) fn of(e: &TrailEvent<'_>, principal: u32) -> Self {
-        let request = e.request_parameters().map_or("", |r| r.get());
-        let end = (0..=LONGEST_REQUEST.min(request.len()))
-            .rev()
-            .find(|n| request.is_char_boundary(*n))
-            .unwrap_or(0);
-        Notable {
-            time: e.time,
-            event: e.name.to_string(),
-            service: e.source.to_string(),
-            region: e.region.as_deref().unwrap_or_default().to_owned(),
-            source: e.source_ip.as_deref().unwrap_or_default().to_owned(),
-            error: e.error.as_deref().map(str::to_owned),
-            bucket: e.bucket.as_deref().map(str::to_owned),
-            request: request.get(..end).unwrap_or_default().to_owned(),
-            principal,
-        }
-    }
 }
 
 impl Principal {
@@ -300,35 +193,11 @@ impl PrincipalIndex {
         let new_principal = inverse(&order);
         let name = |id: u32| names.get(id as usize).copied().unwrap_or(0);
         let who = |id: u32| new_principal.get(id as usize).copied().unwrap_or(0);
-        let rows = std::mem::take(&mut archive.rows);
-        let mut rows: Vec<TrailRow> = rows
+        let rows = std::mem::take(&mut archive.rows)
             .into_iter()
-            .map(|(k, mut c)| {
-                c.objects.settle();
-                TrailRow {
-                    hour: k.hour,
-                    principal: who(k.principal),
-                    source: name(k.source),
-                    endpoint: name(k.endpoint),
-                    endpoint_owner: name(k.endpoint_owner),
-                    bucket: name(k.bucket),
-                    owner: name(k.owner),
-                    service: name(k.service),
-                    event: name(k.event),
-                    error: name(k.error),
-                    copied_from: name(k.copied_from),
-                    region: name(k.region),
-                    recipient: name(k.recipient),
-                    access: k.access,
-                    requests: c.requests,
-                    bytes_in: c.bytes_in,
-                    bytes_out: c.bytes_out,
-                    first: c.first,
-                    last: c.last,
-                    objects: c.objects,
-                    agent: name(c.agent),
-                }
-            })
+            .filter(|(_, cell)| cell.requests > 0);
+        let mut rows: Vec<TrailRow> = rows
+            .map(|(key, cell)| TrailRow::new(key.renamed(name, who(key.principal)), cell, name))
             .collect();
         rows.sort_by_key(TrailRow::key);
         let mut index = PrincipalIndex {
@@ -363,6 +232,34 @@ impl PrincipalIndex {
 }
 
 impl TrailRow {
+    fn new(k: RowKey, mut c: Cell, name: impl Fn(u32) -> u32) -> Self {
+        c.objects.settle();
+        TrailRow {
+            hour: k.hour,
+            principal: k.principal,
+            source: k.source,
+            endpoint: k.endpoint,
+            endpoint_owner: k.endpoint_owner,
+            bucket: k.bucket,
+            owner: k.owner,
+            service: k.service,
+            event: k.event,
+            error: k.error,
+            copied_from: k.copied_from,
+            region: k.region,
+            recipient: k.recipient,
+            access: k.access,
+            requests: c.requests,
+            bytes_in: c.bytes_in,
+            bytes_out: c.bytes_out,
+            first: c.first,
+            last: c.last,
+            objects: c.objects,
+            examples: c.examples,
+            agent: name(c.agent),
+        }
+    }
+
     /// What makes a row: no two rows of an index have the same.
     fn key(&self) -> impl Ord + use<> {
         let place = (

@@ -2,8 +2,7 @@
 //!
 //! A file that cannot be read, is damaged or holds no record is named; every other file is read all the same.
 
-use super::read::{Problem, TrailCounts};
-use super::{PrincipalIndex, TrailArchive, read};
+use super::{PrincipalIndex, Problem, TrailArchive, TrailCounts, read};
 use crate::aggregate::stats::{FileCounts, FileError};
 use crate::aggregate::workers;
 use crate::input::{Archive, ReadOptions, Reader};

@@ -15,7 +15,6 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "made once a run")]
 pub(crate) enum Command {
     /// Find data leaving: flow logs (with --trail CloudTrail) to incidents
     Scan(ScanArgs),
