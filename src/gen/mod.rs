@@ -280,7 +280,8 @@ fn truth(world: &World, incidents: Vec<Incident>) -> Truth {
         alike(
             "partner-export",
             Role::Report,
-            "on Tuesdays at 06:00 1.6 GB go to a partner, announced in intel/allow.toml",
+            "on Tuesdays at 06:00 1.6 GB go to a partner, announced in intel/allow.toml; the first time, after one day \
+             of history, it may stand out",
         ),
         alike(
             "visitors",
