@@ -9,7 +9,7 @@ use super::background::VISITING_EXITS;
 use super::events::{Identity, key_id};
 use super::people::DEVELOPER;
 use super::stories::{FINDING_AT, PAGER_AT};
-use super::world::{ACCOUNT, PARTNER, REGION, THREAT_HOST, TOR_EXIT, World};
+use super::world::{ACCOUNT, PARTNER, REGION, Role, THREAT_HOST, TOR_EXIT, World};
 use crate::net::rfc3339;
 
 /// The buckets that hold sensitive data, and what Macie finds in them.
@@ -113,12 +113,16 @@ pub(super) fn threats() -> String {
     format!("# A threat list made up for the sample account\n{THREAT_HOST} # drop point\n192.0.2.240/28\n")
 }
 
-/// The announced transfer: the weekly export.
+/// The announced transfer: the weekly export, an entry for each host that makes it.
 pub(super) fn allowed(world: &World) -> String {
-    let eni = &world.hosts[world.find("report-1")].eni;
     let (from, until) = (rfc3339(world.start), rfc3339(world.end()));
-    format!(
-        "[[entry]]\nid = \"weekly-export\"\nreason = \"weekly export to a partner, by contract\"\neni = \"{eni}\"\n\
-         destination = \"{PARTNER}/32\"\nports = [22]\nfrom = \"{from}\"\nuntil = \"{until}\"\nmax_bytes = 2500000000\n"
-    )
+    let entry = |host: usize| {
+        let (name, eni) = (&world.hosts[host].name, &world.hosts[host].eni);
+        format!(
+            "[[entry]]\nid = \"weekly-export-{name}\"\nreason = \"weekly export to a partner, by contract\"\n\
+             eni = \"{eni}\"\ndestination = \"{PARTNER}/32\"\nports = [22]\nfrom = \"{from}\"\nuntil = \"{until}\"\n\
+             max_bytes = 2500000000\n"
+        )
+    };
+    world.role(Role::Report).into_iter().map(entry).collect()
 }

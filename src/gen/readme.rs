@@ -42,8 +42,9 @@ const TREE: &str = "\
 | `alerts/` | GuardDuty and Macie findings, and a timeline of what no log knows |\n\
 | `truth.json`, `manifest.json` | the labels; counts |\n";
 
-const SCAN: &str = "flowtrail scan flow --trail trail --inventory inventory \\\n  \
-    --tor-exits intel/torbulkexitlist --threat-list intel/threat-list.txt --allow intel/allow.toml";
+const SCAN: &str = "flowtrail scan flow --trail trail --tor-exits intel/torbulkexitlist --threat-list intel/threat-list.txt \\\n  \
+    --inventory inventory/describe-network-interfaces.json --inventory inventory/describe-vpc-endpoints.json \\\n  \
+    --inventory inventory/describe-nat-gateways.json --inventory inventory/get-event-selectors.json";
 
 fn incident(i: &Incident) -> String {
     let who = i.principal.as_deref().unwrap_or("nobody");
