@@ -345,3 +345,19 @@ fn exit_codes_are_those_of_the_contract() {
     );
     assert_eq!(code(&["top", "--strict", &bad.to_string_lossy()]), Some(3));
 }
+
+/// `FLOWTRAIL_BENCH` names what the benchmark's generator writes with `--lines 200000 --files 4` (seed 1). The stored
+/// answer was compared with DuckDB's by `benches/answer.sh 200000`.
+#[test]
+fn the_benchmarks_first_query_has_the_stored_answer() {
+    let Some(data) = std::env::var_os("FLOWTRAIL_BENCH").map(PathBuf::from) else {
+        println!("skipped: FLOWTRAIL_BENCH names no generated benchmark data");
+        return;
+    };
+    let text = data.join("text");
+    let options = ["--by", "eni,dst", "--where", "family=ipv4", "--limit", "100", "--totals", "--format", "ndjson"];
+    let mut args = vec![OsStr::new("top"), OsStr::new("--quiet"), text.as_os_str()];
+    args.extend(options.iter().map(OsStr::new));
+    let stored = include_str!("data/q1-200000.ndjson");
+    assert_eq!(String::from_utf8_lossy(&flowtrail(&args).stdout), stored);
+}
