@@ -2,7 +2,8 @@
 
 use crate::aggregate::stats::{FileCounts, FileError, Phase};
 use crate::aggregate::{
-    Ambiguous, Counting, EgressTable, Filter, Grain, Ingest, Outcome, Progress, ScanStats, finish, ingest, workers,
+    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Progress, ScanStats, Vantage, finish, ingest,
+    vantage, workers,
 };
 use crate::attribute::{Attribution, Question, Toward};
 use crate::detect::{self, Case, Confidence, Finding, PrincipalClaim, Settings};
@@ -44,8 +45,8 @@ pub type Follow<'f> = &'f dyn Fn(&Archive) -> Arc<Progress>;
 pub struct Counted {
     /// Who sent how much where.
     pub table: EgressTable,
-    /// Flows whose direction nothing decides.
-    pub ambiguous: Ambiguous,
+    /// What was not counted, and why.
+    pub left_out: LeftOut,
     /// The files, sorted.
     pub archive: Archive,
     /// What became of them.
@@ -75,7 +76,7 @@ pub struct Scanned {
     /// What is known of the estate.
     pub known: Known,
     /// Interfaces whose bytes began elsewhere.
-    pub middleboxes: BTreeSet<String>,
+    pub vantage: Vantage,
 }
 
 /// Starts the threads; 0 means one per core.
@@ -107,7 +108,8 @@ pub fn scan(
     };
     let own = own_addresses(&known.inventory);
     let mut counted = count(&inputs.flows, intel, &counting, &inputs.ingest, &own, pool, follow)?;
-    let middleboxes = middleboxes(&counted.table, &known.inventory);
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
     let case = Case {
         table: &counted.table,
         baseline: None,
@@ -126,7 +128,7 @@ pub fn scan(
         incidents,
         counted,
         known,
-        middleboxes,
+        vantage,
     })
 }
 
@@ -149,13 +151,13 @@ pub fn count(
     let (counter, outcome) = ingest(&archive, intel, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());
     let mut stats = outcome.stats(&archive, &counter.records);
-    let (table, ambiguous) = finish(counter, intel, &counting.grain, own, |s| outcome.place(s));
+    let (table, left_out) = finish(counter, intel, &counting.grain, own, |s| outcome.place(s));
     phases.next("sort", 0);
     stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();
     Ok(Counted {
         table,
-        ambiguous,
+        left_out,
         archive,
         outcome,
         stats,
@@ -238,17 +240,6 @@ fn own_addresses(inventory: &Inventory) -> BTreeSet<(String, Addr)> {
             .collect::<Vec<_>>()
     };
     inventory.interfaces.iter().flat_map(of).collect()
-}
-
-/// Interfaces that only pass traffic on: their bytes were counted where they began.
-fn middleboxes(table: &EgressTable, inventory: &Inventory) -> BTreeSet<String> {
-    let passes_on = |id: &str| id.starts_with("nat-") || inventory.is_middlebox(id) == Some(true);
-    table
-        .interfaces
-        .iter()
-        .filter(|i| passes_on(&i.id))
-        .map(|i| i.id.clone())
-        .collect()
 }
 
 /// Names the principals behind each finding.

@@ -355,7 +355,17 @@ fn the_benchmarks_first_query_has_the_stored_answer() {
         return;
     };
     let text = data.join("text");
-    let options = ["--by", "eni,dst", "--where", "family=ipv4", "--limit", "100", "--totals", "--format", "ndjson"];
+    let options = [
+        "--by",
+        "eni,dst",
+        "--where",
+        "family=ipv4",
+        "--limit",
+        "100",
+        "--totals",
+        "--format",
+        "ndjson",
+    ];
     let mut args = vec![OsStr::new("top"), OsStr::new("--quiet"), text.as_os_str()];
     args.extend(options.iter().map(OsStr::new));
     let stored = include_str!("data/q1-200000.ndjson");

@@ -5,11 +5,9 @@
 
 use crate::aggregate::filter::{Filter, RecordFacts};
 use crate::aggregate::interner::Interner;
-use crate::aggregate::key::{
-    Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source, service_port,
-};
+use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
 use crate::aggregate::stats::RecordCounts;
-use crate::aggregate::table::{Direction, Peer};
+use crate::aggregate::table::{Direction, Peer, Role};
 use crate::flow::{Action, FlowDirection, FlowRecord, LogStatus};
 use crate::net::{Addr, Class, TimeWindow};
 use foldhash::fast::RandomState;
@@ -46,6 +44,9 @@ pub struct Counter<'p, P> {
     pub records: RecordCounts,
     /// Task that is being counted, for samples.
     pub task: u32,
+    /// Flow log subscription of its file.
+    pub log: u16,
+    by_interface: bool,
 }
 
 struct Ends {
@@ -53,6 +54,12 @@ struct Ends {
     peer: Addr,
     bearing: Bearing,
     class: Class,
+    /// The local address stands behind the interface.
+    carried: bool,
+    /// Some packet address is not the interface's.
+    transit: bool,
+    /// It came in for an address that is not ours.
+    passed: bool,
 }
 
 impl<'p, P: Places> Counter<'p, P> {
@@ -65,7 +72,16 @@ impl<'p, P: Places> Counter<'p, P> {
             cells: HashMap::default(),
             records: RecordCounts::default(),
             task: 0,
+            log: 0,
+            by_interface: counting.grain.interface,
         }
+    }
+
+    /// Counts interfaces apart also where the grain does not ask for it: several flow logs may watch the same one.
+    #[must_use]
+    pub fn by_interface(mut self, needed: bool) -> Self {
+        self.by_interface |= needed;
+        self
     }
 
     /// Counts a record that stands at `line` of the current task.
@@ -95,38 +111,55 @@ impl<'p, P: Places> Counter<'p, P> {
         let bearing = match r.direction {
             Some(FlowDirection::Egress) => Bearing::Known(Direction::Egress),
             Some(FlowDirection::Ingress) => Bearing::Known(Direction::Ingress),
-            None => self.bearing_by_home(src, dst),
+            None => self.bearing_by_home(src, dst, destination),
         };
-        let (local, peer) = match bearing {
-            Bearing::Known(Direction::Ingress) => (destination, source),
-            _ => (source, destination),
+        let (own, behind, peer) = match bearing {
+            Bearing::Known(Direction::Egress) => (src, source, destination),
+            Bearing::Known(Direction::Ingress) => (dst, destination, source),
+            Bearing::Open => (src, src, dst),
         };
+        let transit = source != src || destination != dst;
+        let passed = transit && self.is_sent_on(dst, destination);
+        // Behind an interface stand pods and secondary addresses; a far address there is only passing through.
+        let behind_it = behind != own && self.places.class(behind) == Class::Home;
+        let local = if behind_it { behind } else { own };
+        let carried = behind_it || passed && bearing == Bearing::Known(Direction::Egress);
         let class = self.places.class(peer);
         let grain = &self.counting.grain;
         let wanted = match bearing {
             Bearing::Known(Direction::Egress) => class.is_egress() || grain.home && class == Class::Home,
             Bearing::Known(Direction::Ingress) => grain.ingress && (class.is_egress() || grain.home),
-            Bearing::Open => grain.home || self.may_be_egress(source) || self.may_be_egress(destination),
+            Bearing::Open => grain.home || self.may_be_egress(src) || self.may_be_egress(dst),
         };
         wanted.then_some(Ends {
             local,
             peer,
             bearing,
             class,
+            carried,
+            transit,
+            passed,
         })
+    }
+
+    /// True if a packet that arrived at an address of ours goes on to one that is not.
+    fn is_sent_on(&self, dst: Addr, destination: Addr) -> bool {
+        destination != dst && self.places.class(destination) != Class::Home && self.places.class(dst) == Class::Home
     }
 
     fn may_be_egress(&self, a: Addr) -> bool {
         self.places.class(a).is_egress()
     }
 
-    /// An interface logs its private address: home to elsewhere is egress (design.md, counting rule 3).
+    /// An interface logs its private address: home to elsewhere is egress (design.md, counting rule 3). Towards a NAT
+    /// gateway only the packet's own destination shows where the bytes go.
     #[inline]
-    fn bearing_by_home(&self, src: Addr, dst: Addr) -> Bearing {
+    fn bearing_by_home(&self, src: Addr, dst: Addr, destination: Addr) -> Bearing {
         let home = |a| self.places.class(a) == Class::Home;
         match (home(src), home(dst)) {
             (true, false) => Bearing::Known(Direction::Egress),
             (false, true) => Bearing::Known(Direction::Ingress),
+            (true, true) if destination != dst && !home(destination) => Bearing::Known(Direction::Egress),
             _ => Bearing::Open,
         }
     }
@@ -136,7 +169,7 @@ impl<'p, P: Places> Counter<'p, P> {
         let (src_port, dst_port) = (r.srcport.unwrap_or(0), r.dstport.unwrap_or(0));
         let protocol = r.protocol.unwrap_or(0);
         let of_source = role_of_source(r.tcp_flags, protocol, src_port, dst_port);
-        let port = service_port(of_source, src_port, dst_port);
+        let (port, other_port) = ports(of_source, ends.bearing, src_port, dst_port);
         let facts = RecordFacts {
             local: ends.local,
             peer: ends.peer,
@@ -150,12 +183,19 @@ impl<'p, P: Places> Counter<'p, P> {
         }
         let ingress = ends.bearing == Bearing::Known(Direction::Ingress);
         let role = if ingress { of_source.flip() } else { of_source };
-        let interface = if self.counting.grain.interface {
+        // Which end of an open flow is ours, and whose a carried one is, can only be told by interface.
+        let apart = self.by_interface || ends.bearing == Bearing::Open || ends.carried;
+        let interface = if apart {
             self.interfaces.intern(interface, r)
         } else {
-            0
+            u32::MAX
         };
-        let key = self.key(interface, r, ends, &facts, Sides::new(ends.bearing, role));
+        if ends.transit {
+            let passed = if ends.passed { r.bytes.unwrap_or(0) } else { 0 };
+            self.interfaces.note_transit(interface, passed);
+        }
+        let sides = Sides::new(ends.bearing, role).carried(ends.carried);
+        let key = self.key(interface, r, ends, &facts, (sides, other_port));
         let start = r.start.unwrap_or(0);
         let cell = Cell {
             bytes: u128::from(r.bytes.unwrap_or(0)),
@@ -169,7 +209,14 @@ impl<'p, P: Places> Counter<'p, P> {
     }
 
     #[inline]
-    fn key(&self, interface: u32, r: &FlowRecord<'_>, ends: &Ends, facts: &RecordFacts, sides: Sides) -> FlowKey {
+    fn key(
+        &self,
+        interface: u32,
+        r: &FlowRecord<'_>,
+        ends: &Ends,
+        facts: &RecordFacts,
+        (sides, other): (Sides, u16),
+    ) -> FlowKey {
         let grain = &self.counting.grain;
         // While the sides are open both ends are needed, whatever the grain.
         let open = ends.bearing == Bearing::Open;
@@ -179,13 +226,15 @@ impl<'p, P: Places> Counter<'p, P> {
             class_as_peer(ends.class)
         };
         FlowKey {
-            local: if grain.local || open {
+            local: if grain.local || open || ends.carried {
                 ends.local
             } else {
                 Addr::default()
             },
             peer,
             interface,
+            log: self.log,
+            other_port: if grain.port { other } else { 0 },
             hour: if grain.hour {
                 hour_bucket(r.start.unwrap_or(0))
             } else {
@@ -196,7 +245,7 @@ impl<'p, P: Places> Counter<'p, P> {
             sides: if grain.port {
                 sides
             } else {
-                Sides::new(sides.bearing(), crate::aggregate::Role::Unknown)
+                Sides::new(sides.bearing(), Role::Unknown).carried(sides.is_carried())
             },
         }
     }
@@ -214,11 +263,23 @@ impl<'p, P: Places> Counter<'p, P> {
         );
         for (key, cell) in other.cells {
             let key = FlowKey {
-                interface: map.get(key.interface as usize).copied().unwrap_or(0),
+                interface: map.get(key.interface as usize).copied().unwrap_or(u32::MAX),
                 ..key
             };
             self.cells.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
         }
+    }
+}
+
+/// The service port, and the other one where nobody is known to listen: then the local side's comes first (the source's,
+/// while the sides are open).
+#[inline]
+fn ports(of_source: Role, bearing: Bearing, src: u16, dst: u16) -> (u16, u16) {
+    match (of_source, bearing) {
+        (Role::Client, _) => (dst, 0),
+        (Role::Server, _) => (src, 0),
+        (Role::Unknown, Bearing::Known(Direction::Ingress)) => (dst, src),
+        (Role::Unknown, _) => (src, dst),
     }
 }
 

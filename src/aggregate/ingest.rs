@@ -85,6 +85,8 @@ struct Run<'a, 'p, P> {
     tasks: Vec<Task>,
     /// Format at the start of each file that is cut into pieces.
     formats: BTreeMap<u32, LogFormat>,
+    /// Number of each file's flow log, 0 where its name does not tell.
+    logs: Vec<u16>,
     /// Contents known before reading: of large files whose size another file shares.
     known: BTreeMap<u32, Fingerprint>,
     claims: Mutex<BTreeMap<Fingerprint, u32>>,
@@ -145,6 +147,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             options,
             tasks,
             formats,
+            logs: numbers_of_logs(archive),
             known,
             claims: Mutex::default(),
             stop: AtomicBool::new(false),
@@ -159,8 +162,9 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
     fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
+        let several = self.logs.iter().any(|l| *l > 1);
         let new = || Worker {
-            counter: Counter::new(self.places, self.counting),
+            counter: Counter::new(self.places, self.counting).by_interface(several),
             reader: None,
             reports: Vec::new(),
         };
@@ -199,6 +203,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         let source = &self.archive.sources[task.file as usize];
         let mut report = TaskReport::new(number, task.file);
         worker.counter.task = number;
+        worker.counter.log = self.logs.get(task.file as usize).copied().unwrap_or(0);
         let reader = worker.reader.get_or_insert_with(|| Reader::new(self.options.read));
         let mut sink = Counted {
             counter: &mut worker.counter,
@@ -286,6 +291,22 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
         owner == file
     }
+}
+
+/// A number for each file by the `fl-…` in its name: several flow logs may watch one interface.
+fn numbers_of_logs(archive: &Archive) -> Vec<u16> {
+    let ids: Vec<Option<&str>> = archive.sources.iter().map(|s| flow_log_id(&s.name)).collect();
+    let known: BTreeSet<&str> = ids.iter().flatten().copied().collect();
+    let numbers: BTreeMap<&str, u16> = known.into_iter().zip(1..=u16::MAX).collect();
+    ids.into_iter()
+        .map(|id| id.and_then(|i| numbers.get(i)).copied().unwrap_or(0))
+        .collect()
+}
+
+/// `fl-…` of `{account}_vpcflowlogs_{region}_{fl-id}_{time}_{hash}.log.gz`.
+fn flow_log_id(name: &str) -> Option<&str> {
+    let file = name.rsplit('/').next()?;
+    file.split('_').find(|part| part.starts_with("fl-"))
 }
 
 /// The format at the start of a plain file that is large enough to be cut into pieces.

@@ -3,18 +3,19 @@
 //! Flow logs hold runs of the same interface, so the last one is remembered. Of every fact the smallest text met is kept:
 //! the choice is the same whatever the order, and a fact hardly ever has two values.
 
-use crate::aggregate::table::Interface;
+use crate::aggregate::table::{Interface, Signs};
 use crate::flow::{Field, FlowRecord};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 /// The fields that describe an interface, as far as a format has them.
-const FACTS: [Field; 5] = [
+const FACTS: [Field; 6] = [
     Field::AccountId,
     Field::InstanceId,
     Field::VpcId,
     Field::SubnetId,
     Field::Region,
+    Field::InterfaceType,
 ];
 
 /// Ids and facts.
@@ -29,6 +30,10 @@ pub struct Interner {
 struct Entry {
     id: Box<[u8]>,
     facts: [Option<Box<[u8]>>; FACTS.len()],
+    /// Records that had an `instance-id` column.
+    instance_column: bool,
+    transit: u64,
+    passed: u128,
 }
 
 impl Interner {
@@ -40,13 +45,17 @@ impl Interner {
             _ => self.number(id),
         };
         self.last = number;
-        let facts = &mut self.entries[number as usize].facts;
-        for (slot, field) in facts.iter_mut().zip(FACTS) {
-            if let Some(text) = record.text(field) {
-                keep_smaller(slot, text);
-            }
-        }
+        self.entries[number as usize].note(record);
         number
+    }
+
+    /// Notes a record whose packet addresses are not the interface's; `passed` are its bytes if it came in for an address
+    /// that is not ours.
+    pub fn note_transit(&mut self, interface: u32, passed: u64) {
+        if let Some(entry) = self.entries.get_mut(interface as usize) {
+            entry.transit += 1;
+            entry.passed += u128::from(passed);
+        }
     }
 
     fn number(&mut self, id: &[u8]) -> u32 {
@@ -55,10 +64,7 @@ impl Interner {
         }
         let n = self.entries.len() as u32;
         self.numbers.insert(id.into(), n);
-        self.entries.push(Entry {
-            id: id.into(),
-            facts: Default::default(),
-        });
+        self.entries.push(Entry::new(id));
         n
     }
 
@@ -66,11 +72,7 @@ impl Interner {
     pub fn merge(&mut self, other: &Interner) -> Vec<u32> {
         let add = |entry: &Entry| {
             let n = self.number(&entry.id);
-            for (slot, fact) in self.entries[n as usize].facts.iter_mut().zip(&entry.facts) {
-                if let Some(text) = fact {
-                    keep_smaller(slot, text);
-                }
-            }
+            self.entries[n as usize].merge(entry);
             n
         };
         other.entries.iter().map(add).collect()
@@ -92,9 +94,47 @@ impl Interner {
 }
 
 impl Entry {
+    fn new(id: &[u8]) -> Self {
+        Entry {
+            id: id.into(),
+            facts: Default::default(),
+            instance_column: false,
+            transit: 0,
+            passed: 0,
+        }
+    }
+
+    #[inline]
+    fn note(&mut self, record: &FlowRecord<'_>) {
+        for (slot, field) in self.facts.iter_mut().zip(FACTS) {
+            if let Some(text) = record.text(field) {
+                keep_smaller(slot, text);
+            }
+        }
+        self.instance_column |= record.format().has(Field::InstanceId);
+    }
+
+    fn merge(&mut self, other: &Entry) {
+        for (slot, fact) in self.facts.iter_mut().zip(&other.facts) {
+            if let Some(text) = fact {
+                keep_smaller(slot, text);
+            }
+        }
+        self.instance_column |= other.instance_column;
+        self.transit += other.transit;
+        self.passed += other.passed;
+    }
+
     fn interface(&self) -> Interface {
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-        let [account, instance, vpc, subnet, region] = self.facts.clone().map(|f| f.as_deref().map(text));
+        let [account, instance, vpc, subnet, region, kind] = self.facts.clone().map(|f| f.as_deref().map(text));
+        let detached = self.instance_column && instance.is_none();
+        let signs = Signs {
+            kind,
+            detached,
+            transit: self.transit,
+            passed: self.passed,
+        };
         Interface {
             id: text(&self.id),
             account,
@@ -103,6 +143,7 @@ impl Entry {
             subnet,
             region,
             addresses: Vec::new(),
+            signs,
         }
     }
 }

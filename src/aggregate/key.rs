@@ -16,6 +16,10 @@ pub struct FlowKey {
     pub peer: Addr,
     /// Interned interface.
     pub interface: u32,
+    /// Interned flow log subscription, 0 if the file's name does not tell: several may watch one interface.
+    pub log: u16,
+    /// The other port, only where neither side is known to listen: what is learned decides later.
+    pub other_port: u16,
     /// Hours since the epoch; times beyond the range share the last.
     pub hour: u32,
     /// Service port.
@@ -26,7 +30,7 @@ pub struct FlowKey {
     pub sides: Sides,
 }
 
-/// Direction and role in one byte.
+/// Direction, role, and whether the local address is only the packet's, in one byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Sides(u8);
 
@@ -50,9 +54,27 @@ impl Sides {
         Sides(b << 2 | role as u8)
     }
 
+    const CARRIED: u8 = 1 << 4;
+
+    /// The same, marked: the interface carried these packets for an address behind it (`pkt-srcaddr` or `pkt-dstaddr`
+    /// differs from the interface's own).
+    #[must_use]
+    pub const fn carried(self, carried: bool) -> Self {
+        if carried {
+            Sides(self.0 | Self::CARRIED)
+        } else {
+            Sides(self.0 & !Self::CARRIED)
+        }
+    }
+
+    /// True if the local address stands behind the interface.
+    pub const fn is_carried(self) -> bool {
+        self.0 & Self::CARRIED != 0
+    }
+
     /// The direction, as far as known.
     pub const fn bearing(self) -> Bearing {
-        match self.0 >> 2 {
+        match self.0 >> 2 & 3 {
             0 => Bearing::Known(Direction::Egress),
             1 => Bearing::Known(Direction::Ingress),
             _ => Bearing::Open,
@@ -192,16 +214,6 @@ pub fn role_of_source(flags: Option<u32>, protocol: u8, src: u16, dst: u16) -> R
     }
 }
 
-/// The service port of a flow: the listening side's, else the lower.
-#[inline]
-pub fn service_port(role: Role, src: u16, dst: u16) -> u16 {
-    match role {
-        Role::Client => dst,
-        Role::Server => src,
-        Role::Unknown => src.min(dst),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +227,9 @@ mod tests {
         ] {
             for role in [Role::Client, Role::Server, Role::Unknown] {
                 let s = Sides::new(bearing, role);
-                assert_eq!((s.bearing(), s.role()), (bearing, role));
+                assert_eq!((s.bearing(), s.role(), s.is_carried()), (bearing, role, false));
+                let c = s.carried(true);
+                assert_eq!((c.bearing(), c.role(), c.is_carried()), (bearing, role, true));
             }
         }
     }

@@ -34,6 +34,21 @@ pub struct Interface {
     pub region: Option<String>,
     /// Addresses that it sent from, sorted.
     pub addresses: Vec<Addr>,
+    /// Signs that it passes other interfaces' traffic on.
+    pub signs: Signs,
+}
+
+/// What the records show of an interface's place on the path (all of it needs fields of version 3 or later).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Signs {
+    /// `interface-type` of version 11: `nat_gateway`, `transit_gateway`, `vpc_endpoint`, ….
+    pub kind: Option<String>,
+    /// The format has `instance-id` and it is `-`: no instance of ours.
+    pub detached: bool,
+    /// Records whose packet address differs from the interface's.
+    pub transit: u64,
+    /// Bytes that came in for an address that is not ours: sent on from here.
+    pub passed: u128,
 }
 
 /// The far end of flows and what the lists say of it.

@@ -193,7 +193,8 @@ impl Inventory {
             .max_by_key(|e| (e.span.from, &e.to))
     }
 
-    /// True if the interface only passes traffic on: NAT, transit gateway, load balancer, endpoint.
+    /// True if the interface only passes traffic on: NAT, transit gateway, network or gateway load balancer, endpoint.
+    /// An application or classic load balancer ends connections itself: what it answers began there.
     pub fn is_middlebox(&self, interface: &str) -> Option<bool> {
         let kind = self.interface(interface)?.kind.as_deref()?;
         let kinds = [

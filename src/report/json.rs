@@ -71,6 +71,12 @@ fn ledger(run: &Run<'_>) -> Value {
         "served": json_integer(l.served),
         "s3": json_integer(l.s3),
         "passed_on": json_integer(l.passed_on),
-        "direction_unknown": json_integer(run.ambiguous),
+        "direction_unknown": json_integer(run.left_out.ambiguous),
+        "forwarded": json_integer(run.left_out.forwarded),
+        "logged_twice": json_integer(run.left_out.logged_twice),
+        "residual": json_integer(run.vantage.residual),
+        "resolved_share": (run.resolved_share() * 10_000.0).round() / 10_000.0,
+        "middleboxes": run.vantage.middleboxes,
+        "nat_shared": run.vantage.shared,
     })
 }

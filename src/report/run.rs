@@ -1,7 +1,7 @@
 //! What every report is made of: incidents, and the frame that makes them mean something (inputs, lists, losses, sums).
 
 use crate::aggregate::stats::ScanStats;
-use crate::aggregate::{Direction, EgressTable, Role};
+use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
 use crate::incident::Incident;
 use crate::intel::ListInfo;
 use crate::net::{Class, Seconds};
@@ -17,7 +17,7 @@ pub struct Run<'a> {
     /// What was counted.
     pub table: &'a EgressTable,
     /// Interfaces whose bytes began elsewhere.
-    pub middleboxes: &'a BTreeSet<String>,
+    pub vantage: &'a Vantage,
     /// Names of the flow log files, sorted.
     pub inputs: &'a [String],
     /// Lists in use and missing.
@@ -26,8 +26,8 @@ pub struct Run<'a> {
     pub stats: &'a ScanStats,
     /// Earliest start and latest end of the records.
     pub span: Option<(Seconds, Seconds)>,
-    /// Egress in flows whose direction nothing decides, in bytes.
-    pub ambiguous: u128,
+    /// What was not counted, and why.
+    pub left_out: LeftOut,
     /// Access keys whole, not masked, in formats for people.
     pub show_keys: bool,
 }
@@ -54,7 +54,7 @@ impl Run<'_> {
                 .table
                 .interfaces
                 .get(row.interface as usize)
-                .is_some_and(|i| self.middleboxes.contains(&i.id));
+                .is_some_and(|i| self.vantage.middleboxes.contains_key(&i.id));
             let slot = match (self.table.peer(row).class, row.role) {
                 (Class::Home | Class::Special, _) => continue,
                 _ if passes_on => &mut ledger.passed_on,
@@ -83,6 +83,19 @@ impl Run<'_> {
             }
         }
         series
+    }
+
+    /// Share of the egress whose origin is decided: the rest has no known direction, or left through a gateway without
+    /// an originator in the archive.
+    pub fn resolved_share(&self) -> f64 {
+        let l = self.ledger();
+        let decided = l.internet + l.served + l.s3;
+        let undecided = self.left_out.ambiguous + self.vantage.residual;
+        if decided + undecided == 0 {
+            1.0
+        } else {
+            decided as f64 / (decided + undecided) as f64
+        }
     }
 
     /// One sentence on how much of the input was read: it stands at the top of every report.

@@ -35,10 +35,27 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
         format!("served to visitors {}", human_bytes(l.served)),
         format!("S3 {}", human_bytes(l.s3)),
     ];
-    if run.ambiguous > 0 {
-        parts.push(format!("direction unknown {}", human_bytes(run.ambiguous)));
+    if run.left_out.ambiguous > 0 {
+        parts.push(format!("direction unknown {}", human_bytes(run.left_out.ambiguous)));
     }
-    writeln!(out, "egress: {}", parts.join(", "))
+    writeln!(out, "egress: {}", parts.join(", "))?;
+    let boxes = run.vantage.middleboxes.len();
+    if boxes > 0 {
+        let (on, residual) = (human_bytes(run.vantage.passed_on), human_bytes(run.vantage.residual));
+        writeln!(
+            out,
+            "{boxes} interfaces only pass traffic on ({on}, counted where it began; {residual} unexplained)"
+        )?;
+    }
+    for (id, _) in &run.vantage.shared {
+        writeln!(
+            out,
+            "{}: a gateway whose senders are not in the archive, counted here",
+            printable(id.as_bytes())
+        )?;
+    }
+    let share = 100.0 * run.resolved_share();
+    writeln!(out, "origin decided for {share:.1} % of these bytes")
 }
 
 fn card(run: &Run<'_>, n: usize, i: &Incident, colour: bool, out: &mut dyn Write) -> io::Result<()> {

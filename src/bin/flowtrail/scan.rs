@@ -52,12 +52,12 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &[Incident], intel: &Intel) -
         incidents: shown,
         below: scanned.incidents.len() - shown.len(),
         table: &counted.table,
-        middleboxes: &scanned.middleboxes,
+        vantage: &scanned.vantage,
         inputs: &inputs,
         lists: intel.lists(),
         stats: &counted.stats,
         span: counted.outcome.span,
-        ambiguous: counted.ambiguous.bytes,
+        left_out: counted.left_out,
         show_keys: args.show_keys,
     };
     let colour = match args.color {

@@ -41,8 +41,8 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     )?;
     bar.done();
     let code = read::account(&args.read, args.out.quiet, &counted.stats)?;
-    if counted.ambiguous.bytes > 0 && !args.out.quiet {
-        let n = human_bytes(counted.ambiguous.bytes);
+    if counted.left_out.ambiguous > 0 && !args.out.quiet {
+        let n = human_bytes(counted.left_out.ambiguous);
         run::warn(&format!(
             "{n} in flows whose direction the records do not tell: not counted"
         ));

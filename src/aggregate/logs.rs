@@ -1,0 +1,138 @@
+//! Several flow logs on one interface: one counts (design.md, counting rule 5).
+//!
+//! A VPC, its subnet and the interface itself may each have a flow log; every byte is then logged once by each, in windows
+//! that differ, so records cannot be compared one by one. For each interface the log with the most bytes counts; another
+//! one counts only in hours in which that one has nothing (it was made later, or a delivery is missing).
+
+use crate::aggregate::finish::{Entry, LeftOut, fold};
+use crate::aggregate::key::FlowKey;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Keeps one log's cells for each interface and hour.
+pub(super) fn one_per_interface(cells: Vec<Entry>, left_out: &mut LeftOut) -> Vec<Entry> {
+    let ranks = ranks(&cells);
+    if ranks.is_empty() {
+        return cells.into_iter().map(without_log).collect();
+    }
+    let chosen = chosen(&cells, &ranks);
+    let mut kept = Vec::with_capacity(cells.len());
+    for (key, cell) in cells {
+        match chosen.get(&(key.interface, key.hour)) {
+            Some(log) if *log != key.log => left_out.logged_twice += cell.bytes,
+            _ => kept.push(without_log((key, cell))),
+        }
+    }
+    fold(kept)
+}
+
+fn without_log((key, cell): Entry) -> Entry {
+    (FlowKey { log: 0, ..key }, cell)
+}
+
+/// Of each interface that several logs watch: the logs, best first (most bytes, then most records, then lowest number).
+fn ranks(cells: &[Entry]) -> BTreeMap<u32, Vec<u16>> {
+    let mut logs: BTreeMap<u32, BTreeSet<u16>> = BTreeMap::new();
+    for (key, _) in cells {
+        let set = logs.entry(key.interface).or_default();
+        if set.len() < 2 {
+            set.insert(key.log);
+        }
+    }
+    logs.retain(|_, set| set.len() > 1);
+    let mut sums: BTreeMap<u32, BTreeMap<u16, (u128, u64)>> = BTreeMap::new();
+    for (key, cell) in cells.iter().filter(|(k, _)| logs.contains_key(&k.interface)) {
+        let sum = sums.entry(key.interface).or_default().entry(key.log).or_default();
+        sum.0 += cell.bytes;
+        sum.1 += cell.flows;
+    }
+    let order = |sums: BTreeMap<u16, (u128, u64)>| {
+        let mut list: Vec<(u128, u64, std::cmp::Reverse<u16>)> = sums
+            .into_iter()
+            .map(|(log, (bytes, flows))| (bytes, flows, std::cmp::Reverse(log)))
+            .collect();
+        list.sort_unstable_by(|a, b| b.cmp(a));
+        list.into_iter().map(|(_, _, log)| log.0).collect()
+    };
+    sums.into_iter()
+        .map(|(interface, sums)| (interface, order(sums)))
+        .collect()
+}
+
+/// The log that counts in each hour of those interfaces: the best that has anything there.
+fn chosen(cells: &[Entry], ranks: &BTreeMap<u32, Vec<u16>>) -> BTreeMap<(u32, u32), u16> {
+    let rank = |interface: u32, log: u16| ranks.get(&interface).and_then(|r| r.iter().position(|l| *l == log));
+    let mut best: BTreeMap<(u32, u32), u16> = BTreeMap::new();
+    for (key, _) in cells.iter().filter(|(k, _)| ranks.contains_key(&k.interface)) {
+        let log = best.entry((key.interface, key.hour)).or_insert(key.log);
+        if rank(key.interface, key.log) < rank(key.interface, *log) {
+            *log = key.log;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::key::{Bearing, Cell, Sides};
+    use crate::aggregate::table::{Direction, Role};
+    use crate::net::Addr;
+
+    fn cell(interface: u32, log: u16, hour: u32, bytes: u128) -> Entry {
+        let sides = Sides::new(Bearing::Known(Direction::Egress), Role::Client);
+        let key = FlowKey {
+            local: Addr::v4(1),
+            peer: Addr::v4(2),
+            interface,
+            log,
+            other_port: 0,
+            hour,
+            port: 443,
+            protocol: 6,
+            sides,
+        };
+        (
+            key,
+            Cell {
+                bytes,
+                packets: 1,
+                flows: 1,
+                first: 0,
+                last: 1,
+                sample: (0, 1),
+            },
+        )
+    }
+
+    fn kept(cells: Vec<Entry>) -> (Vec<(u32, u32, u128)>, u128) {
+        let mut left_out = LeftOut::default();
+        let kept = one_per_interface(cells, &mut left_out);
+        (
+            kept.iter().map(|(k, c)| (k.interface, k.hour, c.bytes)).collect(),
+            left_out.logged_twice,
+        )
+    }
+
+    #[test]
+    fn one_log_counts_and_another_fills_its_holes() {
+        let cells = vec![
+            cell(0, 1, 10, 100),
+            cell(0, 2, 10, 98),
+            cell(0, 1, 11, 50),
+            cell(0, 2, 12, 7),
+            cell(1, 2, 10, 5),
+        ];
+        assert_eq!(
+            kept(cells),
+            (vec![(0, 10, 100), (0, 11, 50), (0, 12, 7), (1, 10, 5)], 98)
+        );
+    }
+
+    #[test]
+    fn one_log_each_is_left_alone() {
+        assert_eq!(
+            kept(vec![cell(0, 1, 10, 100), cell(1, 2, 10, 98)]),
+            (vec![(0, 10, 100), (1, 10, 98)], 0)
+        );
+    }
+}

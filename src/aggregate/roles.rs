@@ -1,0 +1,133 @@
+//! Who listens, learned from the whole: one port with many partners is a service (design.md, counting rule 3).
+//!
+//! Where neither flags nor port ranges told (two high ports, mostly), the record kept both ports. A local port that many
+//! different far ends spoke to, while their ports change, listens; a far port that many local ports spoke to does.
+
+use crate::aggregate::finish::{Entry, fold};
+use crate::aggregate::key::{FlowKey, Sides};
+use crate::aggregate::table::Role;
+use crate::net::Addr;
+use std::collections::{HashMap, HashSet};
+
+/// A service has at least so many partners, and so many times those of the other side.
+const PARTNERS: usize = 3;
+const TIMES: usize = 2;
+/// Partners counted of one port: more change nothing.
+const ENOUGH: usize = 64;
+
+type Local = (u32, Addr, u8, u16);
+type Far = (Addr, u8, u16);
+
+/// Decides the roles that were left open, and adds up what then shares a key.
+pub(super) fn learn(cells: Vec<Entry>) -> Vec<Entry> {
+    let open = |k: &FlowKey| k.sides.role() == Role::Unknown && k.other_port != 0;
+    if !cells.iter().any(|(k, _)| open(k)) {
+        return cells;
+    }
+    let mut of_local: HashMap<Local, HashSet<(Addr, u16)>> = HashMap::new();
+    let mut of_far: HashMap<Far, HashSet<(u32, u16)>> = HashMap::new();
+    for (key, _) in cells.iter().filter(|(k, _)| open(k)) {
+        note(of_local.entry(local(key)).or_default(), (key.peer, key.other_port));
+        note(of_far.entry(far(key)).or_default(), (key.interface, key.port));
+    }
+    let decide = |(key, cell): Entry| {
+        if !open(&key) {
+            return (key, cell);
+        }
+        let ours = of_local.get(&local(&key)).map_or(0, HashSet::len);
+        let theirs = of_far.get(&far(&key)).map_or(0, HashSet::len);
+        let (role, port) = if ours >= PARTNERS && ours >= TIMES * theirs {
+            (Role::Server, key.port)
+        } else if theirs >= PARTNERS && theirs >= TIMES * ours {
+            (Role::Client, key.other_port)
+        } else {
+            (Role::Unknown, key.port.min(key.other_port))
+        };
+        let sides = Sides::new(key.sides.bearing(), role).carried(key.sides.is_carried());
+        (
+            FlowKey {
+                sides,
+                port,
+                other_port: 0,
+                ..key
+            },
+            cell,
+        )
+    };
+    fold(cells.into_iter().map(decide).collect())
+}
+
+fn note<T: std::hash::Hash + Eq>(partners: &mut HashSet<T>, partner: T) {
+    if partners.len() < ENOUGH {
+        partners.insert(partner);
+    }
+}
+
+fn local(k: &FlowKey) -> Local {
+    (k.interface, k.local, k.protocol, k.port)
+}
+
+fn far(k: &FlowKey) -> Far {
+    (k.peer, k.protocol, k.other_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::key::{Bearing, Cell};
+    use crate::aggregate::table::Direction;
+
+    fn cell(peer: u32, port: u16, other_port: u16) -> Entry {
+        let sides = Sides::new(Bearing::Known(Direction::Egress), Role::Unknown);
+        let (local, peer) = (Addr::v4(1), Addr::v4(peer));
+        let key = FlowKey {
+            local,
+            peer,
+            interface: 0,
+            log: 0,
+            other_port,
+            hour: 0,
+            port,
+            protocol: 6,
+            sides,
+        };
+        (
+            key,
+            Cell {
+                bytes: 1,
+                packets: 1,
+                flows: 1,
+                first: 0,
+                last: 1,
+                sample: (0, 1),
+            },
+        )
+    }
+
+    fn roles(cells: Vec<Entry>) -> Vec<(Role, u16)> {
+        let mut all: Vec<_> = learn(cells).iter().map(|(k, _)| (k.sides.role(), k.port)).collect();
+        all.dedup();
+        all
+    }
+
+    #[test]
+    fn a_local_port_with_many_partners_listens() {
+        assert_eq!(
+            roles((0..5).map(|i| cell(10 + i, 8_080, 5_000 + i as u16)).collect()),
+            [(Role::Server, 8_080)]
+        );
+    }
+
+    #[test]
+    fn a_far_port_that_many_local_ports_speak_to_listens() {
+        assert_eq!(
+            roles((0..5).map(|i| cell(10, 5_000 + i, 9_200)).collect()),
+            [(Role::Client, 9_200)]
+        );
+    }
+
+    #[test]
+    fn a_single_pair_stays_unknown_under_its_lower_port() {
+        assert_eq!(roles(vec![cell(10, 40_000, 50_000)]), [(Role::Unknown, 40_000)]);
+    }
+}
