@@ -561,7 +561,7 @@ fn the_true_principal_of_an_incident_comes_first() {
             .unwrap()
             .iter()
             .map(|a| a.as_str().unwrap().parse().unwrap());
-        let local = ips.last();
+        let local = ips.collect::<Vec<_>>().pop();
         let question = Question {
             interface: Some(eni),
             addresses: local.into_iter().collect(),
