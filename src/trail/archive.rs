@@ -146,7 +146,7 @@ impl TrailArchive {
     fn touch(&mut self, e: &TrailEvent<'_>) -> u32 {
         let key = self.key(e, e.time - e.time % HOUR);
         let row = self.row(key);
-        let agent = self.names.id(e.user_agent.as_deref().unwrap_or_default());
+        let agent = self.names.id_in(0, e.user_agent.as_deref().unwrap_or_default());
         let object = e.bucket.as_deref().zip(e.key.as_deref().filter(|k| !k.is_empty()));
         self.buffer.clear();
         if let Some((bucket, key)) = object {
@@ -193,7 +193,11 @@ impl TrailArchive {
         if let Some(account) = e.recipient.as_deref().filter(|a| !self.accounts.contains(*a)) {
             self.accounts.insert(account.to_owned());
         }
-        let mut id = |text: Option<&str>| self.names.id(text.unwrap_or_default());
+        let mut column = 0;
+        let mut id = |text: Option<&str>| {
+            column += 1;
+            self.names.id_in(column, text.unwrap_or_default())
+        };
         RowKey {
             hour,
             principal,
