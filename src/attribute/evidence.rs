@@ -12,13 +12,12 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use super::question::Question;
+use super::subject::Subject;
 use super::verdict::{Case, Cases, Class, Principal, rank};
 use crate::inventory::Inventory;
 use crate::net::{Addr, HOUR, Seconds, TimeWindow, rfc3339};
 use crate::trail::{IssuedSession, PrincipalIndex, TrailRow, is_instance_id, role_of_arn};
 
-/// How far apart the clocks of the two logs may be: a flow's window plus a minute (AWS), rounded up.
-const SLACK: Seconds = 660;
 /// The longest life of role credentials.
 const SESSION: Seconds = 12 * HOUR;
 
@@ -31,20 +30,6 @@ pub struct Attribution<'a> {
     by_addr: HashMap<Addr, Vec<u32>>,
     /// Rows of sessions named after an instance.
     by_instance: BTreeMap<&'a str, Vec<u32>>,
-}
-
-/// What is known of the thing in question.
-struct Subject<'q> {
-    question: &'q Question,
-    window: TimeWindow,
-    instance: Option<String>,
-    account: Option<String>,
-    vpc: Option<String>,
-    own: Vec<Addr>,
-    /// Other addresses of the same interface: pods, secondary addresses.
-    siblings: Vec<Addr>,
-    public: Vec<Addr>,
-    nat: Vec<Addr>,
 }
 
 impl<'a> Attribution<'a> {
@@ -70,7 +55,7 @@ impl<'a> Attribution<'a> {
 
     /// All candidates, the best first: by class, then by bytes and requests, then by name.
     pub fn who(&self, question: &Question) -> Vec<Principal> {
-        let subject = self.subject(question);
+        let subject = Subject::new(question, self.inventory);
         let mut cases = Cases::new();
         self.by_address(&subject, &mut cases);
         self.by_session(&subject, &mut cases);
@@ -81,71 +66,6 @@ impl<'a> Attribution<'a> {
         }
         self.by_nat(&subject, &mut cases);
         rank(cases, question.toward)
-    }
-
-    fn subject<'q>(&self, question: &'q Question) -> Subject<'q> {
-        let window = question.when();
-        let id = question.interface.as_deref().unwrap_or_default();
-        let known = self.inventory.interface(id);
-        let attached = self.inventory.instance_of(id, window).map(|e| e.to.clone());
-        let instance = question.instance.clone().or(attached);
-        let of_instance = instance.as_deref().and_then(|i| self.inventory.instance(i));
-        let account = question
-            .account
-            .clone()
-            .or_else(|| known.and_then(|k| k.account.clone()));
-        let vpc = question.vpc.clone().or_else(|| known.and_then(|k| k.vpc.clone()));
-        let vpc = vpc.or_else(|| of_instance.and_then(|i| i.vpc.clone()));
-        let middlebox = self.inventory.is_middlebox(id) == Some(true);
-        let known_own = self.known_addresses(question, instance.as_deref(), window);
-        let (own, siblings) = split_addresses(question, known_own, middlebox);
-        let valid = |edges: &[crate::inventory::Edge<Addr>]| -> Vec<Addr> {
-            edges
-                .iter()
-                .filter(|e| e.span.overlaps(&window))
-                .map(|e| e.to)
-                .collect()
-        };
-        let public = known.map(|k| valid(&k.public)).unwrap_or_default();
-        let nats = vpc
-            .iter()
-            .flat_map(|v| self.inventory.nats_of(v))
-            .flat_map(|n| valid(&n.public))
-            .collect();
-        let (public, nat) = if middlebox {
-            (Vec::new(), public)
-        } else {
-            (public, nats)
-        };
-        Subject {
-            question,
-            window: window.widen(SLACK),
-            instance,
-            account,
-            vpc,
-            own,
-            siblings,
-            public,
-            nat,
-        }
-    }
-
-    /// What the inventory knows of the interface's, and the instance's, private addresses.
-    fn known_addresses(&self, question: &Question, instance: Option<&str>, window: TimeWindow) -> Vec<Addr> {
-        let interfaces = question
-            .interface
-            .as_deref()
-            .and_then(|id| self.inventory.interface(id));
-        let of_interface = interfaces.into_iter().flat_map(|i| &i.addresses);
-        let of_instance = instance
-            .and_then(|i| self.inventory.instance(i))
-            .into_iter()
-            .flat_map(|i| &i.addresses);
-        let valid = of_interface.chain(of_instance).filter(|e| e.span.overlaps(&window));
-        let mut out: Vec<Addr> = valid.map(|e| e.to).collect();
-        out.sort();
-        out.dedup();
-        out
     }
 
     /// Rows with one of these numbers that fall into the window.
@@ -308,7 +228,7 @@ impl<'a> Attribution<'a> {
                     issued.call
                 );
                 support_issued(issued, Class::Strong, why, cases);
-            } else if let Some((addr, own)) = asked_from(s, issued).filter(|(addr, _)| self.is_only_ours(s, *addr)) {
+            } else if let Some((addr, own)) = s.asked_from(issued).filter(|(addr, _)| self.is_only_ours(s, *addr)) {
                 let why = format!("{} at {at} from {addr}, which only this interface had", issued.call);
                 // an address of the interface that was not asked about says less than one that was
                 let class = if own { Class::Strong } else { Class::Weak };
@@ -408,26 +328,6 @@ impl<'a> Attribution<'a> {
             }
         }
     }
-}
-
-/// The address of the subject from which credentials were asked for; true if it is one in question.
-fn asked_from(s: &Subject<'_>, issued: &IssuedSession) -> Option<(Addr, bool)> {
-    let addr = issued.source.parse().ok()?;
-    let own = s.own.contains(&addr);
-    (own || s.siblings.contains(&addr)).then_some((addr, own))
-}
-
-/// The addresses in question, and what else the interface is known to have. A middlebox has none of its own: what it
-/// sent from are the addresses of others.
-fn split_addresses(question: &Question, known: Vec<Addr>, middlebox: bool) -> (Vec<Addr>, Vec<Addr>) {
-    if middlebox {
-        return (Vec::new(), Vec::new());
-    }
-    if question.addresses.is_empty() {
-        return (known, Vec::new());
-    }
-    let siblings = known.into_iter().filter(|a| !question.addresses.contains(a)).collect();
-    (question.addresses.clone(), siblings)
 }
 
 fn support_issued<'c>(issued: &IssuedSession, class: Class, why: String, cases: &'c mut Cases) -> Option<&'c mut Case> {
