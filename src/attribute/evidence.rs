@@ -129,6 +129,13 @@ impl<'a> Attribution<'a> {
     /// What a row with one of the subject's own addresses is worth.
     fn judge_address(&self, s: &Subject<'_>, addr: Addr, row: &TrailRow) -> Option<(Class, String)> {
         let endpoint = self.index.text(row.endpoint);
+        if !is_private(addr) && addr.is_v4() {
+            // an interface logs its private address: a public one belongs to a gateway, or to somebody behind it
+            return Some((
+                Class::Ambiguous,
+                format!("called from {addr}, which this interface logged as a sender"),
+            ));
+        }
         if !is_private(addr) {
             return Some((
                 Class::Exact,
@@ -429,6 +436,18 @@ mod tests {
             ask(&inventory(), &log, &about_eni_1(0)),
             [(session("job"), Class::Exact, 5_000_000)]
         );
+    }
+
+    #[test]
+    fn a_global_ipv6_address_is_its_own_and_a_public_ipv4_address_is_not() {
+        let log = [upload(&session("job"), "2001:db8::5", "")];
+        let about = |a: &str| Question {
+            addresses: vec![a.parse().unwrap()],
+            ..about_eni_1(0)
+        };
+        assert_eq!(ask(&inventory(), &log, &about("2001:db8::5"))[0].1, Class::Exact);
+        let log = [upload(&session("job"), "203.0.113.66", "")];
+        assert_eq!(ask(&inventory(), &log, &about("203.0.113.66"))[0].1, Class::Ambiguous);
     }
 
     #[test]
