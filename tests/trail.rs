@@ -544,6 +544,8 @@ fn the_true_principal_of_an_incident_comes_first() {
         index.principals.len(),
         index.issued.len()
     );
+    let manifest: Value = serde_json::from_slice(&std::fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(requests(&index), manifest["trail"]["events"].as_u64().unwrap(), "copies count once, nothing is lost");
     let attribution = Attribution::new(&inventory, &index);
     let (mut asked, mut right) = (0, 0);
     for incident in truth["incidents"].as_array().unwrap() {
@@ -561,7 +563,7 @@ fn the_true_principal_of_an_incident_comes_first() {
             .unwrap()
             .iter()
             .map(|a| a.as_str().unwrap().parse().unwrap());
-        let local = ips.last();
+        let local = ips.collect::<Vec<_>>().pop();
         let question = Question {
             interface: Some(eni),
             addresses: local.into_iter().collect(),

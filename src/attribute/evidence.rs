@@ -12,13 +12,12 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use super::question::Question;
+use super::subject::Subject;
 use super::verdict::{Case, Cases, Class, Principal, rank};
 use crate::inventory::Inventory;
 use crate::net::{Addr, HOUR, Seconds, TimeWindow, rfc3339};
 use crate::trail::{IssuedSession, PrincipalIndex, TrailRow, is_instance_id, role_of_arn};
 
-/// How far apart the clocks of the two logs may be: a flow's window plus a minute (AWS), rounded up.
-const SLACK: Seconds = 660;
 /// The longest life of role credentials.
 const SESSION: Seconds = 12 * HOUR;
 
@@ -31,20 +30,6 @@ pub struct Attribution<'a> {
     by_addr: HashMap<Addr, Vec<u32>>,
     /// Rows of sessions named after an instance.
     by_instance: BTreeMap<&'a str, Vec<u32>>,
-}
-
-/// What is known of the thing in question.
-struct Subject<'q> {
-    question: &'q Question,
-    window: TimeWindow,
-    instance: Option<String>,
-    account: Option<String>,
-    vpc: Option<String>,
-    own: Vec<Addr>,
-    /// Other addresses of the same interface: pods, secondary addresses.
-    siblings: Vec<Addr>,
-    public: Vec<Addr>,
-    nat: Vec<Addr>,
 }
 
 impl<'a> Attribution<'a> {
@@ -70,7 +55,7 @@ impl<'a> Attribution<'a> {
 
     /// All candidates, the best first: by class, then by bytes and requests, then by name.
     pub fn who(&self, question: &Question) -> Vec<Principal> {
-        let subject = self.subject(question);
+        let subject = Subject::new(question, self.inventory);
         let mut cases = Cases::new();
         self.by_address(&subject, &mut cases);
         self.by_session(&subject, &mut cases);
@@ -81,71 +66,6 @@ impl<'a> Attribution<'a> {
         }
         self.by_nat(&subject, &mut cases);
         rank(cases, question.toward)
-    }
-
-    fn subject<'q>(&self, question: &'q Question) -> Subject<'q> {
-        let window = question.when();
-        let id = question.interface.as_deref().unwrap_or_default();
-        let known = self.inventory.interface(id);
-        let attached = self.inventory.instance_of(id, window).map(|e| e.to.clone());
-        let instance = question.instance.clone().or(attached);
-        let of_instance = instance.as_deref().and_then(|i| self.inventory.instance(i));
-        let account = question
-            .account
-            .clone()
-            .or_else(|| known.and_then(|k| k.account.clone()));
-        let vpc = question.vpc.clone().or_else(|| known.and_then(|k| k.vpc.clone()));
-        let vpc = vpc.or_else(|| of_instance.and_then(|i| i.vpc.clone()));
-        let middlebox = self.inventory.is_middlebox(id) == Some(true);
-        let known_own = self.known_addresses(question, instance.as_deref(), window);
-        let (own, siblings) = split_addresses(question, known_own, middlebox);
-        let valid = |edges: &[crate::inventory::Edge<Addr>]| -> Vec<Addr> {
-            edges
-                .iter()
-                .filter(|e| e.span.overlaps(&window))
-                .map(|e| e.to)
-                .collect()
-        };
-        let public = known.map(|k| valid(&k.public)).unwrap_or_default();
-        let nats = vpc
-            .iter()
-            .flat_map(|v| self.inventory.nats_of(v))
-            .flat_map(|n| valid(&n.public))
-            .collect();
-        let (public, nat) = if middlebox {
-            (Vec::new(), public)
-        } else {
-            (public, nats)
-        };
-        Subject {
-            question,
-            window: window.widen(SLACK),
-            instance,
-            account,
-            vpc,
-            own,
-            siblings,
-            public,
-            nat,
-        }
-    }
-
-    /// What the inventory knows of the interface's, and the instance's, private addresses.
-    fn known_addresses(&self, question: &Question, instance: Option<&str>, window: TimeWindow) -> Vec<Addr> {
-        let interfaces = question
-            .interface
-            .as_deref()
-            .and_then(|id| self.inventory.interface(id));
-        let of_interface = interfaces.into_iter().flat_map(|i| &i.addresses);
-        let of_instance = instance
-            .and_then(|i| self.inventory.instance(i))
-            .into_iter()
-            .flat_map(|i| &i.addresses);
-        let valid = of_interface.chain(of_instance).filter(|e| e.span.overlaps(&window));
-        let mut out: Vec<Addr> = valid.map(|e| e.to).collect();
-        out.sort();
-        out.dedup();
-        out
     }
 
     /// Rows with one of these numbers that fall into the window.
@@ -181,6 +101,7 @@ impl<'a> Attribution<'a> {
             for row in self.rows(self.by_addr.get(addr), s.window) {
                 if let Some((class, why)) = self.judge_address(s, *addr, row) {
                     self.credit(row, class, why, cases);
+                    self.case(row, cases).into_iter().for_each(|case| case.direct = true);
                 }
             }
         }
@@ -188,7 +109,7 @@ impl<'a> Attribution<'a> {
             for row in self.rows(self.by_addr.get(addr), s.window) {
                 if let Some((class, why)) = self.judge_address(s, *addr, row) {
                     let why = format!("{why} (another address of this interface)");
-                    self.credit(row, class.max(Class::Strong), why, cases);
+                    self.credit(row, class.max(Class::Weak), why, cases);
                 }
             }
         }
@@ -208,6 +129,13 @@ impl<'a> Attribution<'a> {
     /// What a row with one of the subject's own addresses is worth.
     fn judge_address(&self, s: &Subject<'_>, addr: Addr, row: &TrailRow) -> Option<(Class, String)> {
         let endpoint = self.index.text(row.endpoint);
+        if !is_private(addr) && addr.is_v4() {
+            // an interface logs its private address: a public one belongs to a gateway, or to somebody behind it
+            return Some((
+                Class::Ambiguous,
+                format!("called from {addr}, which this interface logged as a sender"),
+            ));
+        }
         if !is_private(addr) {
             return Some((
                 Class::Exact,
@@ -291,21 +219,37 @@ impl<'a> Attribution<'a> {
         }
     }
 
+    /// Credentials handed to the instance, or asked for from one of the addresses (pods do that for themselves).
     fn by_issue(&self, s: &Subject<'_>, cases: &mut Cases) {
-        let Some(instance) = s.instance.as_deref() else { return };
-        for issued in self.alive(s.window).filter(|i| i.instance() == Some(instance)) {
+        for issued in self.alive(s.window) {
             let at = rfc3339(issued.time);
-            let by = if issued.invoked_by.is_empty() {
-                &issued.source
-            } else {
-                &issued.invoked_by
-            };
-            let why = format!(
-                "{} by {by} at {at} gave these credentials to instance {instance}",
-                issued.call
-            );
-            support_issued(issued, Class::Strong, why, cases);
+            if s.instance.is_some() && issued.instance() == s.instance.as_deref() {
+                let by = if issued.invoked_by.is_empty() {
+                    &issued.source
+                } else {
+                    &issued.invoked_by
+                };
+                let to = &issued.session;
+                let why = format!(
+                    "{} by {by} at {at} gave these credentials to instance {to}",
+                    issued.call
+                );
+                support_issued(issued, Class::Strong, why, cases);
+            } else if let Some((addr, own)) = s.asked_from(issued).filter(|(addr, _)| self.is_only_ours(s, *addr)) {
+                let why = format!("{} at {at} from {addr}, which only this interface had", issued.call);
+                // an address of the interface that was not asked about says less than one that was
+                let class = if own { Class::Strong } else { Class::Weak };
+                support_issued(issued, class, why, cases)
+                    .into_iter()
+                    .for_each(|case| case.direct |= own);
+            }
         }
+    }
+
+    /// True if the inventory knows the address, and knows it only of the interface in question.
+    fn is_only_ours(&self, s: &Subject<'_>, addr: Addr) -> bool {
+        let holders = self.inventory.interfaces_at(addr, s.window);
+        matches!(holders.as_slice(), [one] if Some(&one.id) == s.question.interface.as_ref())
     }
 
     /// Credentials that were handed out and can have been in use during the window.
@@ -393,31 +337,16 @@ impl<'a> Attribution<'a> {
     }
 }
 
-/// The addresses in question, and what else the interface is known to have. A middlebox has none of its own: what it
-/// sent from are the addresses of others.
-fn split_addresses(question: &Question, known: Vec<Addr>, middlebox: bool) -> (Vec<Addr>, Vec<Addr>) {
-    if middlebox {
-        return (Vec::new(), Vec::new());
+fn support_issued<'c>(issued: &IssuedSession, class: Class, why: String, cases: &'c mut Cases) -> Option<&'c mut Case> {
+    let name = Some(&issued.arn)
+        .filter(|arn| !arn.is_empty())
+        .unwrap_or(&issued.access_key);
+    if name.is_empty() {
+        return None;
     }
-    if question.addresses.is_empty() {
-        return (known, Vec::new());
-    }
-    let siblings = known.into_iter().filter(|a| !question.addresses.contains(a)).collect();
-    (question.addresses.clone(), siblings)
-}
-
-fn support_issued(issued: &IssuedSession, class: Class, why: String, cases: &mut Cases) {
-    let name = if issued.arn.is_empty() {
-        &issued.access_key
-    } else {
-        &issued.arn
-    };
-    if !name.is_empty() {
-        cases
-            .entry((name.clone(), issued.access_key.clone()))
-            .or_default()
-            .support(class, why);
-    }
+    let case = cases.entry((name.clone(), issued.access_key.clone())).or_default();
+    case.support(class, why);
+    Some(case)
 }
 
 /// True for addresses that mean something only inside one network.
@@ -425,5 +354,153 @@ fn is_private(addr: Addr) -> bool {
     match addr.ip() {
         IpAddr::V4(a) => a.is_private() || a.is_link_local() || (a.octets()[0] == 100 && a.octets()[1] & 0xc0 == 64),
         IpAddr::V6(a) => a.is_unique_local() || a.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::Toward;
+    use crate::inventory::{Graph, Mark, Origin, Relation};
+    use crate::trail::{TrailArchive, read};
+
+    const INSTANCE: &str = "i-0aaaaaaaaaaaaaaaa";
+
+    /// One S3 upload of 5 MB at 2025-03-01T02:10:00Z.
+    fn upload(arn: &str, ip: &str, endpoint: &str) -> String {
+        let endpoint = if endpoint.is_empty() {
+            String::new()
+        } else {
+            format!(r#""vpcEndpointId":"{endpoint}","#)
+        };
+        format!(
+            r#"{{"eventTime":"2025-03-01T02:10:00Z","eventSource":"s3.amazonaws.com","eventName":"PutObject",
+            "userIdentity":{{"type":"AssumedRole","arn":"{arn}","accessKeyId":"ASIA1"}},"sourceIPAddress":"{ip}",{endpoint}
+            "requestParameters":{{"bucketName":"b","key":"k"}},"additionalEventData":{{"bytesTransferredIn":5000000.0}},
+            "recipientAccountId":"111122223333"}}"#
+        )
+    }
+
+    fn session(name: &str) -> String {
+        format!("arn:aws:sts::111122223333:assumed-role/app/{name}")
+    }
+
+    /// One interface with one private and one public address in vpc-1; a NAT gateway there; an endpoint elsewhere.
+    fn inventory() -> Inventory {
+        let mut g = Graph::default();
+        let mut say = |s, r, o| g.say(s, r, Some(o), Mark::Seen, Origin("test"));
+        say("eni-1", Relation::InterfaceVpc, "vpc-1");
+        say("eni-1", Relation::InterfaceAccount, "111122223333");
+        say("eni-1", Relation::InterfaceAddress, "10.0.0.5");
+        say("eni-1", Relation::InterfacePublic, "198.51.100.5");
+        say("eni-1", Relation::InterfaceInstance, INSTANCE);
+        say("nat-1", Relation::NatVpc, "vpc-1");
+        say("eipalloc-1", Relation::AllocationTarget, "nat-1");
+        say("eipalloc-1", Relation::AllocationAddress, "198.51.100.9");
+        say("vpce-here", Relation::EndpointVpc, "vpc-1");
+        say("vpce-there", Relation::EndpointVpc, "vpc-2");
+        g.resolve()
+    }
+
+    fn ask(inventory: &Inventory, log: &[String], question: &Question) -> Vec<(String, Class, u128)> {
+        let mut archive = TrailArchive::default();
+        read(log.join("\n").replace("\n            ", "").as_bytes(), &mut |e| {
+            archive.observe(&e)
+        });
+        let index = archive.finish();
+        let who = Attribution::new(inventory, &index).who(question);
+        who.into_iter().map(|p| (p.arn, p.class, p.bytes)).collect()
+    }
+
+    fn about_eni_1(hourly: u128) -> Question {
+        let hour = 1_740_794_400;
+        Question {
+            interface: Some("eni-1".into()),
+            window: Some(TimeWindow {
+                from: hour,
+                to: hour + HOUR,
+            }),
+            toward: Toward::S3,
+            hourly: vec![(hour, hourly)],
+            ..Question::default()
+        }
+    }
+
+    #[test]
+    fn the_same_private_address_through_an_endpoint_of_this_network_is_exact() {
+        let log = [
+            upload(&session("job"), "10.0.0.5", "vpce-here"),
+            upload(&session("far"), "10.0.0.5", "vpce-there"),
+        ];
+        assert_eq!(
+            ask(&inventory(), &log, &about_eni_1(0)),
+            [(session("job"), Class::Exact, 5_000_000)]
+        );
+    }
+
+    #[test]
+    fn a_global_ipv6_address_is_its_own_and_a_public_ipv4_address_is_not() {
+        let log = [upload(&session("job"), "2001:db8::5", "")];
+        let about = |a: &str| Question {
+            addresses: vec![a.parse().unwrap()],
+            ..about_eni_1(0)
+        };
+        assert_eq!(ask(&inventory(), &log, &about("2001:db8::5"))[0].1, Class::Exact);
+        let log = [upload(&session("job"), "203.0.113.66", "")];
+        assert_eq!(ask(&inventory(), &log, &about("203.0.113.66"))[0].1, Class::Ambiguous);
+    }
+
+    #[test]
+    fn a_private_address_without_endpoint_or_known_interface_is_never_joined() {
+        let log = [upload(&session("job"), "10.0.0.5", "")];
+        let question = Question {
+            addresses: vec!["10.0.0.5".parse().unwrap()],
+            ..Question::default()
+        };
+        assert_eq!(ask(&Inventory::default(), &log, &question), []);
+        assert_eq!(
+            ask(&inventory(), &log, &about_eni_1(0)),
+            [(session("job"), Class::Strong, 5_000_000)]
+        );
+    }
+
+    #[test]
+    fn a_session_named_after_the_instance_is_strong_through_the_nat_and_uncounted_from_elsewhere() {
+        let log = [upload(&session(INSTANCE), "198.51.100.9", "")];
+        assert_eq!(
+            ask(&inventory(), &log, &about_eni_1(0)),
+            [(session(INSTANCE), Class::Strong, 5_000_000)]
+        );
+        let stolen = [upload(&session(INSTANCE), "203.0.113.66", "")];
+        assert_eq!(
+            ask(&inventory(), &stolen, &about_eni_1(0)),
+            [(session(INSTANCE), Class::Strong, 0)]
+        );
+    }
+
+    #[test]
+    fn behind_the_nat_everybody_is_ambiguous_unless_the_bytes_agree() {
+        let log = [upload(&session("job"), "198.51.100.9", "")];
+        assert_eq!(
+            ask(&inventory(), &log, &about_eni_1(90_000_000)),
+            [(session("job"), Class::Ambiguous, 5_000_000)]
+        );
+        assert_eq!(
+            ask(&inventory(), &log, &about_eni_1(5_200_000)),
+            [(session("job"), Class::Weak, 5_000_000)]
+        );
+    }
+
+    #[test]
+    fn credentials_handed_to_the_instance_name_it_without_any_request() {
+        let issue = format!(
+            r#"{{"eventTime":"2025-03-01T00:05:00Z","eventSource":"sts.amazonaws.com","eventName":"AssumeRole","sourceIPAddress":"ec2.amazonaws.com",
+            "userIdentity":{{"type":"AWSService","invokedBy":"ec2.amazonaws.com"}},"requestParameters":{{"roleArn":"arn:aws:iam::111122223333:role/p/app",
+            "roleSessionName":"{INSTANCE}"}},"responseElements":{{"credentials":{{"accessKeyId":"ASIA9","sessionToken":"secret"}}}}}}"#
+        );
+        assert_eq!(
+            ask(&inventory(), &[issue], &about_eni_1(0)),
+            [(session(INSTANCE), Class::Strong, 0)]
+        );
     }
 }

@@ -7,6 +7,7 @@
 
 mod evidence;
 mod question;
+mod subject;
 mod verdict;
 
 pub use evidence::Attribution;

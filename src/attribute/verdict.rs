@@ -68,6 +68,8 @@ pub(super) struct Case {
     pub(super) sent: u128,
     pub(super) received: u128,
     pub(super) requests: u64,
+    /// Something ties it to an address in question, not only to the instance.
+    pub(super) direct: bool,
     /// Reasons, best class first, then as text.
     pub(super) why: BTreeSet<(Class, String)>,
 }
@@ -85,6 +87,11 @@ impl Case {
         }
     }
 
+    /// Candidates are weighed against others of their group.
+    fn group(&self) -> (Class, bool) {
+        (self.class.unwrap_or(Class::Ambiguous), self.direct)
+    }
+
     fn words(&self) -> String {
         let best = self.why.iter().take(3).map(|(_, w)| w.as_str());
         best.collect::<Vec<_>>().join("; ")
@@ -94,49 +101,98 @@ impl Case {
 /// Candidates by (ARN, access key).
 pub(super) type Cases = BTreeMap<(String, String), Case>;
 
+/// Bytes and requests of all candidates of a group.
+type Totals = BTreeMap<(Class, bool), (u128, u128)>;
+
 /// Puts the candidates in order and weighs those of one class against each other.
 pub(super) fn rank(cases: Cases, toward: Toward) -> Vec<Principal> {
-    let mut totals: BTreeMap<Class, (u128, u128)> = BTreeMap::new();
+    let mut totals = Totals::new();
     for case in cases.values() {
-        let total = totals.entry(case.class.unwrap_or(Class::Ambiguous)).or_default();
+        let total = totals.entry(case.group()).or_default();
         *total = (
             total.0.saturating_add(case.bytes(toward)),
             total.1 + u128::from(case.requests),
         );
     }
-    let judge = |((arn, access_key), case): ((String, String), Case)| {
-        let class = case.class.unwrap_or(Class::Ambiguous);
-        let (bytes, requests) = totals.get(&class).copied().unwrap_or_default();
-        let share = if bytes > 0 {
-            ratio(case.bytes(toward), bytes)
-        } else {
-            ratio(case.requests.into(), requests)
-        };
-        let confidence = f64::from(class.base()) / 100.0 * (0.6 + 0.4 * share);
-        let confidence = (confidence * 100.0).round() / 100.0;
-        let (bytes, why) = (case.bytes(toward), case.words());
-        Principal {
-            arn,
-            access_key,
-            class,
-            confidence,
-            bytes,
-            requests: case.requests,
-            why,
-        }
-    };
-    let mut out: Vec<Principal> = cases.into_iter().map(judge).collect();
-    out.sort_by(|a, b| {
-        let busier = (b.bytes, b.requests).cmp(&(a.bytes, a.requests));
-        a.class
-            .cmp(&b.class)
-            .then(busier)
-            .then_with(|| (&a.arn, &a.access_key).cmp(&(&b.arn, &b.access_key)))
+    let mut cases: Vec<((String, String), Case)> = cases.into_iter().collect();
+    cases.sort_by_cached_key(|(name, case)| {
+        let weight = (case.direct, case.bytes(toward), case.requests);
+        (case.class, std::cmp::Reverse(weight), name.clone())
     });
+    let mut out: Vec<Principal> = cases
+        .into_iter()
+        .map(|(name, case)| judge(name, &case, toward, &totals))
+        .collect();
+    let mut highest = 1.0f64;
+    for principal in &mut out {
+        // nobody is surer than the one before
+        highest = highest.min(principal.confidence);
+        principal.confidence = highest;
+    }
     out
+}
+
+fn judge(name: (String, String), case: &Case, toward: Toward, totals: &Totals) -> Principal {
+    let class = case.class.unwrap_or(Class::Ambiguous);
+    let (bytes, requests) = totals.get(&case.group()).copied().unwrap_or_default();
+    let share = if bytes > 0 {
+        ratio(case.bytes(toward), bytes)
+    } else {
+        ratio(case.requests.into(), requests)
+    };
+    let confidence = f64::from(class.base()) / 100.0 * (0.6 + 0.4 * share);
+    Principal {
+        arn: name.0,
+        access_key: name.1,
+        class,
+        confidence: (confidence * 100.0).round() / 100.0,
+        bytes: case.bytes(toward),
+        requests: case.requests,
+        why: case.words(),
+    }
 }
 
 /// Part of a whole; of nothing, everything.
 fn ratio(part: u128, whole: u128) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(class: Class, direct: bool, sent: u128, received: u128) -> Case {
+        let mut case = Case {
+            sent,
+            received,
+            direct,
+            requests: 1,
+            ..Case::default()
+        };
+        case.support(class, "because".into());
+        case
+    }
+
+    #[test]
+    fn class_comes_before_bytes_and_confidence_never_rises() {
+        let cases: Cases = [
+            (("a".into(), String::new()), case(Class::Weak, true, 9_000, 0)),
+            (("b".into(), String::new()), case(Class::Exact, true, 10, 5_000)),
+            (("c".into(), String::new()), case(Class::Exact, true, 90, 0)),
+            (("d".into(), String::new()), case(Class::Strong, false, 900, 0)),
+            (("e".into(), String::new()), case(Class::Strong, true, 0, 0)),
+        ]
+        .into();
+        let order = |toward| {
+            rank(cases.clone(), toward)
+                .into_iter()
+                .map(|p| p.arn)
+                .collect::<String>()
+        };
+        assert_eq!(
+            (order(Toward::S3).as_str(), order(Toward::Anywhere).as_str()),
+            ("cbeda", "bceda")
+        );
+        assert!(rank(cases, Toward::S3).is_sorted_by(|a, b| a.confidence >= b.confidence));
+    }
 }

@@ -146,7 +146,7 @@ impl TrailArchive {
     fn touch(&mut self, e: &TrailEvent<'_>) -> u32 {
         let key = self.key(e, e.time - e.time % HOUR);
         let row = self.row(key);
-        let agent = self.names.id(e.user_agent.as_deref().unwrap_or_default());
+        let agent = self.names.id_in(0, e.user_agent.as_deref().unwrap_or_default());
         let object = e.bucket.as_deref().zip(e.key.as_deref().filter(|k| !k.is_empty()));
         self.buffer.clear();
         if let Some((bucket, key)) = object {
@@ -193,7 +193,11 @@ impl TrailArchive {
         if let Some(account) = e.recipient.as_deref().filter(|a| !self.accounts.contains(*a)) {
             self.accounts.insert(account.to_owned());
         }
-        let mut id = |text: Option<&str>| self.names.id(text.unwrap_or_default());
+        let mut column = 0;
+        let mut id = |text: Option<&str>| {
+            column += 1;
+            self.names.id_in(column, text.unwrap_or_default())
+        };
         RowKey {
             hour,
             principal,
@@ -347,4 +351,86 @@ fn is_uuid(id: &str) -> bool {
         _ => c.is_ascii_hexdigit(),
     };
     b.len() == 36 && b.iter().enumerate().all(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trail::{TrailKey, read, summarise};
+    use proptest::prelude::*;
+
+    /// A small world, so that copies, equal rows and differing copies are met often.
+    fn record(n: (u8, u8, u8, u8, bool)) -> String {
+        let (id, who, minute, bytes, failed) = n;
+        let error = if failed { r#""errorCode":"AccessDenied","# } else { "" };
+        format!(
+            r#"{{"eventTime":"2025-03-01T00:{minute:02}:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject",{error}
+            "eventID":"{id:08x}-0000-4000-8000-00000000000a","recipientAccountId":"1","userIdentity":{{"arn":"arn:{who}"}},
+            "requestParameters":{{"bucketName":"b","key":"k{bytes}"}},"additionalEventData":{{"bytesTransferredOut":{bytes}}}}}"#
+        )
+    }
+
+    fn filled(records: &[String]) -> TrailArchive {
+        let mut archive = TrailArchive::default();
+        read(format!("[{}]", records.join(",")).as_bytes(), &mut |e| {
+            archive.observe(&e)
+        });
+        archive
+    }
+
+    fn text(archive: TrailArchive) -> String {
+        let duplicates = archive.duplicates();
+        let index = archive.finish();
+        let by = [TrailKey::Principal, TrailKey::Event];
+        format!(
+            "{duplicates} {:?} {:?}",
+            summarise(&index, &by, |_| true),
+            summarise(&index, &[], |_| true)
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_and_order_gives_the_same(
+            events in proptest::collection::vec((0u8..6, 0u8..2, 0u8..3, 0u8..2, any::<bool>()), 1..24),
+            split in 0usize..24,
+            turn in 0usize..24,
+        ) {
+            let mut records: Vec<String> = events.into_iter().map(record).collect();
+            let whole = text(filled(&records));
+            let at = turn % records.len();
+            records.rotate_left(at);
+            let (a, b) = records.split_at(split.min(records.len()));
+            let (mut ab, mut ba) = (filled(a), filled(b));
+            ab.merge(filled(b));
+            ba.merge(filled(a));
+            prop_assert_eq!(&text(ab), &whole);
+            prop_assert_eq!(&text(ba), &whole);
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_said() {
+        let old = record((1, 0, 0, 1, false));
+        let mut archive = filled(&[old.clone(), record((2, 0, 59, 1, false))]);
+        archive.forget(600);
+        read(old.as_bytes(), &mut |e| archive.observe(&e));
+        assert_eq!((archive.duplicates(), archive.beyond_window()), (0, 1));
+    }
+
+    #[test]
+    fn failed_requests_are_no_downloads() {
+        let records: Vec<String> = (0..4).map(|n| record((n, 0, 0, 200, n % 2 == 1))).collect();
+        let total = summarise(&filled(&records).finish(), &[], |_| true).remove(0);
+        assert_eq!(
+            (
+                total.requests,
+                total.errors,
+                total.bytes_out,
+                total.failed_out,
+                total.objects.number
+            ),
+            (4, 2, 400, 400, 1)
+        );
+    }
 }

@@ -7,6 +7,7 @@ use crate::aggregate::stats::{FileCounts, FileError};
 use crate::aggregate::workers;
 use crate::input::{Archive, ReadOptions, Reader};
 use crate::inventory::Graph;
+use crate::net::{HOUR, Seconds};
 use rayon::ThreadPool;
 
 /// What the trail says, and what became of its files.
@@ -25,6 +26,32 @@ pub struct TrailRun {
     /// Every file that was not read whole, and the first bad record of each that has some.
     pub errors: Vec<FileError>,
 }
+
+/// The files by the time in their names, whatever region or account they stand in: copies are then near each other.
+fn in_order_of_delivery(archive: &Archive) -> Vec<&crate::input::Source> {
+    let mut sources: Vec<_> = archive.sources.iter().collect();
+    sources.sort_by_cached_key(|s| (delivery_stamp(&s.name).to_owned(), s.name.clone()));
+    sources
+}
+
+/// `20230710T1220Z` in `…_CloudTrail_us-east-1_20230710T1220Z_WMiHxZgr5Hdd6UDc.json.gz`; empty if there is none.
+fn delivery_stamp(name: &str) -> &str {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let is_stamp = |part: &&str| {
+        let shape = |(n, b): (usize, u8)| match n {
+            8 => b == b'T',
+            13 => b == b'Z',
+            _ => b.is_ascii_digit(),
+        };
+        part.len() == 14 && part.bytes().enumerate().all(shape)
+    };
+    file.split('_').find(is_stamp).unwrap_or_default()
+}
+
+/// Files between two forgettings: fixed, so that what is forgotten does not depend on the number of threads.
+const BATCH: usize = 4_096;
+/// How far apart in time copies of an event are told. Trails deliver within hours; three days leave room for replays.
+const WINDOW: Seconds = 3 * 24 * HOUR;
 
 /// One worker's state.
 struct Worker {
@@ -46,16 +73,18 @@ pub fn read_archive(archive: &Archive, options: ReadOptions, pool: &ThreadPool) 
         files: FileCounts::default(),
         errors: Vec::new(),
     };
-    let workers = workers::run(pool, archive.sources.len(), new, |w, i| w.file(&archive.sources[i]));
     let mut run = TrailRun::default();
     let mut all = TrailArchive::default();
-    for worker in workers {
-        all.merge(worker.archive);
-        run.counts.add(&worker.counts);
-        run.files.ok += worker.files.ok;
-        run.files.partial += worker.files.partial;
-        run.files.failed += worker.files.failed;
-        run.errors.extend(worker.errors);
+    for batch in in_order_of_delivery(archive).chunks(BATCH) {
+        for worker in workers::run(pool, batch.len(), new, |w, i| w.file(batch[i])) {
+            all.merge(worker.archive);
+            run.counts.add(&worker.counts);
+            run.files.ok += worker.files.ok;
+            run.files.partial += worker.files.partial;
+            run.files.failed += worker.files.failed;
+            run.errors.extend(worker.errors);
+        }
+        all.forget(WINDOW);
     }
     for problem in archive.failed.iter().chain(&archive.skipped) {
         run.errors.push(FileError {
@@ -111,5 +140,17 @@ impl Worker {
                 reason,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::delivery_stamp;
+
+    #[test]
+    fn the_time_of_delivery_stands_in_the_name() {
+        let name = "a_b/us-east-1/2023/1_CloudTrail_us-east-1_20230710T1220Z_WMiHxZgr5Hdd6UDc.json.gz";
+        assert_eq!(delivery_stamp(name), "20230710T1220Z");
+        assert_eq!(delivery_stamp("export.ndjson"), "");
     }
 }

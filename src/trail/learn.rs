@@ -283,3 +283,94 @@ fn add_role(l: &mut Lesson<'_>) {
         text(l.request, "roleName"),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::inventory::Inventory;
+    use crate::trail::{TrailArchive, read};
+
+    fn learn(events: &[(&str, &str, &str)]) -> Inventory {
+        let mut archive = TrailArchive::default();
+        for (minute, (name, request, response)) in events.iter().enumerate() {
+            let record = format!(
+                r#"{{"eventTime":"1970-01-01T00:{minute:02}:00Z","eventSource":"ec2.amazonaws.com","eventName":"{name}",
+                "recipientAccountId":"111122223333","requestParameters":{request},"responseElements":{response}}}"#
+            );
+            assert_eq!(read(record.as_bytes(), &mut |e| archive.observe(&e)).records, 1);
+        }
+        archive.graph().resolve()
+    }
+
+    #[test]
+    fn flat_and_wrapped_shapes_teach_the_same() {
+        let flat = (
+            "CreateVpcEndpoint",
+            r#"{"vpcId":"vpc-1"}"#,
+            r#"{"vpcEndpoint":{"vpcEndpointId":"vpce-1","serviceName":"com.amazonaws.eu-central-1.s3","networkInterfaceIdSet":{"items":[{"networkInterfaceId":"eni-7"}]}}}"#,
+        );
+        let wrapped = (
+            "CreateVpcEndpoint",
+            r#"{"CreateVpcEndpointRequest":{"VpcId":"vpc-1"}}"#,
+            r#"{"CreateVpcEndpointResponse":{"vpcEndpoint":{"vpcEndpointId":"vpce-1","serviceName":"com.amazonaws.eu-central-1.s3","networkInterfaceIdSet":{"item":"eni-7"}}}}"#,
+        );
+        let known = learn(&[flat]);
+        assert_eq!(known, learn(&[wrapped]));
+        let endpoint = known.endpoint("vpce-1").unwrap();
+        assert_eq!(
+            (endpoint.vpc.as_deref(), endpoint.interfaces.as_slice()),
+            (Some("vpc-1"), &["eni-7".to_string()][..])
+        );
+        assert_eq!(known.interface("eni-7").unwrap().endpoint.as_deref(), Some("vpce-1"));
+    }
+
+    #[test]
+    fn an_elastic_address_follows_its_gateway_and_its_instance() {
+        let known = learn(&[
+            (
+                "AllocateAddress",
+                "{}",
+                r#"{"publicIp":"198.51.100.9","allocationId":"eipalloc-1"}"#,
+            ),
+            (
+                "CreateNatGateway",
+                "null",
+                r#"{"CreateNatGatewayResponse":{"natGateway":{"natGatewayId":"nat-1","vpcId":"vpc-1","natGatewayAddressSet":{"item":{"allocationId":"eipalloc-1"}}}}}"#,
+            ),
+            (
+                "RunInstances",
+                "{}",
+                r#"{"ownerId":"111122223333","instancesSet":{"items":[{"instanceId":"i-1","iamInstanceProfile":{"arn":"arn:aws:iam::111122223333:instance-profile/web"},"networkInterfaceSet":{"items":[{"networkInterfaceId":"eni-1","privateIpAddress":"10.0.0.5","privateIpAddressesSet":{"item":[{"privateIpAddress":"10.0.0.5"},{"privateIpAddress":"10.0.0.6"}]}}]}}]}}"#,
+            ),
+            (
+                "AssociateAddress",
+                r#"{"publicIp":"198.51.100.5","instanceId":"i-1"}"#,
+                r#"{"associationId":"x"}"#,
+            ),
+            (
+                "TerminateInstances",
+                "{}",
+                r#"{"instancesSet":{"items":[{"instanceId":"i-1"}]}}"#,
+            ),
+        ]);
+        assert_eq!(known.nats[0].public[0].to.to_string(), "198.51.100.9");
+        let interface = known.interface("eni-1").unwrap();
+        assert_eq!(
+            (interface.public[0].to.to_string().as_str(), interface.addresses.len()),
+            ("198.51.100.5", 2)
+        );
+        assert_eq!(
+            (interface.instances[0].span.from, interface.instances[0].span.to),
+            (120, 240)
+        );
+        assert_eq!(known.instance("i-1").unwrap().roles, ["web"]);
+    }
+
+    #[test]
+    fn what_failed_teaches_nothing() {
+        let known = learn(&[
+            ("RunInstances", "{}", "null"),
+            ("CreateNetworkInterface", "\"odd\"", "[1]"),
+        ]);
+        assert_eq!(known, Inventory::default());
+    }
+}

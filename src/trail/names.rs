@@ -12,7 +12,12 @@ use hashbrown::HashMap;
 pub(super) struct Names {
     ids: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
+    /// The last answer per column: neighbours in a log mostly have the same region, bucket, agent.
+    recent: [u32; COLUMNS],
 }
+
+/// Columns that remember their last answer.
+pub(super) const COLUMNS: usize = 16;
 
 impl Default for Names {
     fn default() -> Self {
@@ -20,6 +25,7 @@ impl Default for Names {
         Names {
             ids: HashMap::from_iter([(empty.clone(), 0)]),
             texts: vec![empty],
+            recent: [0; COLUMNS],
         }
     }
 }
@@ -38,6 +44,20 @@ impl Names {
         self.texts.push(shared.clone());
         self.ids.insert(shared, id);
         id
+    }
+
+    /// The number of a text that often is the same as the last one in this column.
+    pub(super) fn id_in(&mut self, column: usize, text: &str) -> u32 {
+        match self.recent.get(column) {
+            Some(last) if self.text(*last) == text => *last,
+            _ => {
+                let id = self.id(text);
+                if let Some(slot) = self.recent.get_mut(column) {
+                    *slot = id;
+                }
+                id
+            }
+        }
     }
 
     /// The text of a number.

@@ -153,3 +153,104 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
         d.deserialize_map(V)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trail::event::Record;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    /// Any JSON, of small size.
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i32>().prop_map(Into::into),
+            (0.0f64..1e12).prop_map(Into::into),
+            "[a-z\"\\\\é{\\[ ]{0,8}".prop_map(Into::into)
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            let keys = prop_oneof![
+                Just("arn"),
+                Just("key"),
+                Just("bucketName"),
+                Just("bytesTransferredIn"),
+                Just("x")
+            ];
+            let map = proptest::collection::btree_map(keys, inner.clone(), 0..3);
+            let map = map.prop_map(|m| m.into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
+            prop_oneof![map, proptest::collection::vec(inner, 0..3).prop_map(Into::into)]
+        })
+    }
+
+    fn record() -> impl Strategy<Value = Value> {
+        let keys = proptest::sample::subsequence((0..FIELDS.len()).collect::<Vec<_>>(), 0..FIELDS.len());
+        let member = (any::<prop::sample::Index>(), anything());
+        let good =
+            json!({"eventTime": "2025-03-01T00:00:00Z", "eventSource": "s3.amazonaws.com", "eventName": "GetObject"});
+        (keys, proptest::collection::vec(member, FIELDS.len())).prop_map(move |(keys, values)| {
+            let mut record = good.clone();
+            for (key, (n, value)) in keys.into_iter().zip(values) {
+                // mostly the right type for the strict ones, so that whole records are met too
+                let strict = matches!(FIELDS[key].1, Rule::Strict) && n.index(8) > 0;
+                let text = if key < 3 { None } else { Some(Value::from("text")) };
+                match (strict, text) {
+                    (true, Some(text)) => record[FIELDS[key].0] = text,
+                    (true, None) => {}
+                    _ => record[FIELDS[key].0] = value,
+                }
+            }
+            record
+        })
+    }
+
+    /// What is read of a record, without the text that it was read from.
+    fn slow(text: &str) -> Option<String> {
+        let clean = rewrite(text).ok()?;
+        let event = serde_json::from_str::<Record<'_>>(&clean)
+            .unwrap()
+            .into_event("")
+            .ok()?;
+        Some(format!("{event:?}"))
+    }
+
+    proptest! {
+        #[test]
+        fn the_patient_way_agrees_with_the_fast_one(record in record()) {
+            let text = record.to_string();
+            if let Ok(fast) = serde_json::from_str::<Record<'_>>(&text)
+                && !matches!(fast.kind(), crate::trail::event::Kind::Packed)
+            {
+                prop_assert_eq!(fast.into_event("").ok().map(|e| format!("{e:?}")), slow(&text));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic_or_lose_count(record in record(), cut in 0usize..400, noise in any::<u8>()) {
+            let mut text = format!("{{\"Records\":[{record},{record}]}}").into_bytes();
+            let at = cut.min(text.len() - 1);
+            text[at] = noise;
+            let mut seen = 0;
+            let counts = crate::trail::read(&text, &mut |_| seen += 1);
+            prop_assert_eq!(counts.records, seen);
+        }
+    }
+
+    #[test]
+    fn packed_members_are_unpacked_and_broken_ones_left_out() {
+        let packed = r#"{"eventTime":"2025-03-01T00:00:00Z","eventsource":"s3.amazonaws.com","eventName":"GetObject",
+            "requestparameters":"{\"bucketName\":\"b\",\"key\":\"k\"}","additionalEventData":{"bytesTransferredIn":1e999},"readOnly":[[[]]]}"#;
+        let text = slow(packed).unwrap();
+        assert!(
+            text.contains(r#"bucket: Some("b")"#) && text.contains("bytes_in: None"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_member_that_stands_there_twice_is_named() {
+        let fault = rewrite(r#"{"eventName":"GetObject","eventName":"StopLogging"}"#).unwrap_err();
+        assert_eq!((&*fault.field, fault.reason), ("eventName", "stands there twice"));
+    }
+}
