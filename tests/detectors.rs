@@ -84,3 +84,61 @@ fn a_hit_names_the_bytes_that_left_and_nothing_else() {
     assert_eq!(found[0].destinations.len(), 1);
     assert_eq!(found[0].destinations[0].ip.to_string(), "192.0.2.77");
 }
+
+/// Findings of a log's lines, without evidence (files have other names).
+fn told(lines: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("part.log");
+    std::fs::write(&log, lines.join("\n") + "\n").unwrap();
+    let mut found = incidents(&log);
+    found.iter_mut().for_each(|i| i.evidence.clear());
+    found.iter().map(|i| serde_json::to_string(i).unwrap()).collect()
+}
+
+#[test]
+fn a_day_more_changes_no_old_verdict_and_order_changes_none() {
+    let text = std::fs::read_to_string(root().join("samples/detectors/new-destination/hit.log")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let before = told(&lines);
+    assert_eq!(before.len(), 1);
+    // Two ordinary days after it: the records of days 1 and 2, moved.
+    let start = |line: &str| line.split(' ').nth(10).unwrap().parse::<u64>().unwrap();
+    let first = start(lines[0]);
+    let moved: Vec<String> = lines
+        .iter()
+        .filter(|l| (1..3).contains(&((start(l) - first) / 86_400)))
+        .map(|l| {
+            let mut fields: Vec<String> = l.split(' ').map(str::to_owned).collect();
+            for at in [10, 11] {
+                fields[at] = (fields[at].parse::<u64>().unwrap() + 8 * 86_400).to_string();
+            }
+            fields.join(" ")
+        })
+        .collect();
+    let mut longer = lines.clone();
+    longer.extend(moved.iter().map(String::as_str));
+    assert_eq!(told(&longer), before);
+    longer.reverse();
+    assert_eq!(told(&longer), before);
+}
+
+#[test]
+fn without_the_incident_there_is_no_finding() {
+    for detector in DETECTORS {
+        let path = root()
+            .join("samples/detectors")
+            .join(detector.meta().id)
+            .join("hit.log");
+        let text = std::fs::read_to_string(path).unwrap();
+        let usual: Vec<&str> = text
+            .lines()
+            .filter(|l| l.split(' ').nth(10).is_some_and(everyday))
+            .collect();
+        assert_eq!(told(&usual), Vec::<String>::new(), "{}", detector.meta().id);
+    }
+}
+
+/// The samples' everyday records start five minutes past the hour.
+fn everyday(start: &str) -> bool {
+    start.parse::<u64>().unwrap() % 3_600 == 300
+}

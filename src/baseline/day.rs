@@ -322,11 +322,11 @@ fn recognise(place: &mut PlaceDay<'_>, id: &str, young: bool, baseline: &Baselin
     let country = place.country.as_deref();
     let known_country = country.is_none_or(|c| own(history.is_some_and(|h| h.countries.contains_key(c))));
     let others = |users: usize| users > usize::from(flagged.is_some());
-    place.new = [
-        !known_place && !(young && others(profiles.users(place.name))),
-        !known_asn && !(young && place.asn.is_some_and(|a| others(profiles.asn_users(a)))),
-        !known_country && !(young && country.is_some_and(|c| others(profiles.country_users(c)))),
-    ];
+    // A young interface knows what its fleet knows.
+    let place_known = known_place || young && others(profiles.users(place.name));
+    let asn_known = known_asn || young && place.asn.is_some_and(|a| others(profiles.asn_users(a)));
+    let country_known = known_country || young && country.is_some_and(|c| others(profiles.country_users(c)));
+    place.new = [!place_known, !asn_known, !country_known];
 }
 
 /// For each group, channel and hour: the median of its members' bytes over what each usually sends.
