@@ -16,4 +16,4 @@ pub use day::{ActorDay, DayView, PlaceDay, Places};
 pub use place::{Channel, Day, HOURS, channel, day_of, place};
 pub use profile::{Deviation, Learning, Novelty, Profile, Profiles, STEADY_HOURS};
 pub use sample::Sample;
-pub use state::{Baseline, InterfaceHistory, Seen};
+pub use state::{Baseline, Bounds, Fresh, InterfaceHistory, Seen};

@@ -144,7 +144,51 @@ impl Baseline {
     }
 }
 
+/// How many days and places of an interface are worth keeping on disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Days of hourly windows before the last one. 60: twice the threshold's memory.
+    pub days: Day,
+    /// Places, the most recently used ones. 4,096 places are about 400 KiB.
+    pub places: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            days: 60,
+            places: 4_096,
+        }
+    }
+}
+
+impl Baseline {
+    /// Forgets what is old, before a state is written. Not for states that are still to be merged: what one half forgets
+    /// the other may not.
+    pub fn bound(&mut self, bounds: Bounds) {
+        for history in self.interfaces.values_mut() {
+            history.bound(bounds);
+        }
+    }
+}
+
 impl InterfaceHistory {
+    fn bound(&mut self, bounds: Bounds) {
+        let last = self.hours.last_key_value().map_or(0, |(hour, _)| day_of(*hour));
+        let from = Seconds::from(last.saturating_sub(bounds.days)) * 86_400;
+        self.hours = self.hours.split_off(&from);
+        if self.places.len() > bounds.places {
+            let mut by_use: Vec<(Day, u64, &String)> = self.places.iter().map(|(p, s)| (s.last, s.bytes, p)).collect();
+            by_use.sort_by(|a, b| b.cmp(a));
+            let kept: BTreeSet<String> = by_use
+                .into_iter()
+                .take(bounds.places)
+                .map(|(_, _, p)| p.clone())
+                .collect();
+            self.places.retain(|place, _| kept.contains(place));
+        }
+    }
+
     fn set_subnet(&mut self, subnet: Option<&str>) {
         let Some(subnet) = subnet else { return };
         if self.subnet.as_deref().is_none_or(|mine| subnet < mine) {
@@ -308,6 +352,19 @@ mod tests {
         baseline.excluded.insert("eni-0".to_owned(), days);
         let text = serde_json::to_string(&baseline).unwrap();
         assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), baseline);
+    }
+
+    #[test]
+    fn what_is_kept_is_the_most_recent() {
+        let mut baseline = learned(&[(0, 0, 1, 9), (0, 1, 24 * 90, 5), (0, 2, 24 * 91, 5)]);
+        baseline.bound(Bounds { days: 60, places: 2 });
+        let history = &baseline.interfaces["eni-0"];
+        assert_eq!(
+            history.hours.keys().copied().collect::<Vec<_>>(),
+            [24 * 90 * HOUR, 24 * 91 * HOUR]
+        );
+        assert_eq!(history.places.len(), 2);
+        assert!(history.places.values().all(|s| s.first >= 90));
     }
 
     #[test]
