@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_the_most_recent() {
-        let mut baseline = learned(&[(0, 0, 1, 9), (0, 1, 24 * 90, 5), (0, 2, 24 * 91, 5)]);
+        let mut baseline = learned(&[(0, 0, 1, 9), (0, 2, 24 * 90, 5), (0, 3, 24 * 91, 5)]);
         baseline.bound(Bounds { days: 60, places: 2 });
         let history = &baseline.interfaces["eni-0"];
         assert_eq!(
