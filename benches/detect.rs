@@ -33,7 +33,11 @@ fn table() -> EgressTable {
     };
     let peer = |n: u32| Peer {
         addr: Addr::v4(0x2d00_0000 + n * 97),
-        class: if n.is_multiple_of(10) { Class::S3 } else { Class::External },
+        class: if n.is_multiple_of(10) {
+            Class::S3
+        } else {
+            Class::External
+        },
         service: n.is_multiple_of(10).then(|| "S3".to_owned()),
         region: n.is_multiple_of(10).then(|| "eu-west-1".to_owned()),
         country: Country::parse(["DE", "US", "FR"][n as usize % 3]),
