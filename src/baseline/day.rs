@@ -148,9 +148,13 @@ impl<'a> DayView<'a> {
     /// A vendor that moves to another address is new by name, but takes the place of what went before: the interface sends
     /// no more than usual, and nothing is left of it here.
     pub fn increase(&self, actor: &ActorDay<'_>, place: &PlaceDay<'_>) -> u64 {
-        let channel = place.channel;
+        self.increase_in(actor, place.channel, &self.place_hours(place))
+    }
+
+    /// As [`DayView::increase`], for any bytes of one channel by hour.
+    pub fn increase_in(&self, actor: &ActorDay<'_>, channel: Channel, hours: &[u64; HOURS]) -> u64 {
         let (mut more, mut variance) = (0.0, 0.0);
-        for (hour, bytes) in self.place_hours(place).into_iter().enumerate().filter(|(_, b)| *b > 0) {
+        for (hour, &bytes) in hours.iter().enumerate().filter(|(_, b)| **b > 0) {
             let shift = self.shift(actor, channel, hour);
             let (usual, spread) = self.profiles.usual_hour(actor.id, channel, (self.day, hour), shift);
             let beyond = actor.hours[hour][channel as usize] as f64 - usual;
@@ -158,8 +162,13 @@ impl<'a> DayView<'a> {
             variance += spread * spread;
         }
         // Twice the standard error: what chance alone adds up to over so many hours.
-        let sure = more - 2.0 * f64::sqrt(variance);
-        (sure.max(0.0) as u64).min(place.bytes)
+        (more - 2.0 * f64::sqrt(variance)).max(0.0) as u64
+    }
+
+    /// How many interfaces have sent to a service (protocol × 65,536 + port) so far.
+    pub fn service_users(&self, service: u32) -> usize {
+        let histories = self.baseline.interfaces.values();
+        histories.filter(|h| h.ports.contains_key(&service)).count()
     }
 
     /// Mean bytes a day that an interface sent over a service (protocol × 65,536 + port) so far.
@@ -313,11 +322,11 @@ fn recognise(place: &mut PlaceDay<'_>, id: &str, young: bool, baseline: &Baselin
     let country = place.country.as_deref();
     let known_country = country.is_none_or(|c| own(history.is_some_and(|h| h.countries.contains_key(c))));
     let others = |users: usize| users > usize::from(flagged.is_some());
-    place.new = [
-        !known_place && !(young && others(profiles.users(place.name))),
-        !known_asn && !(young && place.asn.is_some_and(|a| others(profiles.asn_users(a)))),
-        !known_country && !(young && country.is_some_and(|c| others(profiles.country_users(c)))),
-    ];
+    // A young interface knows what its fleet knows.
+    let place_known = known_place || young && others(profiles.users(place.name));
+    let asn_known = known_asn || young && place.asn.is_some_and(|a| others(profiles.asn_users(a)));
+    let country_known = known_country || young && country.is_some_and(|c| others(profiles.country_users(c)));
+    place.new = [!place_known, !asn_known, !country_known];
 }
 
 /// For each group, channel and hour: the median of its members' bytes over what each usually sends.

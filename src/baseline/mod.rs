@@ -6,6 +6,7 @@
 
 pub mod day;
 pub mod group;
+pub mod judge;
 pub mod place;
 pub mod profile;
 pub mod sample;
@@ -13,7 +14,8 @@ pub mod season;
 pub mod state;
 
 pub use day::{ActorDay, DayView, PlaceDay, Places};
+pub use judge::Deviation;
 pub use place::{Channel, Day, HOURS, channel, day_of, place};
-pub use profile::{Deviation, Learning, Novelty, Profile, Profiles, STEADY_HOURS};
+pub use profile::{Learning, Novelty, Profile, Profiles, STEADY_HOURS};
 pub use sample::Sample;
-pub use state::{Baseline, InterfaceHistory, Seen};
+pub use state::{Baseline, Bounds, Fresh, InterfaceHistory, Seen};

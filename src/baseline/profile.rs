@@ -1,14 +1,13 @@
-//! What follows from the raw counts: a histogram per interface and channel, its peer group's, the fleet's, and the verdict
-//! on a new value.
+//! What follows from the raw counts: a histogram per interface and channel, its peer group's and the fleet's.
 //!
-//! An interface is judged by itself, its group and the fleet, in that order of trust: the more days it has, the less the
-//! others count, and others never make a value look *more* surprising than a full history of its own does.
+//! Days are closed one after the other, from the raw counts that hold them; in the morning of each the groups are formed anew.
+//! What was flagged does not enter a histogram until it has lasted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{FLEET, SMALLEST, groups};
 use super::place::{Channel, Day, HOURS, day_of};
-use super::sample::{Sample, TAIL_EXPONENT};
+use super::sample::Sample;
 use super::season::{Season, slot};
 use super::state::{Baseline, Fresh, InterfaceHistory};
 use crate::net::HOUR;
@@ -71,25 +70,6 @@ impl Default for Learning {
             common: 3,
         }
     }
-}
-
-/// A value beside what was expected.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Deviation {
-    /// Decades of surprise: 3.0 is one window in a thousand.
-    pub surprise: f64,
-    /// Share of past windows that were smaller.
-    pub quantile: f64,
-    /// Median of the past.
-    pub expected: u64,
-    /// The value.
-    pub observed: u64,
-    /// Largest value of the past.
-    pub largest: u64,
-    /// Hours of history of this interface.
-    pub history_hours: u64,
-    /// True if the group had to speak for the interface.
-    pub borrowed: bool,
 }
 
 /// All profiles as of the morning of one day.
@@ -235,6 +215,11 @@ impl Profiles {
         self.own.get(id)
     }
 
+    /// The profile of an interface that has a past worth the name.
+    pub(super) fn settled(&self, id: &str) -> Option<&Profile> {
+        self.own(id).filter(|_| !self.newcomers.contains(id))
+    }
+
     /// The profile of an interface's group, else of the fleet.
     pub fn group(&self, id: &str) -> Option<&Profile> {
         let enough = |p: &&Profile| p.active_days >= self.learning.full_history * SMALLEST as u32;
@@ -273,86 +258,6 @@ impl Profiles {
     pub fn rhythm(&self, id: &str, channel: Channel, day: Day, hour: usize) -> f64 {
         self.group(id)
             .map_or(1.0, |g| g.season.factor(channel, slot(day, hour)))
-    }
-
-    /// The usual bytes of an hour in one channel and how much they vary (84 % quantile over the median), by the
-    /// interface's own past.
-    pub fn usual_hour(&self, id: &str, channel: Channel, at: (Day, usize), shift: f64) -> (f64, f64) {
-        let Some(own) = self.own(id).filter(|_| !self.newcomers.contains(id)) else {
-            return (0.0, 0.0);
-        };
-        let hours = &own.hours[channel as usize];
-        let factor = self.rhythm(id, channel, at.0, at.1) * shift;
-        let (median, upper) = (hours.quantile(0.5) as f64, hours.quantile(0.84) as f64);
-        (median * factor, (upper - median) * factor)
-    }
-
-    /// Judges an hour: `shift` is how much busier the whole group is than usual.
-    pub fn judge_hour(&self, id: &str, channel: Channel, at: (Day, usize), bytes: u64, shift: f64) -> Deviation {
-        let factor = self.rhythm(id, channel, at.0, at.1);
-        let mut out = self.judge(
-            id,
-            |p| &p.hours[channel as usize],
-            bytes as f64 / (factor * shift.max(1.0)),
-            HOURS as u32,
-        );
-        out.observed = bytes;
-        out.expected = (out.expected as f64 * factor) as u64;
-        out.largest = self.own(id).map_or(out.largest, |p| p.peaks[channel as usize]);
-        out
-    }
-
-    /// Judges a day's bytes in one channel.
-    pub fn judge_day(&self, id: &str, channel: Channel, bytes: u64, shift: f64) -> Deviation {
-        let mut out = self.judge(id, |p| &p.days[channel as usize], bytes as f64 / shift.max(1.0), 1);
-        out.observed = bytes;
-        out
-    }
-
-    /// Judges a day's bytes to something new.
-    pub fn judge_novel(&self, id: &str, novelty: Novelty, bytes: u64) -> Deviation {
-        let mut out = self.judge(id, |p| &p.novel[novelty as usize], bytes as f64, 1);
-        out.observed = bytes;
-        out
-    }
-
-    fn judge(
-        &self,
-        id: &str,
-        pick: impl for<'p> Fn(&'p Profile) -> &'p Sample,
-        x: f64,
-        windows_a_day: u32,
-    ) -> Deviation {
-        let nothing = Sample::default();
-        let own = self
-            .own(id)
-            .filter(|_| !self.newcomers.contains(id))
-            .map_or(&nothing, &pick);
-        let group = self.group(id).map_or(&nothing, &pick);
-        let full = f64::from(self.learning.full_history * windows_a_day);
-        let weight = own.count() as f64 / (own.count() as f64 + full);
-        let tail = group.exponent(TAIL_EXPONENT);
-        let (alone, together) = (own.surprise(x, tail), group.surprise(x, TAIL_EXPONENT));
-        let blended = match (own.count(), group.count()) {
-            (0, 0) => 0.0,
-            (_, 0) => alone,
-            _ => weight * alone + (1.0 - weight) * together,
-        };
-        let borrowed = (own.count() as f64) < full;
-        let speaker = if borrowed && group.count() > own.count() {
-            group
-        } else {
-            own
-        };
-        Deviation {
-            surprise: if borrowed { blended } else { blended.min(alone) },
-            quantile: speaker.rank(x as u64),
-            expected: speaker.quantile(0.5),
-            observed: x as u64,
-            largest: speaker.largest(),
-            history_hours: own.count() * HOURS as u64 / u64::from(windows_a_day.max(1)),
-            borrowed,
-        }
     }
 }
 
@@ -413,4 +318,76 @@ fn news_by_day(baseline: &Baseline) -> BTreeMap<Day, BTreeMap<String, Fresh>> {
             .for_each(|(k, s)| at(s.first, &|f| f.countries.push(k.clone())));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::Channel;
+
+    /// Interfaces that send `usual` MB an hour for some days; the last hour of the last day can be set.
+    fn fleet(interfaces: u32, days: Day, usual: u64) -> Baseline {
+        let mut baseline = Baseline::default();
+        for n in 0..interfaces {
+            let history = baseline.interfaces.entry(format!("eni-{n}")).or_default();
+            history.habits.insert(2 * 443, 100 * u64::from(days));
+            for hour in 0..u64::from(days) * 24 {
+                let bytes = usual * 1_000_000 + (hour * 7_919 + u64::from(n)) % 1_000_000;
+                history.hours.insert(hour * HOUR, [bytes, 0, 0, 0]);
+            }
+        }
+        baseline
+    }
+
+    fn spike(profiles: &Profiles, id: &str) -> f64 {
+        profiles
+            .judge_hour(id, Channel::External, (14, 12), 2_000_000_000, 1.0)
+            .surprise
+    }
+
+    #[test]
+    fn more_history_makes_the_same_spike_more_surprising() {
+        let few = Profiles::replay(&fleet(4, 2, 10), Learning::default());
+        let many = Profiles::replay(&fleet(4, 14, 10), Learning::default());
+        assert!(spike(&few, "eni-0") < spike(&many, "eni-0"));
+        let usual = many.judge_hour("eni-0", Channel::External, (14, 12), 10_400_000, 1.0);
+        assert!(usual.surprise < 1.0, "{usual:?}");
+    }
+
+    #[test]
+    fn a_newcomer_is_judged_by_its_group_and_says_so() {
+        let baseline = fleet(4, 14, 10);
+        let mut profiles = Profiles::replay(&baseline, Learning::default());
+        let mut newcomers = Baseline::default();
+        let habits = &mut newcomers.interfaces.entry("eni-new".to_owned()).or_default().habits;
+        habits.insert(2 * 443, 5);
+        profiles.regroup(&baseline, &newcomers);
+        let verdict = profiles.judge_hour("eni-new", Channel::External, (14, 12), 2_000_000_000, 1.0);
+        assert!(verdict.borrowed && verdict.surprise > 3.0, "{verdict:?}");
+        let like_the_others = profiles.judge_hour("eni-new", Channel::External, (14, 12), 10_400_000, 1.0);
+        assert!(like_the_others.surprise < 1.0, "{like_the_others:?}");
+    }
+
+    #[test]
+    fn what_was_flagged_teaches_only_when_it_has_lasted() {
+        let learned = |flagged: Day| {
+            let mut baseline = fleet(1, 20, 10);
+            let history = baseline.interfaces.get_mut("eni-0").unwrap();
+            for day in 20 - flagged..20 {
+                history.hours.insert(hour_of(day, 5), [3_000_000_000, 0, 0, 0]);
+            }
+            let days = (20 - flagged..20).map(|d| (d, Channel::External)).collect();
+            baseline.excluded.insert("eni-0".to_owned(), days);
+            spike(&Profiles::replay(&baseline, Learning::default()), "eni-0")
+        };
+        assert!(learned(3) > 3.0, "three days do not teach");
+        assert!(learned(8) < 3.0, "eight days do");
+    }
+
+    #[test]
+    fn a_shift_of_the_whole_group_is_discounted() {
+        let profiles = Profiles::replay(&fleet(4, 14, 10), Learning::default());
+        let judge = |shift| profiles.judge_hour("eni-0", Channel::External, (14, 12), 40_000_000, shift);
+        assert!(judge(4.0).surprise < judge(1.0).surprise - 1.0);
+    }
 }

@@ -144,7 +144,51 @@ impl Baseline {
     }
 }
 
+/// How many days and places of an interface are worth keeping on disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Days of hourly windows before the last one. 60: twice the threshold's memory.
+    pub days: Day,
+    /// Places, the most recently used ones. 4,096 places are about 400 KiB.
+    pub places: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            days: 60,
+            places: 4_096,
+        }
+    }
+}
+
+impl Baseline {
+    /// Forgets what is old, before a state is written. Not for states that are still to be merged: what one half forgets
+    /// the other may not.
+    pub fn bound(&mut self, bounds: Bounds) {
+        for history in self.interfaces.values_mut() {
+            history.bound(bounds);
+        }
+    }
+}
+
 impl InterfaceHistory {
+    fn bound(&mut self, bounds: Bounds) {
+        let last = self.hours.last_key_value().map_or(0, |(hour, _)| day_of(*hour));
+        let from = Seconds::from(last.saturating_sub(bounds.days)) * 86_400;
+        self.hours = self.hours.split_off(&from);
+        if self.places.len() > bounds.places {
+            let mut by_use: Vec<(Day, u64, &String)> = self.places.iter().map(|(p, s)| (s.last, s.bytes, p)).collect();
+            by_use.sort_by(|a, b| b.cmp(a));
+            let kept: BTreeSet<String> = by_use
+                .into_iter()
+                .take(bounds.places)
+                .map(|(_, _, p)| p.clone())
+                .collect();
+            self.places.retain(|place, _| kept.contains(place));
+        }
+    }
+
     fn set_subnet(&mut self, subnet: Option<&str>) {
         let Some(subnet) = subnet else { return };
         if self.subnet.as_deref().is_none_or(|mine| subnet < mine) {
@@ -223,5 +267,112 @@ where
 fn merge_seen<K: Ord>(mine: &mut BTreeMap<K, Seen>, other: BTreeMap<K, Seen>) {
     for (key, seen) in other {
         mine.entry(key).and_modify(|s| s.merge(&seen)).or_insert(seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::aggregate::{Interface, Peer, Sample, Volume};
+    use crate::net::{Addr, Class, Country};
+
+    fn table(cells: &[(u32, u32, u64, u64)]) -> EgressTable {
+        let interface = |n: u32| Interface {
+            id: format!("eni-{n}"),
+            subnet: (n != 1).then(|| format!("subnet-{}", n % 2)),
+            ..Interface::default()
+        };
+        let peer = |n: u32| Peer {
+            addr: Addr::v4(0xcb00_7100 + n * 200),
+            class: if n == 3 { Class::S3 } else { Class::External },
+            service: None,
+            region: None,
+            country: Country::parse(["DE", "FR"][n as usize % 2]),
+            asn: Some(64_500 + n / 2),
+            labels: Vec::new(),
+        };
+        let row = |&(interface, peer, hour, bytes): &(u32, u32, u64, u64)| Row {
+            interface,
+            peer,
+            hour: hour * HOUR,
+            local: Addr::v4(0x0a00_0001),
+            port: 443,
+            protocol: 6,
+            direction: Direction::Egress,
+            role: Role::Client,
+            volume: Volume {
+                bytes: u128::from(bytes),
+                packets: 1,
+                flows: 1,
+                first: hour * HOUR,
+                last: hour * HOUR + 60,
+            },
+            sample: Sample::default(),
+        };
+        let mut table = EgressTable {
+            interfaces: (0..3).map(interface).collect(),
+            peers: (0..4).map(peer).collect(),
+            rows: cells.iter().map(row).collect(),
+        };
+        table.sort();
+        table
+    }
+
+    fn learned(cells: &[(u32, u32, u64, u64)]) -> Baseline {
+        let mut baseline = Baseline::default();
+        baseline.learn(&table(cells));
+        baseline
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_in_any_order_teaches_the_same(
+            cells in prop::collection::vec((0u32..3, 0u32..4, 0u64..200, 0u64..1 << 40), 1..60),
+            parts in prop::collection::vec(0usize..3, 60),
+            turn in 0usize..3,
+        ) {
+            let mut split: [Vec<_>; 3] = Default::default();
+            for (cell, part) in cells.iter().zip(parts) {
+                split[part].push(*cell);
+            }
+            split.rotate_left(turn);
+            let mut merged = Baseline::default();
+            split.iter().for_each(|part| merged.merge(learned(part)));
+            let bytes = |b: &Baseline| serde_json::to_vec(b).unwrap();
+            prop_assert_eq!(bytes(&merged), bytes(&learned(&cells)));
+        }
+    }
+
+    #[test]
+    fn a_state_survives_being_written_and_read() {
+        let mut baseline = learned(&[(0, 1, 5, 1_000), (2, 3, 50, 7)]);
+        let days = [(3, Channel::S3)].into_iter().collect();
+        baseline.excluded.insert("eni-0".to_owned(), days);
+        let text = serde_json::to_string(&baseline).unwrap();
+        assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), baseline);
+    }
+
+    #[test]
+    fn what_is_kept_is_the_most_recent() {
+        let mut baseline = learned(&[(0, 0, 1, 9), (0, 2, 24 * 90, 5), (0, 3, 24 * 91, 5)]);
+        baseline.bound(Bounds { days: 60, places: 2 });
+        let history = &baseline.interfaces["eni-0"];
+        assert_eq!(
+            history.hours.keys().copied().collect::<Vec<_>>(),
+            [24 * 90 * HOUR, 24 * 91 * HOUR]
+        );
+        assert_eq!(history.places.len(), 2);
+        assert!(history.places.values().all(|s| s.first >= 90));
+    }
+
+    #[test]
+    fn the_first_day_of_a_place_is_the_earliest_of_both_halves() {
+        let mut late = learned(&[(0, 0, 30, 5)]);
+        late.merge(learned(&[(0, 0, 2, 70), (0, 0, 3, 30)]));
+        let seen = late.interfaces["eni-0"].places.values().next().copied().unwrap();
+        assert_eq!((seen.first, seen.last, seen.first_bytes, seen.bytes), (0, 1, 100, 105));
+        assert_eq!(seen.first_hours.count_ones(), 2);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Signals of one interface that share a destination speak of one event. Its surprise is that of the loudest,
 //! and a little more for each other kind of evidence. An uncorroborated event must be rarer than the threshold:
-//! so rare by chance, in a fleet of this size, that half the budget is used, raised if the past days would have used more.
+//! so rare by chance, in a fleet of this size, that well under the budget is used, raised if the past days would have used more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ const TESTS: f64 = 6.0;
 const SUPPORT: f64 = 1.5;
 
 /// Share of the budget that is aimed at: it is an upper bound, and tomorrow is never quite like the past.
-const MARGIN: f64 = 0.5;
+const MARGIN: f64 = 0.4;
 
 /// Days that the threshold looks back.
 const WINDOW: usize = 28;

@@ -13,14 +13,17 @@ use crate::baseline::{Baseline, Channel, Day, DayView, InterfaceHistory, Learnin
 
 mod budget;
 mod cells;
+pub mod fan_out;
 pub mod finding;
 pub mod new_country;
 pub mod new_destination;
 pub mod protocol_tunnel;
+pub mod relay;
 mod signal;
 pub mod slow_drip;
 pub mod threat_ip;
 pub mod tor_egress;
+pub mod unusual_port;
 pub mod volume_spike;
 
 pub use budget::Budget;
@@ -37,6 +40,9 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &threat_ip::ThreatIp,
     &new_country::NewCountry,
     &new_destination::NewDestination,
+    &unusual_port::UnusualPort,
+    &fan_out::FanOut,
+    &relay::Relay,
     &slow_drip::SlowDrip,
     &protocol_tunnel::ProtocolTunnel,
     &volume_spike::VolumeSpike,
@@ -84,18 +90,24 @@ pub struct Settings {
     pub floor_bytes: u64,
     /// What was flagged teaches when it has lasted this many days.
     pub adopt_after: u32,
+    /// Of `fan-out`.
+    pub fan_out: fan_out::Parameters,
     /// Of `new-country`.
     pub new_country: new_country::Parameters,
     /// Of `new-destination`.
     pub new_destination: new_destination::Parameters,
     /// Of `protocol-tunnel`.
     pub protocol_tunnel: protocol_tunnel::Parameters,
+    /// Of `relay`.
+    pub relay: relay::Parameters,
     /// Of `slow-drip`.
     pub slow_drip: slow_drip::Parameters,
     /// Of `threat-ip`.
     pub threat_ip: threat_ip::Parameters,
     /// Of `tor-egress`.
     pub tor_egress: tor_egress::Parameters,
+    /// Of `unusual-port`.
+    pub unusual_port: unusual_port::Parameters,
     /// Of `volume-spike`.
     pub volume_spike: volume_spike::Parameters,
 }
@@ -106,6 +118,9 @@ impl Default for Settings {
             alert_budget: 5.0,
             floor_bytes: 10_000_000,
             adopt_after: 7,
+            fan_out: Default::default(),
+            relay: Default::default(),
+            unusual_port: Default::default(),
             new_country: Default::default(),
             new_destination: Default::default(),
             protocol_tunnel: Default::default(),

@@ -94,6 +94,10 @@ fn judge(
 ) -> Option<Signal> {
     let own = &settings.protocol_tunnel;
     let name = name((service >> 16) as u8, (service & 0xffff) as u16)?;
+    // In a fleet's first week a young interface may as well be the forwarder.
+    if actor.young && view.profiles.days() < view.profiles.learning.full_history {
+        return None;
+    }
     let usual = view.usual_service(actor, service);
     if bytes < own.least_bytes.into() || (bytes as f64) < own.times * usual {
         return None;

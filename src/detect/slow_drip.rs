@@ -68,7 +68,7 @@ fn judge(
     settings: &Settings,
 ) -> Option<Signal> {
     let own = &settings.slow_drip;
-    let young = place.new[0] || !actor.young && view.day.saturating_sub(place.since) <= own.young_days;
+    let young = place.new[0] || young(view, actor, place, own.young_days);
     if !young || place.bytes < settings.floor_bytes || view.users(place) > view.profiles.learning.common {
         return None;
     }
@@ -98,4 +98,11 @@ fn judge(
         deviation,
         reasons,
     ))
+}
+
+/// True if the interface, which was there before, first sent to a place a few days ago.
+fn young(view: &DayView<'_>, actor: &ActorDay<'_>, place: &PlaceDay<'_>, days: u32) -> bool {
+    let settled = view.profiles.own(actor.id).and_then(|p| p.first);
+    let settled = settled.map(|first| first.saturating_add(view.profiles.learning.warm_up));
+    view.day.saturating_sub(place.since) <= days && settled.is_some_and(|s| place.since >= s)
 }

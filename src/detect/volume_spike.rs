@@ -74,13 +74,10 @@ fn spikes(
     settings: &Settings,
 ) -> Vec<Signal> {
     let own = &settings.volume_spike;
-    let judged: Vec<Deviation> = (0..HOURS)
-        .map(|h| {
-            let bytes = actor.hours[h][channel as usize];
-            view.profiles
-                .judge_hour(actor.id, channel, (view.day, h), bytes, view.shift(actor, channel, h))
-        })
-        .collect();
+    if actor.hours.iter().all(|h| h[channel as usize] < settings.floor_bytes) {
+        return Vec::new();
+    }
+    let judged: Vec<Deviation> = (0..HOURS).map(|h| judge(view, actor, channel, h, settings)).collect();
     let hot: Vec<bool> = judged
         .iter()
         .map(|d| d.surprise >= own.surprise && d.observed >= settings.floor_bytes)
@@ -89,6 +86,21 @@ fn spikes(
         .into_iter()
         .filter_map(|run| spike(view, index, actor, channel, &judged, run, settings))
         .collect()
+}
+
+/// An hour beside the interface's past. Below the floor nothing is reported, so only the usual bytes are looked up.
+fn judge(view: &DayView<'_>, actor: &ActorDay<'_>, channel: Channel, hour: usize, settings: &Settings) -> Deviation {
+    let bytes = actor.hours[hour][channel as usize];
+    let (at, shift) = ((view.day, hour), view.shift(actor, channel, hour));
+    if bytes >= settings.floor_bytes {
+        return view.profiles.judge_hour(actor.id, channel, at, bytes, shift);
+    }
+    let (usual, _) = view.profiles.usual_hour(actor.id, channel, at, shift);
+    Deviation {
+        expected: usual as u64,
+        observed: bytes,
+        ..Deviation::default()
+    }
 }
 
 /// Ranges of adjacent hours, one quiet hour between them allowed.

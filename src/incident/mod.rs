@@ -94,7 +94,7 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable) -> Option<Incident> {
     let severity = members.iter().map(|f| f.severity).max()?;
     // What is only informative does not add bytes to what is reported.
     members.retain(|f| severity == Severity::Info || f.severity > Severity::Info);
-    let cells: BTreeSet<u32> = members.iter().flat_map(|f| f.cells.iter().copied()).collect();
+    let cells = cells(&members, table);
     let mut incident = members.first()?.clone();
     let extra = members
         .iter()
@@ -118,6 +118,36 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable) -> Option<Incident> {
     incident.incident = incident.id.clone();
     Some(incident)
 }
+
+/// The union of the cited cells.
+///
+/// A rule about destinations says where the data went. A volume rule cites whatever was large at the time: where most of
+/// that is what the others name, it supports them and adds no destination of its own.
+fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
+    let row = |cell: &u32| table.rows.get(*cell as usize);
+    let specific: BTreeSet<u32> = members
+        .iter()
+        .filter(|f| f.rule != VOLUME)
+        .flat_map(|f| f.cells.iter().filter_map(row).map(|r| r.peer))
+        .collect();
+    let mut out = BTreeSet::new();
+    for finding in members {
+        let named = |cell: &u32| row(cell).is_some_and(|r| specific.contains(&r.peer));
+        let shared: u128 = finding
+            .cells
+            .iter()
+            .filter(|c| named(c))
+            .filter_map(row)
+            .map(|r| r.volume.bytes)
+            .sum();
+        let supports = finding.rule == VOLUME && shared * 2 >= finding.bytes.max(1);
+        out.extend(finding.cells.iter().copied().filter(|c| !supports || named(c)));
+    }
+    out
+}
+
+/// The rule that cites by volume alone.
+const VOLUME: &str = "volume-spike";
 
 /// Bytes, times, sources and destinations from the union of the cells.
 fn sum(incident: &mut Incident, table: &EgressTable, cells: BTreeSet<u32>) {
@@ -154,4 +184,120 @@ fn id(members: &[Finding]) -> String {
         "inc-{}",
         digest.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Direction, Interface, Peer, Role, Row, Sample, Volume};
+    use crate::net::{Class, HOUR};
+
+    /// One interface; cell `n` sends `10^n` bytes to peer `n % 3` in hour `n`.
+    fn table() -> EgressTable {
+        let peer = |n: u32| Peer {
+            addr: Addr::v4(0xcb00_7100 + n),
+            class: Class::External,
+            service: None,
+            region: None,
+            country: None,
+            asn: None,
+            labels: Vec::new(),
+        };
+        let row = |n: u32| Row {
+            interface: 0,
+            peer: n % 3,
+            hour: u64::from(n) * HOUR,
+            local: Addr::v4(0x0a00_0001),
+            port: 443,
+            protocol: 6,
+            direction: Direction::Egress,
+            role: Role::Client,
+            volume: Volume {
+                bytes: 10u128.pow(n),
+                packets: 1,
+                flows: 1,
+                first: u64::from(n) * HOUR,
+                last: u64::from(n) * HOUR + 60,
+            },
+            sample: Sample::default(),
+        };
+        EgressTable {
+            interfaces: vec![Interface::default()],
+            peers: (0..3).map(peer).collect(),
+            rows: (0..9).map(row).collect(),
+        }
+    }
+
+    fn finding(table: &EgressTable, rule: &'static str, severity: Severity, cells: &[u32]) -> Finding {
+        let cells: BTreeSet<u32> = cells.iter().copied().collect();
+        let sums = Sums::of(table, &cells);
+        let volume = sums.volume.unwrap();
+        Finding {
+            id: format!("{rule}-{cells:?}"),
+            rule,
+            rules: vec![rule],
+            severity,
+            eni: Some("eni-1".to_owned()),
+            first_seen: volume.first,
+            last_seen: volume.last,
+            bytes: volume.bytes,
+            destinations: sums.destinations,
+            cells,
+            ..Finding::default()
+        }
+    }
+
+    #[test]
+    fn a_byte_that_two_rules_cite_is_counted_once() {
+        let table = table();
+        let two = vec![
+            finding(&table, "new-destination", Severity::Medium, &[3, 6]),
+            finding(&table, "slow-drip", Severity::Medium, &[6]),
+        ];
+        let incidents = group(two, &table);
+        assert_eq!(incidents.len(), 1);
+        assert_eq!(incidents[0].bytes, 1_001_000);
+        assert_eq!(incidents[0].rules.len(), 2);
+    }
+
+    #[test]
+    fn a_volume_rule_adds_no_destination_to_what_explains_it() {
+        let table = table();
+        let both = vec![
+            finding(&table, "new-destination", Severity::Medium, &[6]),
+            finding(&table, VOLUME, Severity::Medium, &[4, 6]),
+        ];
+        assert_eq!(group(both, &table)[0].bytes, 1_000_000);
+        let mostly_other = vec![
+            finding(&table, "new-destination", Severity::Medium, &[3]),
+            finding(&table, VOLUME, Severity::Medium, &[3, 4]),
+        ];
+        assert_eq!(group(mostly_other, &table)[0].bytes, 11_000);
+    }
+
+    #[test]
+    fn grouping_does_not_depend_on_the_order_of_findings() {
+        let table = table();
+        let mut findings = vec![
+            finding(&table, "tor-egress", Severity::High, &[8]),
+            finding(&table, "new-destination", Severity::Medium, &[2, 5]),
+            finding(&table, "volume-spike", Severity::Medium, &[0, 1]),
+            finding(&table, "slow-drip", Severity::Info, &[7]),
+        ];
+        let lines = |f: Vec<Finding>| serde_json::to_string(&group(f, &table)).unwrap();
+        let one = lines(findings.clone());
+        findings.reverse();
+        assert_eq!(one, lines(findings.clone()));
+        findings.rotate_left(1);
+        assert_eq!(one, lines(findings));
+    }
+
+    #[test]
+    fn two_interfaces_are_two_incidents() {
+        let table = table();
+        let mut other = finding(&table, "new-destination", Severity::Medium, &[4]);
+        other.eni = Some("eni-2".to_owned());
+        let two = vec![finding(&table, "new-destination", Severity::Medium, &[4]), other];
+        assert_eq!(group(two, &table).len(), 2);
+    }
 }

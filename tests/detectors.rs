@@ -1,0 +1,144 @@
+//! Each detector against its samples, through the whole pipeline: the hit fires exactly once, the miss stays silent.
+//!
+//! A detector also needs its page in `docs/detectors`, and a folder without a detector is an error as well.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flowtrail::aggregate::Progress;
+use flowtrail::detect::{DETECTORS, Settings, Severity};
+use flowtrail::incident::Incident;
+use flowtrail::intel::{Intel, IntelOptions};
+use flowtrail::scan::{self, Inputs};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn incidents(log: &Path) -> Vec<Incident> {
+    let list = root().join("samples/detectors/threat-ip/list.txt");
+    let options = IntelOptions {
+        threat_lists: vec![list],
+        ..IntelOptions::default()
+    };
+    let intel = Intel::load(&options).unwrap();
+    let inputs = Inputs {
+        flows: vec![log.into()],
+        ..Inputs::default()
+    };
+    let pool = scan::threads(1).unwrap();
+    let follow = |_: &flowtrail::input::Archive| Arc::new(Progress::default());
+    let scanned = scan::scan(&inputs, &intel, &Settings::default(), &pool, &follow).unwrap();
+    scanned.incidents
+}
+
+#[test]
+fn every_hit_fires_exactly_once_and_every_miss_is_silent() {
+    for detector in DETECTORS {
+        let id = detector.meta().id;
+        let folder = root().join("samples/detectors").join(id);
+        let hits = incidents(&folder.join("hit.log"));
+        let loud: Vec<_> = hits.iter().filter(|i| i.severity >= Severity::Medium).collect();
+        assert_eq!(loud.len(), 1, "{id}: {hits:#?}");
+        assert!(loud[0].rules.contains(&id), "{id}: {:?}", loud[0].rules);
+        let misses = incidents(&folder.join("miss.log"));
+        let heard: Vec<_> = misses.iter().filter(|i| i.severity >= Severity::Low).collect();
+        assert!(heard.is_empty(), "{id}: {heard:#?}");
+    }
+}
+
+#[test]
+fn every_detector_has_its_file_its_samples_and_its_page() {
+    let ids: BTreeSet<String> = DETECTORS.iter().map(|d| d.meta().id.to_owned()).collect();
+    assert_eq!(ids.len(), DETECTORS.len(), "two detectors share an id");
+    for id in &ids {
+        let file = root().join("src/detect").join(format!("{}.rs", id.replace('-', "_")));
+        assert!(file.exists(), "{} is missing", file.display());
+        let page = std::fs::read_to_string(root().join("docs/detectors").join(format!("{id}.md"))).unwrap();
+        for word in [
+            "## How",
+            "## Parameters",
+            "## What it misses",
+            "## False positives",
+            "ATT&CK",
+        ] {
+            assert!(page.contains(word), "docs/detectors/{id}.md has no `{word}`");
+        }
+    }
+    let folders: BTreeSet<String> = std::fs::read_dir(root().join("samples/detectors"))
+        .unwrap()
+        .flatten()
+        .filter(|e| e.path().is_dir())
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(ids, folders);
+}
+
+#[test]
+fn a_hit_names_the_bytes_that_left_and_nothing_else() {
+    let found = incidents(&root().join("samples/detectors/new-destination/hit.log"));
+    assert_eq!(found[0].bytes, 400_000_000);
+    assert_eq!(found[0].destinations.len(), 1);
+    assert_eq!(found[0].destinations[0].ip.to_string(), "192.0.2.77");
+}
+
+/// Findings of a log's lines, without evidence (files have other names).
+fn told(lines: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("part.log");
+    std::fs::write(&log, lines.join("\n") + "\n").unwrap();
+    let mut found = incidents(&log);
+    found.iter_mut().for_each(|i| i.evidence.clear());
+    found.iter().map(|i| serde_json::to_string(i).unwrap()).collect()
+}
+
+#[test]
+fn a_day_more_changes_no_old_verdict_and_order_changes_none() {
+    let text = std::fs::read_to_string(root().join("samples/detectors/new-destination/hit.log")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let before = told(&lines);
+    assert_eq!(before.len(), 1);
+    // Two ordinary days after it: the records of days 1 and 2, moved.
+    let start = |line: &str| line.split(' ').nth(10).unwrap().parse::<u64>().unwrap();
+    let first = start(lines[0]);
+    let moved: Vec<String> = lines
+        .iter()
+        .filter(|l| (1..3).contains(&((start(l) - first) / 86_400)))
+        .map(|l| {
+            let mut fields: Vec<String> = l.split(' ').map(str::to_owned).collect();
+            for at in [10, 11] {
+                fields[at] = (fields[at].parse::<u64>().unwrap() + 8 * 86_400).to_string();
+            }
+            fields.join(" ")
+        })
+        .collect();
+    let mut longer = lines.clone();
+    longer.extend(moved.iter().map(String::as_str));
+    assert_eq!(told(&longer), before);
+    longer.reverse();
+    assert_eq!(told(&longer), before);
+}
+
+#[test]
+fn without_the_incident_there_is_no_finding() {
+    for detector in DETECTORS {
+        let path = root()
+            .join("samples/detectors")
+            .join(detector.meta().id)
+            .join("hit.log");
+        let text = std::fs::read_to_string(path).unwrap();
+        let usual: Vec<&str> = text
+            .lines()
+            .filter(|l| l.split(' ').nth(10).is_some_and(everyday))
+            .collect();
+        assert_eq!(told(&usual), Vec::<String>::new(), "{}", detector.meta().id);
+    }
+}
+
+/// The samples' everyday records start five minutes past the hour.
+fn everyday(start: &str) -> bool {
+    start.parse::<u64>().unwrap() % 3_600 == 300
+}
