@@ -256,7 +256,9 @@ fn attribute(findings: &mut [Finding], table: &EgressTable, known: &Known) {
         };
         let to_s3 = finding.destinations.iter().any(|d| d.class == Class::S3);
         let toward = if to_s3 { Toward::S3 } else { Toward::Anywhere };
-        let question = Question::of_interface(table, interface, window, toward);
+        let mut question = Question::of_interface(table, interface, window, toward);
+        // Pods and secondary addresses have callers of their own.
+        question.addresses.clone_from(&finding.source_ips);
         finding.principals = attribution
             .who(&question)
             .into_iter()

@@ -47,7 +47,7 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
             "{boxes} interfaces only pass traffic on ({on}, counted where it began; {residual} unexplained)"
         )?;
     }
-    for (id, _) in &run.vantage.shared {
+    for id in run.vantage.shared.keys() {
         writeln!(
             out,
             "{}: a gateway whose senders are not in the archive, counted here",
