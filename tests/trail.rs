@@ -545,7 +545,11 @@ fn the_true_principal_of_an_incident_comes_first() {
         index.issued.len()
     );
     let manifest: Value = serde_json::from_slice(&std::fs::read(dir.join("manifest.json")).unwrap()).unwrap();
-    assert_eq!(requests(&index), manifest["trail"]["events"].as_u64().unwrap(), "copies count once, nothing is lost");
+    assert_eq!(
+        requests(&index),
+        manifest["trail"]["events"].as_u64().unwrap(),
+        "copies count once, nothing is lost"
+    );
     let attribution = Attribution::new(&inventory, &index);
     let (mut asked, mut right) = (0, 0);
     for incident in truth["incidents"].as_array().unwrap() {

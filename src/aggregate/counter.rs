@@ -194,7 +194,9 @@ impl<'p, P: Places> Counter<'p, P> {
             let passed = if ends.passed { r.bytes.unwrap_or(0) } else { 0 };
             self.interfaces.note_transit(interface, passed);
         }
-        let sides = Sides::new(ends.bearing, role).carried(ends.carried);
+        let sides = Sides::new(ends.bearing, role)
+            .carried(ends.carried)
+            .passed(ends.carried && ends.passed);
         let key = self.key(interface, r, ends, &facts, (sides, other_port));
         let start = r.start.unwrap_or(0);
         let cell = Cell {
@@ -245,7 +247,9 @@ impl<'p, P: Places> Counter<'p, P> {
             sides: if grain.port {
                 sides
             } else {
-                Sides::new(sides.bearing(), Role::Unknown).carried(sides.is_carried())
+                Sides::new(sides.bearing(), Role::Unknown)
+                    .carried(sides.is_carried())
+                    .passed(sides.is_passed())
             },
         }
     }

@@ -30,7 +30,7 @@ pub struct FlowKey {
     pub sides: Sides,
 }
 
-/// Direction, role, and whether the local address is only the packet's, in one byte.
+/// Direction, role, and whose packets they are, in one byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Sides(u8);
 
@@ -65,6 +65,23 @@ impl Sides {
         } else {
             Sides(self.0 & !Self::CARRIED)
         }
+    }
+
+    const PASSED: u8 = 1 << 5;
+
+    /// The same, marked: the packets came in for a far address and leave by another record of the same interface.
+    #[must_use]
+    pub const fn passed(self, passed: bool) -> Self {
+        if passed {
+            Sides(self.0 | Self::PASSED)
+        } else {
+            Sides(self.0 & !Self::PASSED)
+        }
+    }
+
+    /// True if the packets only came in here to be sent on.
+    pub const fn is_passed(self) -> bool {
+        self.0 & Self::PASSED != 0
     }
 
     /// True if the local address stands behind the interface.

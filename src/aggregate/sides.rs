@@ -102,7 +102,8 @@ fn side(key: FlowKey, known: &Known) -> Option<FlowKey> {
 }
 
 /// Leaves bytes that an interface carried for an address behind it to the interface that owns the address, if that one
-/// is in the archive (it logged them too). Pods and secondary addresses belong to nobody else and stay.
+/// is in the archive (it logged them too), and bytes that only came in to be sent on to the record that sends them.
+/// Pods and secondary addresses belong to nobody else and stay.
 pub(super) fn leave_to_origin(
     cells: Vec<Entry>,
     known: &Known,
@@ -128,14 +129,35 @@ pub(super) fn leave_to_origin(
                 .any(|o| *o != key.interface && same_network(*o, key.interface))
         })
     };
+    let sent = sent_on(&cells);
+    let leaves_again = |key: &FlowKey, bytes: u128| {
+        let out = sent.get(&(key.interface, key.peer, key.hour)).copied().unwrap_or(0);
+        key.sides.is_passed() && out * 5 >= bytes * 4
+    };
     let mut kept = Vec::with_capacity(cells.len());
     for (mut key, cell) in cells {
-        if key.sides.is_carried() && elsewhere(&key) {
+        if key.sides.is_carried() && (leaves_again(&key, cell.bytes) || elsewhere(&key)) {
             left_out.forwarded += cell.bytes;
             continue;
         }
-        key.sides = key.sides.carried(false);
+        key.sides = key.sides.carried(false).passed(false);
         kept.push((key, cell));
     }
     kept
+}
+
+/// What interfaces that pass traffic on sent from their own address, by far end and hour.
+fn sent_on(cells: &[Entry]) -> HashMap<(u32, Addr, u32), u128> {
+    let passing: BTreeSet<u32> = cells
+        .iter()
+        .filter(|(k, _)| k.sides.is_passed())
+        .map(|(k, _)| k.interface)
+        .collect();
+    let mut sent = HashMap::new();
+    let out = Bearing::Known(Direction::Egress);
+    let own = |k: &FlowKey| passing.contains(&k.interface) && !k.sides.is_carried() && k.sides.bearing() == out;
+    for (key, cell) in cells.iter().filter(|(k, _)| own(k)) {
+        *sent.entry((key.interface, key.peer, key.hour)).or_default() += cell.bytes;
+    }
+    sent
 }
