@@ -144,7 +144,7 @@ fn severity(
         // HIGH is for bytes that moved; a tenth of the floor is a conversation, less is a connection.
         Kind::Listed if bytes >= settings.floor_bytes.into() => Some(Severity::High),
         Kind::Listed if bytes * 10 >= settings.floor_bytes.into() => Some(Severity::Medium),
-        Kind::Listed => Some(Severity::Low),
+        Kind::Listed | Kind::Habit => Some(Severity::Low),
         Kind::Pattern => Some(Severity::Medium),
         Kind::Statistical if surprise >= threshold => Some(Severity::Medium),
         Kind::Statistical => (surprise >= LEAST.max(threshold - 0.5)).then_some(Severity::Info),

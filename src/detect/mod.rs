@@ -15,6 +15,7 @@ mod budget;
 mod cells;
 pub mod fan_out;
 pub mod finding;
+mod listed;
 pub mod new_country;
 pub mod new_destination;
 pub mod protocol_tunnel;

@@ -3,6 +3,7 @@
 //! A signal is not yet a finding: whether it is worth a person's time depends on the alert budget and on what else fired,
 //! which no single detector knows.
 
+use super::listed::ListedCells;
 use crate::baseline::Deviation;
 use crate::net::human_bytes;
 
@@ -27,13 +28,17 @@ pub struct Signal {
 
 impl Signal {
     /// A signal of a list.
-    pub(super) fn listed(rule: &'static str, actor: usize, cells: Vec<u32>, reasons: Vec<String>) -> Self {
+    pub(super) fn listed(rule: &'static str, actor: usize, found: ListedCells, reason: String) -> Self {
+        let mut reasons = vec![reason];
+        if found.habit {
+            reasons.push("This interface has sent there for more than a week, and no more than usual.".to_owned());
+        }
         Signal {
             rule,
             actor,
-            kind: Kind::Listed,
+            kind: if found.habit { Kind::Habit } else { Kind::Listed },
             surprise: 0.0,
-            cells,
+            cells: found.cells,
             deviation: None,
             reasons,
         }
@@ -75,6 +80,8 @@ pub enum Kind {
     Pattern,
     /// Somebody else's list names the destination: exempt, and a second source.
     Listed,
+    /// The same, but the interface has sent there for long: a line, not an alarm.
+    Habit,
 }
 
 /// "so many times the most that it ever sent" in words, for a deviation.

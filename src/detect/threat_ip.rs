@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::listed::listed_cells;
 use super::signal::Signal;
-use super::tor_egress::listed_cells;
 use super::{Detector, Meta, Settings};
 use crate::baseline::DayView;
 use crate::net::{human_bytes, printable};
@@ -48,24 +48,29 @@ impl Detector for ThreatIp {
     fn detect(&self, view: &DayView<'_>, settings: &Settings) -> Vec<Signal> {
         let own = &settings.threat_ip;
         let listed = |label: &str| label.starts_with(&own.prefix);
-        view.actors
-            .iter()
-            .enumerate()
-            .filter_map(|(index, actor)| {
-                let (cells, bytes, peers) = listed_cells(view, actor, &listed, own.least_bytes)?;
-                let rows = cells.iter().filter_map(|c| view.table.rows.get(*c as usize));
-                let lists: BTreeSet<&str> = rows
-                    .flat_map(|r| &view.table.peer(r).labels)
-                    .filter_map(|l| l.strip_prefix(own.prefix.as_str()))
-                    .collect();
-                let lists: Vec<String> = lists.into_iter().map(|l| printable(l.as_bytes())).collect();
+        let mut out = Vec::new();
+        for (index, actor) in view.actors.iter().enumerate() {
+            for found in listed_cells(view, actor, &listed, own.least_bytes) {
                 let reason = format!(
-                    "{} were sent to {peers} address(es) on the threat list {}, by connections that this side opened.",
-                    human_bytes(bytes),
-                    lists.join(", ")
+                    "{} were sent to {} address(es) on the threat list {}, by connections that this side opened.",
+                    human_bytes(found.bytes),
+                    found.peers,
+                    names(view, &found.cells, &own.prefix)
                 );
-                Some(Signal::listed("threat-ip", index, cells, vec![reason]))
-            })
-            .collect()
+                out.push(Signal::listed("threat-ip", index, found, reason));
+            }
+        }
+        out
     }
+}
+
+/// The names of the lists that name the cells' peers.
+fn names(view: &DayView<'_>, cells: &[u32], prefix: &str) -> String {
+    let rows = cells.iter().filter_map(|c| view.table.rows.get(*c as usize));
+    let lists: BTreeSet<&str> = rows
+        .flat_map(|r| &view.table.peer(r).labels)
+        .filter_map(|l| l.strip_prefix(prefix))
+        .collect();
+    let lists: Vec<String> = lists.into_iter().map(|l| printable(l.as_bytes())).collect();
+    lists.join(", ")
 }

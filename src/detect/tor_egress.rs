@@ -5,10 +5,10 @@
 
 use serde::Deserialize;
 
+use super::listed::listed_cells;
 use super::signal::Signal;
 use super::{Detector, Meta, Settings};
-use crate::aggregate::{Direction, Role, Row};
-use crate::baseline::{ActorDay, DayView};
+use crate::baseline::DayView;
 use crate::net::human_bytes;
 
 /// The detector.
@@ -47,38 +47,17 @@ impl Detector for TorEgress {
     fn detect(&self, view: &DayView<'_>, settings: &Settings) -> Vec<Signal> {
         let own = &settings.tor_egress;
         let listed = |label: &str| own.labels.iter().any(|l| l == label);
-        view.actors
-            .iter()
-            .enumerate()
-            .filter_map(|(index, actor)| {
-                let (cells, bytes, peers) = listed_cells(view, actor, &listed, own.least_bytes)?;
+        let mut out = Vec::new();
+        for (index, actor) in view.actors.iter().enumerate() {
+            for found in listed_cells(view, actor, &listed, own.least_bytes) {
                 let reason = format!(
-                    "{} were sent to {peers} Tor relay(s), by connections that this side opened.",
-                    human_bytes(bytes)
+                    "{} were sent to {} Tor relay(s), by connections that this side opened.",
+                    human_bytes(found.bytes),
+                    found.peers
                 );
-                Some(Signal::listed("tor-egress", index, cells, vec![reason]))
-            })
-            .collect()
-    }
-}
-
-/// The egress cells of an interface, as a client, to peers with a wanted label, if they carry enough; bytes; peers.
-pub(super) fn listed_cells(
-    view: &DayView<'_>,
-    actor: &ActorDay<'_>,
-    wanted: &dyn Fn(&str) -> bool,
-    least_bytes: u64,
-) -> Option<(Vec<u32>, u128, usize)> {
-    let outbound = |row: &Row| row.direction == Direction::Egress && row.role != Role::Server;
-    let mut cells = Vec::new();
-    let mut bytes = 0u128;
-    let mut peers = std::collections::BTreeSet::new();
-    for (row, cell) in actor.rows.iter().zip(actor.first_row..) {
-        if outbound(row) && view.table.peer(row).labels.iter().any(|l| wanted(l)) {
-            cells.push(cell);
-            bytes += row.volume.bytes;
-            peers.insert(row.peer);
+                out.push(Signal::listed("tor-egress", index, found, reason));
+            }
         }
+        out
     }
-    (bytes >= least_bytes.into()).then_some((cells, bytes, peers.len()))
 }

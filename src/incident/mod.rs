@@ -17,7 +17,8 @@ pub type Incident = Finding;
 /// Findings farther apart than this, in seconds, are one incident only if they share a destination.
 pub const ADJACENT: u64 = 2 * 3_600;
 
-/// Findings that share a destination are one incident if they are no farther apart than this, in seconds: two days.
+/// Findings that share a destination, and are both serious or equally so, are one incident if they are no farther apart than
+/// this, in seconds: two days.
 pub const SAME_DESTINATION: u64 = 48 * 3_600;
 
 /// Groups findings into incidents, most severe and highest score first.
@@ -80,7 +81,8 @@ fn cluster(mut findings: Vec<Finding>) -> Vec<Vec<Finding>> {
 fn connected(a: &Finding, b: &Finding) -> bool {
     let (first, second) = if a.first_seen <= b.first_seen { (a, b) } else { (b, a) };
     let gap = second.first_seen.saturating_sub(first.last_seen);
-    gap <= ADJACENT && (a.severity == b.severity || share(a, b)) || gap <= SAME_DESTINATION && share(a, b)
+    let alike = a.severity == b.severity || a.severity.min(b.severity) >= Severity::Medium;
+    gap <= ADJACENT && (a.severity == b.severity || share(a, b)) || gap <= SAME_DESTINATION && alike && share(a, b)
 }
 
 fn share(a: &Finding, b: &Finding) -> bool {
