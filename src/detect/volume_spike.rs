@@ -119,7 +119,11 @@ fn spike(
     let expected: u64 = judged.get(run.clone())?.iter().map(|d| d.expected).sum();
     let cells = excess(view, actor, channel, run.clone(), expected, settings);
     let length = run.end() - run.start() + 1;
-    let hot = judged.get(run.clone())?.iter().filter(|d| d.surprise >= settings.volume_spike.surprise).count();
+    let hot = judged
+        .get(run.clone())?
+        .iter()
+        .filter(|d| d.surprise >= settings.volume_spike.surprise)
+        .count();
     let mut reasons = vec![format!(
         "{} were sent to {} in one hour; at this time of day {} are usual.",
         human_bytes(worst.observed.into()),
