@@ -144,7 +144,7 @@ pub fn count(
     follow: Follow<'_>,
 ) -> Result<Counted> {
     let mut phases = Phases::default();
-    let archive = Archive::discover(paths, Family::FlowLogs)?;
+    let archive = Archive::discover_within(paths, Family::FlowLogs, counting.window)?;
     let progress = follow(&archive);
     let (counter, outcome) = ingest(&archive, intel, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());

@@ -6,10 +6,11 @@
 
 use crate::aggregate::counter::{Counter, Counting, Places};
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
+use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::{BOM, format_of};
-use crate::flow::{FlowRecord, LineReader, LogFormat, Reject, Sink};
+use crate::flow::{FlowRecord, LineReader, LogFormat, LogStatus, Reject, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Source};
 use memchr::memchr;
 use rayon::ThreadPool;
@@ -27,6 +28,8 @@ pub struct Ingest {
     pub format: Option<LogFormat>,
     /// Start no further file after the first bad record.
     pub strict: bool,
+    /// Note of every record, not only of NODATA and SKIPDATA, which interface it shows under which flow log.
+    pub watch_all: bool,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -64,14 +67,16 @@ pub fn ingest<'p, P: Places>(
     let mut whole = BTreeSet::new();
     loop {
         let run = Run::prepare(archive, places, counting, options, &whole, pool);
-        let (counter, reports) = run.read(pool, progress);
+        let (counter, reports, watch) = run.read(pool, progress);
         let changed: BTreeSet<u32> = reports
             .iter()
             .filter(|r| r.format_changed && run.pieces(r.file) > 1)
             .map(|r| r.file)
             .collect();
         if changed.is_empty() {
-            return Ok((counter, Outcome::of(archive, reports)));
+            let mut outcome = Outcome::of(archive, reports);
+            (outcome.logs, outcome.seen) = (run.logs, watch.finish());
+            return Ok((counter, outcome));
         }
         whole.extend(changed);
     }
@@ -87,20 +92,53 @@ struct Run<'a, 'p, P> {
     formats: BTreeMap<u32, LogFormat>,
     /// Contents known before reading: of large files whose size another file shares.
     known: BTreeMap<u32, Fingerprint>,
-    claims: Mutex<BTreeMap<Fingerprint, u32>>,
+    claims: Mutex<BTreeMap<Fingerprint, Owner>>,
+    logs: FlowLogs,
     /// Set by the first bad record of a strict run.
     stop: AtomicBool,
 }
 
+/// Whose content it is: the file that counts, and the flow logs under which it was delivered.
+struct Owner {
+    file: u32,
+    logs: BTreeSet<u32>,
+}
+
+/// What to do with a content.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// It is new.
+    Count,
+    /// A copy under another flow log: only what it says of coverage is new.
+    Watch,
+    /// A copy.
+    Pass,
+}
+
 struct Worker<'p, P> {
     counter: Counter<'p, P>,
+    watch: Watch,
     reader: Option<Reader>,
     reports: Vec<TaskReport>,
 }
 
 struct Counted<'w, 'p, P> {
     counter: &'w mut Counter<'p, P>,
+    watch: &'w mut Watch,
     report: &'w mut TaskReport,
+}
+
+/// Sees records for coverage alone.
+struct Watched<'w>(&'w mut Watch);
+
+impl Sink for Watched<'_> {
+    fn record(&mut self, _: u64, record: &FlowRecord<'_>) {
+        if self.0.all || record.status != LogStatus::Ok {
+            self.0.observe(record);
+        }
+    }
+
+    fn reject(&mut self, _: u64, _: &Reject<'_>) {}
 }
 
 impl<P: Places> Sink for Counted<'_, '_, P> {
@@ -108,6 +146,9 @@ impl<P: Places> Sink for Counted<'_, '_, P> {
     fn record(&mut self, line: u64, record: &FlowRecord<'_>) {
         self.counter.observe(line, record);
         self.report.observe(record);
+        if self.watch.all || record.status != LogStatus::Ok {
+            self.watch.observe(record);
+        }
     }
 
     fn reject(&mut self, line: u64, reject: &Reject<'_>) {
@@ -147,6 +188,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             formats,
             known,
             claims: Mutex::default(),
+            logs: FlowLogs::of(archive),
             stop: AtomicBool::new(false),
         }
     }
@@ -156,10 +198,12 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
     }
 
     /// Reads all tasks, the longest first; merges what the workers counted.
-    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>) {
+    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>, Watch) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
+        let watch = || Watch::new(self.options.watch_all, self.counting.window);
         let new = || Worker {
+            watch: watch(),
             counter: Counter::new(self.places, self.counting),
             reader: None,
             reports: Vec::new(),
@@ -171,8 +215,10 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         };
         let mut counter = Counter::new(self.places, self.counting);
         let mut reports = Vec::new();
+        let mut seen = watch();
         for worker in workers::run(pool, self.tasks.len(), new, step) {
             reports.extend(worker.reports);
+            seen.merge(worker.watch);
             if counter.cells.is_empty() && counter.records == Default::default() {
                 counter = worker.counter;
             } else {
@@ -180,7 +226,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             }
         }
         reports.sort_by_key(|r| r.task);
-        (counter, reports)
+        (counter, reports, seen)
     }
 
     fn size(&self, task: u32) -> u64 {
@@ -199,9 +245,15 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         let source = &self.archive.sources[task.file as usize];
         let mut report = TaskReport::new(number, task.file);
         worker.counter.task = number;
+        worker.watch.log = self.logs.of_file(task.file);
+        let before = (
+            worker.counter.records.good_accept,
+            worker.counter.records.reject_records,
+        );
         let reader = worker.reader.get_or_insert_with(|| Reader::new(self.options.read));
         let mut sink = Counted {
             counter: &mut worker.counter,
+            watch: &mut worker.watch,
             report: &mut report,
         };
         match reader.open(source) {
@@ -209,6 +261,8 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut sink),
         }
+        let after = &worker.counter.records;
+        report.actions = (after.good_accept - before.0, after.reject_records - before.1);
         if self.options.strict && report.counts.rejected > 0 {
             self.stop.store(true, Ordering::Relaxed);
         }
@@ -225,23 +279,21 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             (None, None) => Some(Fingerprint::of(bytes)),
             (None, Some(_)) => None,
         };
-        if self.claim(task.file, fingerprint, sink) {
-            let mut lines = LineReader::new(self.format(task, bytes));
-            let first = task.range.as_ref().is_none_or(|r| r.start == 0);
-            lines.read(
-                if first {
-                    piece.strip_prefix(BOM).unwrap_or(piece)
-                } else {
-                    piece
-                },
-                sink,
-            );
-            sink.report.finish(&lines);
+        let first = task.range.as_ref().is_none_or(|r| r.start == 0);
+        let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
+        let mut lines = LineReader::new(self.format(task, bytes));
+        match self.claim(task.file, fingerprint, sink) {
+            Claim::Count => {
+                lines.read(piece, sink);
+                sink.report.finish(&lines);
+            }
+            Claim::Watch if task.range.is_none() => lines.read(piece, &mut Watched(sink.watch)),
+            Claim::Watch | Claim::Pass => {}
         }
     }
 
     fn stream(&self, task: &Task, mut stream: crate::input::Stream<'_>, sink: &mut Counted<'_, 'p, P>) {
-        if !self.claim(task.file, self.known.get(&task.file).copied(), sink) {
+        if self.claim(task.file, self.known.get(&task.file).copied(), sink) != Claim::Count {
             return;
         }
         let mut lines = LineReader::new(self.format(task, b""));
@@ -273,18 +325,23 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
     }
 
-    /// True if this file is the one that counts for its content. Empty contents are nobody's copies.
-    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, 'p, P>) -> bool {
+    /// Whether this file is the one that counts for its content. Empty contents are nobody's copies.
+    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, 'p, P>) -> Claim {
         let Some(print) = fingerprint.filter(|f| f.size > 0) else {
-            return true;
+            return Claim::Count;
         };
         sink.report.fingerprint = Some(print);
         let mut claims = self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let owner = *claims.entry(print).or_insert(file);
-        if owner != file {
-            sink.report.place = Place::Copy;
+        let owner = claims.entry(print).or_insert_with(|| Owner {
+            file,
+            logs: BTreeSet::new(),
+        });
+        let new_log = owner.logs.insert(self.logs.of_file(file));
+        if owner.file == file {
+            return Claim::Count;
         }
-        owner == file
+        sink.report.place = Place::Copy;
+        if new_log { Claim::Watch } else { Claim::Pass }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod places;
 pub mod stats;
 pub mod table;
 pub mod top;
+pub mod watch;
 pub mod workers;
 
 pub use counter::{Counter, Counting, Places};
@@ -25,3 +26,4 @@ pub use outcome::Outcome;
 pub use stats::ScanStats;
 pub use table::{Direction, EgressTable, Interface, Peer, Role, Row, Sample, Volume};
 pub use top::Top;
+pub use watch::{FileFacts, FlowLogs, Presence, Seen};

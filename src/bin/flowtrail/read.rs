@@ -29,6 +29,7 @@ impl ReadArgs {
             read,
             format,
             strict: self.strict,
+            watch_all: false,
         })
     }
 
