@@ -32,8 +32,7 @@ impl FlowLogs {
         let ids: Vec<String> = std::iter::once(UNNAMED.to_string())
             .chain(ids.into_iter().cloned())
             .collect();
-        let at = |name: &String| ids.iter().position(|i| i == name).unwrap_or(0) as u32;
-        let place: BTreeMap<&String, u32> = ids.iter().map(|i| (i, at(i))).collect();
+        let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
         let of_file = names.iter().map(|n| place.get(n).copied().unwrap_or(0)).collect();
         FlowLogs { ids, of_file }
     }
