@@ -19,6 +19,7 @@ pub mod inventory;
 pub mod aggregate;
 pub mod baseline;
 pub mod trail;
+pub mod coverage;
 pub mod attribute;
 pub mod detect;
 pub mod incident;

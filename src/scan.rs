@@ -1,15 +1,15 @@
 //! The pipeline itself, readable aloud from top to bottom. The only room that imports them all.
 
-use crate::aggregate::stats::{FileCounts, FileError, Phase};
+use crate::aggregate::stats::Phase;
 use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Progress, ScanStats, Vantage, finish, ingest,
     vantage, workers,
 };
 use crate::attribute::{Attribution, Question, Toward};
 use crate::detect::{self, Case, Confidence, Finding, PrincipalClaim, Settings};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::incident::{self, Incident};
-use crate::input::{Archive, Family, ReadOptions, Reader, Source};
+use crate::input::{Archive, Family, ReadOptions, Source};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
 use crate::net::{Addr, Class, TimeWindow};
@@ -146,7 +146,7 @@ pub fn count(
     follow: Follow<'_>,
 ) -> Result<Counted> {
     let mut phases = Phases::default();
-    let archive = Archive::discover(paths, Family::FlowLogs)?;
+    let archive = Archive::discover_within(paths, Family::FlowLogs, counting.window)?;
     let progress = follow(&archive);
     let (counter, outcome) = ingest(&archive, intel, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());
@@ -176,7 +176,7 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
     }
     let mut graph = std::mem::take(&mut run.graph);
     read_inventory(&inputs.inventory, read, &mut graph)?;
-    let stats = trail_stats(&run);
+    let stats = run.stats();
     let known = Known {
         index: run.index,
         inventory: graph.resolve(),
@@ -191,42 +191,7 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
 /// # Errors
 /// `List`, naming the file that cannot be used.
 pub fn read_inventory(paths: &[PathBuf], read: ReadOptions, graph: &mut Graph) -> Result<()> {
-    let mut reader = Reader::new(read);
-    let mut text = Vec::new();
-    for path in paths {
-        let source = Source {
-            name: path.display().to_string(),
-            path: path.clone(),
-            size: 0,
-        };
-        let unusable = |e: Error| Error::list(e.reason()).at(path);
-        if let Some(damage) = reader.whole(&source, &mut text).map_err(unusable)? {
-            return Err(unusable(damage));
-        }
-        graph.read_inventory(&text).map_err(unusable)?;
-    }
-    Ok(())
-}
-
-fn trail_stats(run: &TrailRun) -> serde_json::Value {
-    let FileCounts {
-        ok,
-        partial,
-        failed,
-        skipped,
-        duplicate,
-    } = run.files;
-    let errors: Vec<&FileError> = run.errors.iter().collect();
-    serde_json::json!({
-        "records": run.counts.records,
-        "rejected": run.counts.rejected,
-        "duplicates": run.duplicates,
-        "missing_user_identity": run.counts.missing_user_identity,
-        "digest_files": run.counts.digest_files,
-        "insights": run.counts.insights,
-        "files": {"ok": ok, "partial": partial, "failed": failed, "skipped": skipped, "duplicate": duplicate},
-        "file_errors": errors,
-    })
+    crate::inventory::read_files(paths, read, graph)
 }
 
 /// Addresses that the inventory gives to interfaces: they decide directions that records leave open.

@@ -6,10 +6,11 @@
 
 use crate::aggregate::counter::{Counter, Counting, Places};
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
+use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::{BOM, format_of};
-use crate::flow::{FlowRecord, LineReader, LogFormat, Reject, Sink};
+use crate::flow::{FlowRecord, LineReader, LogFormat, LogStatus, Reject, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Source};
 use memchr::memchr;
 use rayon::ThreadPool;
@@ -27,6 +28,8 @@ pub struct Ingest {
     pub format: Option<LogFormat>,
     /// Start no further file after the first bad record.
     pub strict: bool,
+    /// Note of every record, not only of NODATA and SKIPDATA, which interface it shows under which flow log.
+    pub watch_all: bool,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -64,14 +67,16 @@ pub fn ingest<'p, P: Places>(
     let mut whole = BTreeSet::new();
     loop {
         let run = Run::prepare(archive, places, counting, options, &whole, pool);
-        let (counter, reports) = run.read(pool, progress);
+        let (counter, reports, watch) = run.read(pool, progress);
         let changed: BTreeSet<u32> = reports
             .iter()
             .filter(|r| r.format_changed && run.pieces(r.file) > 1)
             .map(|r| r.file)
             .collect();
         if changed.is_empty() {
-            return Ok((counter, Outcome::of(archive, reports)));
+            let mut outcome = Outcome::of(archive, reports);
+            (outcome.logs, outcome.seen) = (run.logs, watch.finish());
+            return Ok((counter, outcome));
         }
         whole.extend(changed);
     }
@@ -85,24 +90,55 @@ struct Run<'a, 'p, P> {
     tasks: Vec<Task>,
     /// Format at the start of each file that is cut into pieces.
     formats: BTreeMap<u32, LogFormat>,
-    /// Number of each file's flow log, 0 where its name does not tell.
-    logs: Vec<u16>,
     /// Contents known before reading: of large files whose size another file shares.
     known: BTreeMap<u32, Fingerprint>,
-    claims: Mutex<BTreeMap<Fingerprint, u32>>,
+    claims: Mutex<BTreeMap<Fingerprint, Owner>>,
+    logs: FlowLogs,
     /// Set by the first bad record of a strict run.
     stop: AtomicBool,
 }
 
+/// Whose content it is: the file that counts, and the flow logs under which it was delivered.
+struct Owner {
+    file: u32,
+    logs: BTreeSet<u32>,
+}
+
+/// What to do with a content.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// It is new.
+    Count,
+    /// A copy under another flow log: only what it says of coverage is new.
+    Watch,
+    /// A copy.
+    Pass,
+}
+
 struct Worker<'p, P> {
     counter: Counter<'p, P>,
+    watch: Watch,
     reader: Option<Reader>,
     reports: Vec<TaskReport>,
 }
 
 struct Counted<'w, 'p, P> {
     counter: &'w mut Counter<'p, P>,
+    watch: &'w mut Watch,
     report: &'w mut TaskReport,
+}
+
+/// Sees records for coverage alone.
+struct Watched<'w>(&'w mut Watch);
+
+impl Sink for Watched<'_> {
+    fn record(&mut self, _: u64, record: &FlowRecord<'_>) {
+        if self.0.all || record.status != LogStatus::Ok {
+            self.0.observe(record);
+        }
+    }
+
+    fn reject(&mut self, _: u64, _: &Reject<'_>) {}
 }
 
 impl<P: Places> Sink for Counted<'_, '_, P> {
@@ -110,6 +146,9 @@ impl<P: Places> Sink for Counted<'_, '_, P> {
     fn record(&mut self, line: u64, record: &FlowRecord<'_>) {
         self.counter.observe(line, record);
         self.report.observe(record);
+        if self.watch.all || record.status != LogStatus::Ok {
+            self.watch.observe(record);
+        }
     }
 
     fn reject(&mut self, line: u64, reject: &Reject<'_>) {
@@ -147,9 +186,9 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             options,
             tasks,
             formats,
-            logs: numbers_of_logs(archive),
             known,
             claims: Mutex::default(),
+            logs: FlowLogs::of(archive),
             stop: AtomicBool::new(false),
         }
     }
@@ -159,12 +198,13 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
     }
 
     /// Reads all tasks, the longest first; merges what the workers counted.
-    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>) {
+    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>, Watch) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
-        let several = self.logs.iter().any(|l| *l > 1);
+        let watch = || Watch::new(self.options.watch_all, self.counting.window);
         let new = || Worker {
-            counter: Counter::new(self.places, self.counting).by_interface(several),
+            watch: watch(),
+            counter: Counter::new(self.places, self.counting).by_interface(self.logs.ids.len() > 2),
             reader: None,
             reports: Vec::new(),
         };
@@ -175,8 +215,10 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         };
         let mut counter = Counter::new(self.places, self.counting);
         let mut reports = Vec::new();
+        let mut seen = watch();
         for worker in workers::run(pool, self.tasks.len(), new, step) {
             reports.extend(worker.reports);
+            seen.merge(worker.watch);
             if counter.cells.is_empty() && counter.records == Default::default() {
                 counter = worker.counter;
             } else {
@@ -184,7 +226,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             }
         }
         reports.sort_by_key(|r| r.task);
-        (counter, reports)
+        (counter, reports, seen)
     }
 
     fn size(&self, task: u32) -> u64 {
@@ -203,10 +245,16 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         let source = &self.archive.sources[task.file as usize];
         let mut report = TaskReport::new(number, task.file);
         worker.counter.task = number;
-        worker.counter.log = self.logs.get(task.file as usize).copied().unwrap_or(0);
+        worker.watch.log = self.logs.of_file(task.file);
+        worker.counter.log = u16::try_from(worker.watch.log).unwrap_or(0);
+        let before = (
+            worker.counter.records.good_accept,
+            worker.counter.records.reject_records,
+        );
         let reader = worker.reader.get_or_insert_with(|| Reader::new(self.options.read));
         let mut sink = Counted {
             counter: &mut worker.counter,
+            watch: &mut worker.watch,
             report: &mut report,
         };
         match reader.open(source) {
@@ -214,6 +262,8 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut sink),
         }
+        let after = &worker.counter.records;
+        report.actions = (after.good_accept - before.0, after.reject_records - before.1);
         if self.options.strict && report.counts.rejected > 0 {
             self.stop.store(true, Ordering::Relaxed);
         }
@@ -230,23 +280,21 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             (None, None) => Some(Fingerprint::of(bytes)),
             (None, Some(_)) => None,
         };
-        if self.claim(task.file, fingerprint, sink) {
-            let mut lines = LineReader::new(self.format(task, bytes));
-            let first = task.range.as_ref().is_none_or(|r| r.start == 0);
-            lines.read(
-                if first {
-                    piece.strip_prefix(BOM).unwrap_or(piece)
-                } else {
-                    piece
-                },
-                sink,
-            );
-            sink.report.finish(&lines);
+        let first = task.range.as_ref().is_none_or(|r| r.start == 0);
+        let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
+        let mut lines = LineReader::new(self.format(task, bytes));
+        match self.claim(task.file, fingerprint, sink) {
+            Claim::Count => {
+                lines.read(piece, sink);
+                sink.report.finish(&lines);
+            }
+            Claim::Watch if task.range.is_none() => lines.read(piece, &mut Watched(sink.watch)),
+            Claim::Watch | Claim::Pass => {}
         }
     }
 
     fn stream(&self, task: &Task, mut stream: crate::input::Stream<'_>, sink: &mut Counted<'_, 'p, P>) {
-        if !self.claim(task.file, self.known.get(&task.file).copied(), sink) {
+        if self.claim(task.file, self.known.get(&task.file).copied(), sink) != Claim::Count {
             return;
         }
         let mut lines = LineReader::new(self.format(task, b""));
@@ -278,35 +326,24 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
     }
 
-    /// True if this file is the one that counts for its content. Empty contents are nobody's copies.
-    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, 'p, P>) -> bool {
+    /// Whether this file is the one that counts for its content. Empty contents are nobody's copies.
+    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, 'p, P>) -> Claim {
         let Some(print) = fingerprint.filter(|f| f.size > 0) else {
-            return true;
+            return Claim::Count;
         };
         sink.report.fingerprint = Some(print);
         let mut claims = self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let owner = *claims.entry(print).or_insert(file);
-        if owner != file {
-            sink.report.place = Place::Copy;
+        let owner = claims.entry(print).or_insert_with(|| Owner {
+            file,
+            logs: BTreeSet::new(),
+        });
+        let new_log = owner.logs.insert(self.logs.of_file(file));
+        if owner.file == file {
+            return Claim::Count;
         }
-        owner == file
+        sink.report.place = Place::Copy;
+        if new_log { Claim::Watch } else { Claim::Pass }
     }
-}
-
-/// A number for each file by the `fl-…` in its name: several flow logs may watch one interface.
-fn numbers_of_logs(archive: &Archive) -> Vec<u16> {
-    let ids: Vec<Option<&str>> = archive.sources.iter().map(|s| flow_log_id(&s.name)).collect();
-    let known: BTreeSet<&str> = ids.iter().flatten().copied().collect();
-    let numbers: BTreeMap<&str, u16> = known.into_iter().zip(1..=u16::MAX).collect();
-    ids.into_iter()
-        .map(|id| id.and_then(|i| numbers.get(i)).copied().unwrap_or(0))
-        .collect()
-}
-
-/// `fl-…` of `{account}_vpcflowlogs_{region}_{fl-id}_{time}_{hash}.log.gz`.
-fn flow_log_id(name: &str) -> Option<&str> {
-    let file = name.rsplit('/').next()?;
-    file.split('_').find(|part| part.starts_with("fl-"))
 }
 
 /// The format at the start of a plain file that is large enough to be cut into pieces.

@@ -150,6 +150,17 @@ impl Grain {
         ingress: true,
         home: true,
     };
+
+    /// None of it: sums by class of peer, for runs that want no table.
+    pub const TOTAL: Grain = Grain {
+        interface: false,
+        local: false,
+        peer: false,
+        hour: false,
+        port: false,
+        ingress: false,
+        home: false,
+    };
 }
 
 /// The hour bucket of a start time.

@@ -18,6 +18,7 @@ pub mod stats;
 pub mod table;
 pub mod top;
 pub mod vantage;
+pub mod watch;
 pub mod workers;
 
 pub use counter::{Counter, Counting, Places};
@@ -30,3 +31,4 @@ pub use stats::ScanStats;
 pub use table::{Direction, EgressTable, Interface, Peer, Role, Row, Sample, Volume};
 pub use top::Top;
 pub use vantage::{Sign, Vantage};
+pub use watch::{FileFacts, FlowLogs, Presence, Seen};

@@ -2,6 +2,7 @@
 
 use crate::aggregate::stats::{FileCounts, FileError, FileStatus, REJECTS_SHOWN, RejectedLine, ScanStats};
 use crate::aggregate::table::Sample;
+use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
 use crate::flow::{FlowRecord, LineCounts, LineReader, Reason, Reject};
 use crate::input::{Archive, Fingerprint};
 use std::collections::BTreeMap;
@@ -21,8 +22,12 @@ pub struct TaskReport {
     pub fingerprint: Option<Fingerprint>,
     /// A header changed the format inside the task.
     pub format_changed: bool,
-    /// Earliest start and latest end of OK records.
+    /// Earliest start and latest end of its records.
     pub span: Option<(u64, u64)>,
+    /// Good ACCEPT and REJECT records.
+    pub actions: (u64, u64),
+    /// Fields of the format in force at its end.
+    pub fields: Option<FieldSet>,
     rejects: BTreeMap<(Reason, String), Vec<(u64, String)>>,
 }
 
@@ -49,6 +54,8 @@ impl TaskReport {
             fingerprint: None,
             format_changed: false,
             span: None,
+            actions: (0, 0),
+            fields: None,
             rejects: BTreeMap::new(),
         }
     }
@@ -74,6 +81,18 @@ impl TaskReport {
     pub(super) fn finish(&mut self, lines: &LineReader) {
         self.counts = lines.counts;
         self.format_changed = lines.format_changed;
+        self.fields = Some(FieldSet::of(lines.format()));
+    }
+
+    fn facts(&self) -> FileFacts {
+        let c = &self.counts;
+        FileFacts {
+            span: self.span,
+            records: c.good + c.nodata + c.skipdata,
+            accept: self.actions.0,
+            reject: self.actions.1,
+            fields: self.fields,
+        }
     }
 }
 
@@ -88,6 +107,12 @@ pub struct Outcome {
     pub rejects: Vec<RejectedLine>,
     /// Earliest start and latest end met.
     pub span: Option<(u64, u64)>,
+    /// What each file held, by index; nothing of copies.
+    pub facts: Vec<FileFacts>,
+    /// The flow logs of the archive.
+    pub logs: FlowLogs,
+    /// Interfaces by flow log.
+    pub seen: Seen,
     /// By task: its file, and how many lines of it stand before the task's.
     starts: BTreeMap<u32, (u32, u64)>,
 }
@@ -96,6 +121,7 @@ impl Outcome {
     pub(super) fn of(archive: &Archive, reports: Vec<TaskReport>) -> Outcome {
         let mut outcome = Outcome {
             status: vec![None; archive.sources.len()],
+            facts: vec![FileFacts::default(); archive.sources.len()],
             ..Outcome::default()
         };
         outcome.number_lines(&reports);
@@ -136,6 +162,7 @@ impl Outcome {
         let mut counts = LineCounts::default();
         for task in tasks {
             counts += task.counts;
+            self.facts[file as usize].add(&task.facts());
             for ((reason, field), lines) in &task.rejects {
                 self.add_rejects(name, task.task, *reason, field, lines);
             }
@@ -226,6 +253,7 @@ impl Outcome {
             transit_gateway: records.transit_gateway,
             anomalies: records.anomalies.by_name(),
             files,
+            passed_over: archive.passed_over,
             file_errors,
             rejects: self.rejects.clone(),
             trail: serde_json::json!({}),

@@ -182,6 +182,8 @@ pub struct ScanStats {
     pub anomalies: BTreeMap<&'static str, u64>,
     /// Files by how they ended.
     pub files: FileCounts,
+    /// What `--from/--to` left out by its name.
+    pub passed_over: crate::input::PassedOver,
     /// Every file that was not read whole.
     pub file_errors: Vec<FileError>,
     /// The first rejected lines of each file and reason.

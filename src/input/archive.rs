@@ -5,7 +5,8 @@
 //! are listed as skipped, for silence would overstate what was read.
 
 use crate::error::{Error, Result};
-use crate::net::printable;
+use crate::input::layout::{self, LogName};
+use crate::net::{TimeWindow, printable};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,18 @@ pub struct Archive {
     pub skipped: Vec<Problem>,
     /// What should have been there and could not be listed.
     pub failed: Vec<Problem>,
+    /// What lies outside the time window by its name.
+    pub passed_over: PassedOver,
+    window: Option<TimeWindow>,
+}
+
+/// How much a walk left out because its names bear dates outside the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PassedOver {
+    /// Folders, with everything in them.
+    pub folders: u64,
+    /// Single files.
+    pub files: u64,
 }
 
 /// A path and what is wrong with it, both safe to print.
@@ -59,7 +72,19 @@ impl Archive {
     /// # Errors
     /// `Usage` if an argument is no path and no glob that matches, or an `@list` cannot be read, and nothing else was found.
     pub fn discover<S: AsRef<OsStr>>(arguments: &[S], family: Family) -> Result<Archive> {
-        let mut archive = Archive::default();
+        Archive::discover_within(arguments, family, TimeWindow::ALL)
+    }
+
+    /// As [`Archive::discover`], but walks pass over folders and files that cannot hold records of `window` by their names
+    /// (see [`layout`]). What is named itself is always taken.
+    ///
+    /// # Errors
+    /// As [`Archive::discover`]. That everything was passed over is no error.
+    pub fn discover_within<S: AsRef<OsStr>>(arguments: &[S], family: Family, window: TimeWindow) -> Result<Archive> {
+        let mut archive = Archive {
+            window: Some(window).filter(|w| *w != TimeWindow::ALL),
+            ..Archive::default()
+        };
         for argument in arguments {
             archive.argument(argument.as_ref(), family, true);
         }
@@ -150,12 +175,20 @@ impl Archive {
                 let path = entry.path();
                 match entry.metadata() {
                     Ok(m) if m.is_dir() && family.passes_over(&entry.file_name()) => {}
+                    Ok(m) if m.is_dir() && self.is_outside(layout::folder_span(&path)) => self.passed_over.folders += 1,
                     Ok(m) if m.is_dir() => folders.push(path),
+                    Ok(m) if m.is_file() && self.is_outside(file_span(&path)) => self.passed_over.files += 1,
                     Ok(m) => self.file(&path, &relative(&path, root), &m),
                     Err(e) => self.failed.push(problem(&path, &e)),
                 }
             }
         }
+    }
+
+    fn is_outside(&self, span: Option<TimeWindow>) -> bool {
+        self.window
+            .zip(span)
+            .is_some_and(|(window, span)| layout::is_outside(&span, &window))
     }
 
     fn file(&mut self, path: &Path, name: &str, metadata: &std::fs::Metadata) {
@@ -197,6 +230,10 @@ impl Family {
             Family::Trail => name == b"vpcflowlogs",
         }
     }
+}
+
+fn file_span(path: &Path) -> Option<TimeWindow> {
+    LogName::parse(path.file_name()?.to_str()?).map(|n| n.span())
 }
 
 fn file_name(path: &Path) -> String {
@@ -242,6 +279,37 @@ mod tests {
         assert_eq!(flows.skipped.len(), 1, "the link is named");
         let trail = Archive::discover(&[dir.path()], Family::Trail).unwrap();
         assert_eq!(trail.sources.len(), 2);
+    }
+
+    #[test]
+    fn a_window_passes_over_folders_and_files_by_their_names_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let day = |d: &str| format!("AWSLogs/1/vpcflowlogs/us-east-1/2026/03/{d}");
+        let file = |stamp: &str| format!("123456789012_vpcflowlogs_us-east-1_fl-1_{stamp}_x.log");
+        for file in [
+            format!("{}/{}", day("01"), file("20260301T0000Z")),
+            format!("{}/{}", day("04"), file("20260304T0000Z")),
+            format!("{}/{}", day("04"), file("20260304T2300Z")),
+            format!("{}/notes.log", day("04")),
+            "undated/a.log".into(),
+        ] {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let at = |t| crate::net::parse_rfc3339(t).unwrap();
+        let window = TimeWindow {
+            from: at("2026-03-03T00:00:00Z"),
+            to: at("2026-03-03T01:00:00Z"),
+        };
+        let found = Archive::discover_within(&[dir.path()], Family::FlowLogs, window).unwrap();
+        let names: Vec<_> = found
+            .sources
+            .iter()
+            .map(|s| s.name.rsplit('/').next().unwrap())
+            .collect();
+        assert_eq!(names, [&file("20260304T0000Z"), "notes.log", "a.log"]);
+        assert_eq!(found.passed_over, PassedOver { folders: 1, files: 1 });
     }
 
     #[test]

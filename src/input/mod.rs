@@ -4,8 +4,10 @@
 
 pub mod archive;
 pub mod gzip;
+pub mod layout;
 pub mod mmap;
 pub mod reader;
 
-pub use archive::{Archive, Family, Problem, Source};
+pub use archive::{Archive, Family, PassedOver, Problem, Source};
+pub use layout::{LogKind, LogName};
 pub use reader::{Block, Bytes, Content, Fingerprint, ReadOptions, Reader, Stream};

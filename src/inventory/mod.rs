@@ -6,10 +6,12 @@
 //! which it held and the API call that it is known from.
 
 mod aws;
+mod files;
 mod graph;
 mod known;
 mod table;
 
 pub use aws::Document;
+pub use files::read_files;
 pub use graph::{Fact, Graph, Mark, Origin, Relation};
 pub use known::{Edge, Endpoint, FlowLog, Instance, Inventory, KnownInterface, Nat, Selector, Subnet};

@@ -101,6 +101,29 @@ pub fn read_archive(archive: &Archive, options: ReadOptions, pool: &ThreadPool) 
     run
 }
 
+impl TrailRun {
+    /// The part of `--stats` that concerns the trail.
+    pub fn stats(&self) -> serde_json::Value {
+        let FileCounts {
+            ok,
+            partial,
+            failed,
+            skipped,
+            duplicate,
+        } = self.files;
+        serde_json::json!({
+            "records": self.counts.records,
+            "rejected": self.counts.rejected,
+            "duplicates": self.duplicates,
+            "missing_user_identity": self.counts.missing_user_identity,
+            "digest_files": self.counts.digest_files,
+            "insights": self.counts.insights,
+            "files": {"ok": ok, "partial": partial, "failed": failed, "skipped": skipped, "duplicate": duplicate},
+            "file_errors": self.errors,
+        })
+    }
+}
+
 impl Worker {
     fn file(&mut self, source: &crate::input::Source) {
         let mut text = std::mem::take(&mut self.text);

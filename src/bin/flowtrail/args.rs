@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     /// The aggregate itself: bytes by interface, destination, country, hour, …
     Top(TopArgs),
+    /// What the archive and the account's logging can and cannot show: missing files, lost records, blind buckets
+    Coverage(crate::coverage::CoverageArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
     /// A synthetic account with known incidents, for trying out and for tests

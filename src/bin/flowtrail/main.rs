@@ -1,6 +1,7 @@
 //! The program: reads the command line, runs one subcommand, tells how it went by its exit code.
 
 mod args;
+mod coverage;
 mod r#gen;
 mod intel;
 mod output;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         args::Command::Scan(args) => scan::run(args),
         args::Command::Top(args) => top::run(args),
+        args::Command::Coverage(args) => coverage::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Gen(args) => r#gen::run(args),
     };

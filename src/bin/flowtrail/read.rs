@@ -29,6 +29,7 @@ impl ReadArgs {
             read,
             format,
             strict: self.strict,
+            watch_all: false,
         })
     }
 
@@ -163,6 +164,14 @@ pub(crate) fn account(args: &ReadArgs, quiet: bool, stats: &ScanStats) -> anyhow
 
 fn warn_of_losses(stats: &ScanStats) {
     const SHOWN: usize = 10;
+    let over = stats.passed_over;
+    if over.folders + over.files > 0 {
+        run::warn(&format!(
+            "{} folders and {} files passed over: dated outside --from/--to",
+            grouped(over.folders.into()),
+            grouped(over.files.into())
+        ));
+    }
     for e in stats.file_errors.iter().take(SHOWN) {
         run::warn(&format!("{}: {}", e.file, e.reason));
     }

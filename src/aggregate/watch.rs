@@ -1,0 +1,262 @@
+//! What the records say of coverage: which interface was seen under which flow log, when, and what AWS lost.
+//!
+//! A scan feeds only NODATA and SKIPDATA records, which are rare, so that counting is not slowed; `flowtrail coverage`
+//! feeds all. Merging is a commutative sum. A content delivered under two flow logs (two subscriptions on a quiet
+//! interface write the same bytes) counts for both, whichever of the files was read first.
+
+use crate::flow::{Action, Field, FlowRecord, LogFormat, LogStatus};
+use crate::input::{Archive, LogKind, LogName};
+use crate::net::{Seconds, TimeWindow};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The flow logs of an archive, by the names of its files.
+#[derive(Debug, Clone, Default)]
+pub struct FlowLogs {
+    /// Ids, sorted; the first is `-`, for files whose name tells none.
+    pub ids: Vec<String>,
+    /// For each file of the archive an index into `ids`.
+    pub of_file: Vec<u32>,
+}
+
+impl FlowLogs {
+    /// Reads the names of all files.
+    pub fn of(archive: &Archive) -> Self {
+        let id = |name: &str| match LogName::parse(name) {
+            Some(n) if n.kind == LogKind::FlowLog => n.log.to_string(),
+            _ => UNNAMED.to_string(),
+        };
+        let names: Vec<String> = archive.sources.iter().map(|s| id(&s.name)).collect();
+        let ids: BTreeSet<&String> = names.iter().filter(|n| *n != UNNAMED).collect();
+        let ids: Vec<String> = std::iter::once(UNNAMED.to_string())
+            .chain(ids.into_iter().cloned())
+            .collect();
+        let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
+        let of_file = names.iter().map(|n| place.get(n).copied().unwrap_or(0)).collect();
+        FlowLogs { ids, of_file }
+    }
+
+    /// The flow log of a file.
+    pub fn of_file(&self, file: u32) -> u32 {
+        self.of_file.get(file as usize).copied().unwrap_or(0)
+    }
+}
+
+/// Stands for the flow log of files whose name tells none.
+pub const UNNAMED: &str = "-";
+
+/// One interface under one flow log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Earliest `start`.
+    pub first: Seconds,
+    /// Latest `end`.
+    pub last: Seconds,
+    /// ACCEPT records (0 if only rare records were fed).
+    pub accept: u64,
+    /// REJECT records (0 if only rare records were fed).
+    pub reject: u64,
+    /// Records that say that nothing passed.
+    pub nodata: u64,
+    /// Windows in which AWS lost records: one of each SKIPDATA record.
+    pub lost: BTreeSet<TimeWindow>,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Presence {
+            first: Seconds::MAX,
+            last: 0,
+            accept: 0,
+            reject: 0,
+            nodata: 0,
+            lost: BTreeSet::new(),
+        }
+    }
+}
+
+impl Presence {
+    fn observe(&mut self, r: &FlowRecord<'_>) {
+        let start = r.start.unwrap_or(0);
+        let end = r.end.unwrap_or(start);
+        self.first = self.first.min(start);
+        self.last = self.last.max(end);
+        match (r.status, r.action) {
+            (LogStatus::NoData, _) => self.nodata += 1,
+            (LogStatus::SkipData, _) => drop(self.lost.insert(TimeWindow { from: start, to: end })),
+            (LogStatus::Ok, Action::Accept | Action::Unknown) => self.accept += 1,
+            (LogStatus::Ok, Action::Reject) => self.reject += 1,
+            (LogStatus::Ok, Action::Other) => {}
+        }
+    }
+
+    /// Adds what was seen elsewhere: commutative and associative.
+    pub fn add(&mut self, other: Presence) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.accept += other.accept;
+        self.reject += other.reject;
+        self.nodata += other.nodata;
+        self.lost.extend(other.lost);
+    }
+}
+
+/// (index into [`FlowLogs::ids`], interface) to what was seen.
+pub type Seen = BTreeMap<(u32, String), Presence>;
+
+/// One worker's collector.
+#[derive(Debug)]
+pub struct Watch {
+    /// True if OK records are fed too.
+    pub(super) all: bool,
+    /// Flow log of the file that is being read.
+    pub(super) log: u32,
+    window: TimeWindow,
+    seen: HashMap<(u32, Box<[u8]>), Presence, RandomState>,
+}
+
+impl Watch {
+    pub(super) fn new(all: bool, window: TimeWindow) -> Self {
+        Watch {
+            all,
+            log: 0,
+            window,
+            seen: HashMap::default(),
+        }
+    }
+
+    /// Takes in a record; kept out of line, since the fast path of a scan never comes here.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn observe(&mut self, r: &FlowRecord<'_>) {
+        if !self.window.contains(r.start.unwrap_or(0)) {
+            return;
+        }
+        let id = r
+            .text(Field::InterfaceId)
+            .or_else(|| r.text(Field::ResourceId))
+            .unwrap_or(b"-");
+        let key = (self.log, Box::from(id));
+        self.seen.entry(key).or_default().observe(r);
+    }
+
+    pub(super) fn merge(&mut self, other: Watch) {
+        for (key, presence) in other.seen {
+            self.seen.entry(key).or_default().add(presence);
+        }
+    }
+
+    pub(super) fn finish(self) -> Seen {
+        let mut seen = Seen::new();
+        for ((log, id), presence) in self.seen {
+            let id = String::from_utf8_lossy(&id).into_owned();
+            seen.entry((log, id)).or_default().add(presence);
+        }
+        seen
+    }
+}
+
+/// A set of fields, one bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FieldSet(u128);
+
+const _: () = assert!(Field::COUNT <= 128, "FieldSet has a bit for each field");
+
+impl FieldSet {
+    /// The known fields of a format.
+    pub fn of(format: &LogFormat) -> Self {
+        let bit = |c: &crate::flow::Column| match c {
+            crate::flow::Column::Known(f) => 1u128 << (*f as u32),
+            _ => 0,
+        };
+        FieldSet(format.columns().iter().map(bit).fold(0, |a, b| a | b))
+    }
+
+    /// True if the field is in it.
+    pub fn has(self, field: Field) -> bool {
+        self.0 >> (field as u32) & 1 == 1
+    }
+
+    /// The fields of both.
+    #[must_use]
+    pub fn and(self, other: FieldSet) -> FieldSet {
+        FieldSet(self.0 & other.0)
+    }
+}
+
+/// What one file held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Earliest `start` and latest `end`.
+    pub span: Option<(Seconds, Seconds)>,
+    /// Records of any status.
+    pub records: u64,
+    /// Good ACCEPT records.
+    pub accept: u64,
+    /// Good REJECT records.
+    pub reject: u64,
+    /// Fields of its format; `None` if nothing was read.
+    pub fields: Option<FieldSet>,
+}
+
+impl FileFacts {
+    /// Adds another piece of the same file.
+    pub fn add(&mut self, other: &FileFacts) {
+        self.span = match (self.span, other.span) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (a, b) => a.or(b),
+        };
+        self.records += other.records;
+        self.accept += other.accept;
+        self.reject += other.reject;
+        self.fields = match (self.fields, other.fields) {
+            (Some(a), Some(b)) => Some(a.and(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{LineReader, Reject, Sink};
+
+    struct All(Watch);
+
+    impl Sink for All {
+        fn record(&mut self, _: u64, r: &FlowRecord<'_>) {
+            self.0.observe(r);
+        }
+        fn reject(&mut self, _: u64, _: &Reject<'_>) {}
+    }
+
+    fn watched(lines: &[&str]) -> Watch {
+        let mut all = All(Watch::new(true, TimeWindow::ALL));
+        LineReader::new(LogFormat::default_v2()).read(lines.join("\n").as_bytes(), &mut all);
+        all.0
+    }
+
+    const LINES: [&str; 5] = [
+        "2 1 eni-1 10.0.0.1 192.0.2.1 1 2 6 1 1 100 160 ACCEPT OK",
+        "2 1 eni-1 10.0.0.1 192.0.2.1 1 2 6 1 1 40 90 REJECT OK",
+        "2 1 eni-1 - - - - - - - 200 260 - SKIPDATA",
+        "2 1 eni-1 - - - - - - - 200 260 - SKIPDATA",
+        "2 1 eni-2 - - - - - - - 200 260 - NODATA",
+    ];
+
+    #[test]
+    fn any_split_of_the_records_says_the_same() {
+        let whole = watched(&LINES).finish();
+        let eni1 = &whole[&(0, "eni-1".to_string())];
+        assert_eq!((eni1.first, eni1.last, eni1.accept, eni1.reject), (40, 260, 1, 1));
+        assert_eq!(eni1.lost.len(), 1, "two lines of one window are one loss");
+        assert_eq!(whole[&(0, "eni-2".to_string())].nodata, 1);
+        for cut in 0..=LINES.len() {
+            let (a, b) = LINES.split_at(cut);
+            let mut merged = watched(b);
+            merged.merge(watched(a));
+            assert_eq!(merged.finish(), whole);
+        }
+    }
+}
