@@ -197,14 +197,16 @@ impl Inventory {
     /// An application or classic load balancer ends connections itself: what it answers began there.
     pub fn is_middlebox(&self, interface: &str) -> Option<bool> {
         let kind = self.interface(interface)?.kind.as_deref()?;
-        let kinds = [
+        const KINDS: [&str; 7] = [
             "nat_gateway",
             "regional_nat_gateway",
             "transit_gateway",
             "vpc_endpoint",
+            "network_load_balancer",
             "gateway_load_balancer",
+            "gateway_load_balancer_endpoint",
         ];
-        Some(kinds.contains(&kind) || kind.ends_with("load_balancer") || kind.ends_with("load_balancer_endpoint"))
+        Some(KINDS.contains(&kind))
     }
 
     /// The NAT gateways of a VPC.
