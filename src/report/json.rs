@@ -71,6 +71,7 @@ fn ledger(run: &Run<'_>) -> Value {
         "served": json_integer(l.served),
         "s3": json_integer(l.s3),
         "passed_on": json_integer(l.passed_on),
+        "role_unknown": json_integer(l.role_unknown),
         "direction_unknown": json_integer(run.left_out.ambiguous),
         "forwarded": json_integer(run.left_out.forwarded),
         "logged_twice": json_integer(run.left_out.logged_twice),

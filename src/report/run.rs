@@ -43,6 +43,8 @@ pub struct Ledger {
     pub s3: u128,
     /// On interfaces that only pass traffic on: seen once more there.
     pub passed_on: u128,
+    /// The part of internet and S3 of which nobody knows who opened the connection.
+    pub role_unknown: u128,
 }
 
 impl Run<'_> {
@@ -63,6 +65,9 @@ impl Run<'_> {
                 _ => &mut ledger.internet,
             };
             *slot += row.volume.bytes;
+            if row.role == Role::Unknown && !passes_on {
+                ledger.role_unknown += row.volume.bytes;
+            }
         }
         ledger
     }

@@ -55,7 +55,12 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     let share = 100.0 * run.resolved_share();
-    writeln!(out, "origin decided for {share:.1} % of these bytes")
+    let all = (l.internet + l.served + l.s3).max(1);
+    let unknown = 100.0 * l.role_unknown as f64 / all as f64;
+    writeln!(
+        out,
+        "origin decided for {share:.1} % of these bytes; who opened the connection is unknown for {unknown:.1} %"
+    )
 }
 
 fn card(run: &Run<'_>, n: usize, i: &Incident, colour: bool, out: &mut dyn Write) -> io::Result<()> {
