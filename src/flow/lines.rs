@@ -6,10 +6,10 @@
 
 use crate::flow::format::LogFormat;
 use crate::flow::record::{Fault, FlowRecord, LogStatus, Reason};
+use crate::flow::tokens::delimiters;
 use crate::net::printable;
-use memchr::{memchr, memchr_iter};
-use nom::bytes::complete::{is_not, tag};
-use nom::character::complete::space1;
+use memchr::{memchr, memchr_iter, memrchr};
+use nom::bytes::complete::{take_till1, take_while1};
 use nom::{IResult, Parser};
 use std::ops::AddAssign;
 
@@ -104,8 +104,48 @@ impl LineReader {
     }
 
     /// Reads `block`, which starts at a line's start and ends at a line's end or the end of the file.
+    ///
+    /// Delimiters are found for a window of whole lines at once; a line of the usual shape becomes its fields without
+    /// another look, every other line takes the slow path.
     pub fn read(&mut self, block: &[u8], sink: &mut impl Sink) {
         let mut tokens = Vec::with_capacity(self.format.columns().len());
+        let mut found = Vec::new();
+        let mut rest = block;
+        while !rest.is_empty() {
+            let (window, after) = rest.split_at(window_of(rest));
+            delimiters(window, &mut found);
+            self.window(window, &found, &mut tokens, sink);
+            rest = after;
+        }
+    }
+
+    fn window<'b>(&mut self, window: &'b [u8], found: &[u32], tokens: &mut Vec<&'b [u8]>, sink: &mut impl Sink) {
+        let mut from = 0;
+        let mut i = 0;
+        while from < window.len() {
+            let fields = self.format.columns().len();
+            let ends = found.get(i..i + fields).unwrap_or_default();
+            if fields_of_line(window, from, ends, tokens) {
+                self.counts.lines += 1;
+                self.record(tokens, &window[from..ends[fields - 1] as usize], sink);
+                i += fields;
+                from = ends[fields - 1] as usize + 1;
+            } else {
+                let newline = found[i..]
+                    .iter()
+                    .position(|p| window[*p as usize] == b'\n')
+                    .map(|k| i + k);
+                let end = newline.map_or(window.len(), |k| found[k] as usize);
+                self.line(&window[from..end], tokens, sink);
+                i = newline.map_or(found.len(), |k| k + 1);
+                from = end + 1;
+            }
+        }
+    }
+
+    /// Reads `block` line by line: the obvious twin of [`LineReader::read`].
+    pub fn read_slowly(&mut self, block: &[u8], sink: &mut impl Sink) {
+        let mut tokens = Vec::new();
         let mut from = 0;
         for end in memchr_iter(b'\n', block) {
             self.line(&block[from..end], &mut tokens, sink);
@@ -149,9 +189,14 @@ impl LineReader {
 
     fn data<'b>(&mut self, line: &'b [u8], tokens: &mut Vec<&'b [u8]>, sink: &mut impl Sink) {
         tokens.clear();
-        let parsed =
-            split(line, tokens, self.format.columns().len()).and_then(|()| FlowRecord::read(&self.format, tokens));
-        match parsed {
+        match split(line, tokens, self.format.columns().len()) {
+            Ok(()) => self.record(tokens, line, sink),
+            Err(fault) => self.reject(fault, line, sink),
+        }
+    }
+
+    fn record(&mut self, tokens: &[&[u8]], line: &[u8], sink: &mut impl Sink) {
+        match FlowRecord::read(&self.format, tokens) {
             Ok(record) => {
                 match record.status {
                     LogStatus::Ok => self.counts.good += 1,
@@ -175,6 +220,41 @@ impl LineReader {
             },
         );
     }
+}
+
+/// Length of the next window: whole lines, some 32 KiB of them, so that what was found stays close at hand.
+fn window_of(rest: &[u8]) -> usize {
+    const WINDOW: usize = 32 << 10;
+    if rest.len() <= WINDOW {
+        return rest.len();
+    }
+    let end = memrchr(b'\n', &rest[..WINDOW]).or_else(|| memchr(b'\n', rest));
+    end.map_or(rest.len(), |i| i + 1)
+}
+
+/// True if the line at `from` has the usual shape: its delimiters are `ends`, each field but the last followed by one
+/// space and the last by the newline, none empty, no header and no CR. Then `tokens` holds its fields.
+#[inline]
+fn fields_of_line<'b>(window: &'b [u8], from: usize, ends: &[u32], tokens: &mut Vec<&'b [u8]>) -> bool {
+    tokens.clear();
+    let Some((last, spaces)) = ends.split_last() else {
+        return false;
+    };
+    let mut start = from;
+    for end in spaces {
+        let end = *end as usize;
+        if end <= start || window[end] != b' ' {
+            return false;
+        }
+        tokens.push(&window[start..end]);
+        start = end + 1;
+    }
+    let end = *last as usize;
+    if end <= start || window[end] != b'\n' || window[end - 1] == b'\r' || window[from].is_ascii_lowercase() {
+        return false;
+    }
+    tokens.push(&window[start..end]);
+    !matches!((window[from], window[end - 1]), (b'\t', _) | (_, b'\t'))
 }
 
 /// Splits a line at runs of spaces into exactly `count` tokens.
@@ -202,19 +282,14 @@ fn split<'b>(line: &'b [u8], tokens: &mut Vec<&'b [u8]>, count: usize) -> Result
     }
 }
 
+#[inline]
 fn token(i: &[u8]) -> IResult<&[u8], &[u8]> {
-    is_not(&b" "[..]).parse(i)
+    take_till1(|b| b == b' ').parse(i)
 }
 
+#[inline]
 fn separator(i: &[u8]) -> IResult<&[u8], &[u8]> {
-    let (rest, first) = tag(&b" "[..]).parse(i)?;
-    match rest.first() {
-        Some(b' ') => Ok((
-            space1::<_, nom::error::Error<&[u8]>>(rest).map_or(rest, |(r, _)| r),
-            first,
-        )),
-        _ => Ok((rest, first)),
-    }
+    take_while1(|b| b == b' ').parse(i)
 }
 
 /// The UTF-8 byte order mark, dropped at the very start of a file.
@@ -298,6 +373,40 @@ mod tests {
         ));
         assert_eq!((c.good, c.headers, c.rejected), (2, 1, 1));
         assert_eq!(seen.bytes, [Some(4249), Some(7)]);
+    }
+
+    /// Lines good and bad, in the shapes that the fast path must tell apart.
+    fn any_line() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        prop_oneof![
+            4 => Just(GOOD.to_string()),
+            1 => Just(String::new()),
+            1 => (0..14usize, "[ \t\ra0-9.:-]{0,9}").prop_map(|(k, new)| {
+                let mut fields: Vec<&str> = GOOD.split(' ').collect();
+                fields[k] = &new;
+                fields.join(" ")
+            }),
+            1 => (0..20usize).prop_map(|n| vec!["7"; n].join(" ")),
+            1 => Just("bytes srcaddr dstaddr".to_string()),
+            1 => "[ -~\t]{0,60}",
+        ]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_fast_path_reads_as_the_slow_one(lines in proptest::collection::vec((any_line(), proptest::bool::ANY), 0..40), open in proptest::bool::ANY) {
+            let mut text: String = lines.iter().map(|(l, crlf)| format!("{l}{}", if *crlf { "\r\n" } else { "\n" })).collect();
+            if open {
+                text.push_str(GOOD);
+            }
+            let (mut fast, mut slow) = (LineReader::new(LogFormat::default_v2()), LineReader::new(LogFormat::default_v2()));
+            let (mut seen, mut twin) = (Seen::default(), Seen::default());
+            fast.read(text.as_bytes(), &mut seen);
+            slow.read_slowly(text.as_bytes(), &mut twin);
+            proptest::prop_assert_eq!(fast.counts, slow.counts);
+            proptest::prop_assert_eq!(seen.bytes, twin.bytes);
+            proptest::prop_assert_eq!(seen.rejects, twin.rejects);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod field;
 pub mod format;
 pub mod lines;
 pub mod record;
+mod tokens;
 pub mod value;
 
 pub use field::{FIELDS, Field, FieldInfo, Kind};

@@ -1,12 +1,13 @@
 //! The grammar of single values: numbers, addresses, `-`.
 //!
 //! Stricter than the standard library where AWS is: digits only (Rust's integer parser takes `+443`), no leading zeros
-//! in IPv4. A value of the wrong form is `None`; the caller knows line and column.
+//! in IPv4. A value of the wrong form is `None`; the caller knows line and column. Numbers and IPv4 of the usual length
+//! are read by plain loops; their grammar in nom reads the rest and is held against them by the tests.
 
 use crate::net::Addr;
-use nom::character::complete::{char, u8 as octet_digits, u64 as digits};
-use nom::combinator::{all_consuming, verify};
-use nom::{IResult, Parser};
+use nom::Parser;
+use nom::character::complete::u64 as digits;
+use nom::combinator::all_consuming;
 use std::net::Ipv6Addr;
 
 /// AWS's "not applicable or not computed".
@@ -15,28 +16,70 @@ pub const DASH: &[u8] = b"-";
 /// A decimal number of at most `max`.
 #[inline]
 pub fn number(i: &[u8], max: u64) -> Option<u64> {
-    let (_, n) = all_consuming(digits::<_, nom::error::Error<&[u8]>>).parse(i).ok()?;
+    const SAFE: usize = 19; // digits that cannot pass 2^64
+    if i.is_empty() || i.len() > SAFE {
+        return number_by_grammar(i, max);
+    }
+    let mut n = 0u64;
+    for b in i {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        n = n * 10 + u64::from(digit);
+    }
     (n <= max).then_some(n)
 }
 
 /// IPv4 (four parts, no leading zero) or IPv6 (RFC 4291, no zone).
 #[inline]
 pub fn address(i: &[u8]) -> Option<Addr> {
-    match all_consuming(ipv4).parse(i) {
-        Ok((_, a)) => Some(a),
-        Err(_) => ipv6(i),
+    ipv4(i).or_else(|| ipv6(i))
+}
+
+#[inline]
+fn ipv4(i: &[u8]) -> Option<Addr> {
+    const LONGEST: usize = "255.255.255.255".len();
+    if i.len() > LONGEST {
+        return None;
     }
+    let (mut all, mut part, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
+    for b in i {
+        let digit = b.wrapping_sub(b'0');
+        if digit <= 9 {
+            // A second digit after a leading zero is refused.
+            if digits > 0 && part == 0 {
+                return None;
+            }
+            part = part * 10 + u32::from(digit);
+            digits += 1;
+        } else if *b == b'.' && digits > 0 && part <= 255 {
+            (all, part, digits, dots) = (all << 8 | part, 0, 0, dots + 1);
+        } else {
+            return None;
+        }
+    }
+    (dots == 3 && digits > 0 && part <= 255).then(|| Addr::v4(all << 8 | part))
 }
 
-fn ipv4(i: &[u8]) -> IResult<&[u8], Addr> {
-    let (i, a) = octet(i)?;
-    let (i, (_, b, _, c, _, d)) = (char('.'), octet, char('.'), octet, char('.'), octet).parse(i)?;
-    Ok((i, Addr::v4(u32::from_be_bytes([a, b, c, d]))))
+/// The grammar of numbers in nom: what is longer than the fast path takes, and its twin in the tests.
+fn number_by_grammar(i: &[u8], max: u64) -> Option<u64> {
+    let (_, n) = all_consuming(digits::<_, nom::error::Error<&[u8]>>).parse(i).ok()?;
+    (n <= max).then_some(n)
 }
 
-fn octet(i: &[u8]) -> IResult<&[u8], u8> {
-    let leading_zero = i.len() > 1 && i[0] == b'0' && i[1].is_ascii_digit();
-    verify(octet_digits, move |_: &u8| !leading_zero).parse(i)
+/// The grammar of IPv4 in nom: the twin of the loop above.
+#[cfg(test)]
+fn ipv4_by_grammar(i: &[u8]) -> Option<Addr> {
+    use nom::character::complete::{char, u8 as octet_digits};
+    use nom::combinator::verify;
+    fn octet(i: &[u8]) -> nom::IResult<&[u8], u8> {
+        let leading_zero = i.len() > 1 && i[0] == b'0' && i[1].is_ascii_digit();
+        verify(octet_digits, move |_: &u8| !leading_zero).parse(i)
+    }
+    let parts = (octet, char('.'), octet, char('.'), octet, char('.'), octet);
+    let (_, (a, _, b, _, c, _, d)) = all_consuming(parts).parse(i).ok()?;
+    Some(Addr::v4(u32::from_be_bytes([a, b, c, d])))
 }
 
 fn ipv6(i: &[u8]) -> Option<Addr> {
@@ -108,6 +151,16 @@ mod tests {
         #[test]
         fn addresses_agree_with_the_standard_library(s in "[0-9a-f:.]{1,24}|[0-9]{1,3}(\\.[0-9]{1,3}){3}") {
             prop_assert_eq!(address(s.as_bytes()), s.parse::<Addr>().ok());
+        }
+
+        #[test]
+        fn both_grammars_of_ipv4_agree(s in "[0-9.]{0,16}|[0-9]{1,3}(\\.[0-9]{1,3}){3}|.{0,20}") {
+            prop_assert_eq!(ipv4(s.as_bytes()), ipv4_by_grammar(s.as_bytes()));
+        }
+
+        #[test]
+        fn both_grammars_of_numbers_agree(s in "[0-9]{0,22}|.{0,6}", max in any::<u64>()) {
+            prop_assert_eq!(number(s.as_bytes(), max), number_by_grammar(s.as_bytes(), max));
         }
 
         #[test]
