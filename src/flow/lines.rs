@@ -109,12 +109,12 @@ impl LineReader {
     /// another look, every other line takes the slow path.
     pub fn read(&mut self, block: &[u8], sink: &mut impl Sink) {
         let mut tokens = Vec::with_capacity(self.format.columns().len());
-        let mut found = Vec::new();
+        let mut room = Vec::new();
         let mut rest = block;
         while !rest.is_empty() {
             let (window, after) = rest.split_at(window_of(rest));
-            delimiters(window, &mut found);
-            self.window(window, &found, &mut tokens, sink);
+            let found = delimiters(window, &mut room);
+            self.window(window, found, &mut tokens, sink);
             rest = after;
         }
     }
