@@ -107,7 +107,7 @@ pub struct Outcome {
     pub rejects: Vec<RejectedLine>,
     /// Earliest start and latest end met.
     pub span: Option<(u64, u64)>,
-    /// What each file held, by index; nothing of copies.
+    /// What each file held, by index; copies hold the same.
     pub facts: Vec<FileFacts>,
     /// The flow logs of the archive.
     pub logs: FlowLogs,
@@ -133,6 +133,7 @@ impl Outcome {
         for (file, tasks) in by_file {
             outcome.file(archive, file, &tasks, &originals);
         }
+        outcome.share_facts(&reports);
         outcome.rejects.sort();
         outcome
     }
@@ -181,6 +182,22 @@ impl Outcome {
             (None, Some(t)) => t.place.status(),
             (None, None) => status_by_lines(&counts),
         });
+    }
+
+    /// Copies hold what the file held that was counted, whichever of them that was.
+    fn share_facts(&mut self, reports: &[TaskReport]) {
+        let mut contents: BTreeMap<Fingerprint, FileFacts> = BTreeMap::new();
+        for report in reports.iter().filter(|r| r.place != Place::Copy) {
+            if let (Some(print), Some(facts)) = (report.fingerprint, self.facts.get(report.file as usize)) {
+                contents.insert(print, *facts);
+            }
+        }
+        for report in reports.iter().filter(|r| r.place == Place::Copy) {
+            let facts = report.fingerprint.and_then(|f| contents.get(&f));
+            if let (Some(slot), Some(facts)) = (self.facts.get_mut(report.file as usize), facts) {
+                *slot = *facts;
+            }
+        }
     }
 
     fn add_rejects(&mut self, file: &str, task: u32, reason: Reason, field: &str, lines: &[(u64, String)]) {
