@@ -6,6 +6,7 @@
 
 use crate::aggregate::counter::{Counter, Counting, Places};
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
+use crate::aggregate::rejects::{Handful, RejectLog};
 use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
@@ -16,8 +17,8 @@ use memchr::memchr;
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// How an archive is read.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,8 @@ pub struct Ingest {
     pub strict: bool,
     /// Note of every record, not only of NODATA and SKIPDATA, which interface it shows under which flow log.
     pub watch_all: bool,
+    /// Where every rejected line is kept.
+    pub rejects: Option<Arc<RejectLog>>,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -66,6 +69,9 @@ pub fn ingest<'p, P: Places>(
 ) -> Result<(Counter<'p, P>, Outcome)> {
     let mut whole = BTreeSet::new();
     loop {
+        if let Some(rejects) = &options.rejects {
+            rejects.clear();
+        }
         let run = Run::prepare(archive, places, counting, options, &whole, pool);
         let (counter, reports, watch) = run.read(pool, progress);
         let changed: BTreeSet<u32> = reports
@@ -126,6 +132,7 @@ struct Counted<'w, 'p, P> {
     counter: &'w mut Counter<'p, P>,
     watch: &'w mut Watch,
     report: &'w mut TaskReport,
+    rejects: Option<Handful<'w>>,
 }
 
 /// Sees records for coverage alone.
@@ -153,6 +160,9 @@ impl<P: Places> Sink for Counted<'_, '_, P> {
 
     fn reject(&mut self, line: u64, reject: &Reject<'_>) {
         self.report.reject(line, reject);
+        if let Some(rejects) = &mut self.rejects {
+            rejects.add(line, reject);
+        }
     }
 }
 
@@ -256,11 +266,15 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             counter: &mut worker.counter,
             watch: &mut worker.watch,
             report: &mut report,
+            rejects: self.options.rejects.as_deref().map(|log| Handful::new(log, number)),
         };
         match reader.open(source) {
-            Err(e) => report.place = Place::Unreadable(e.reason()),
+            Err(e) => sink.report.place = Place::Unreadable(e.reason()),
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut sink),
+        }
+        if let Some(rejects) = &mut sink.rejects {
+            rejects.hand_over();
         }
         let after = &worker.counter.records;
         report.actions = (after.good_accept - before.0, after.reject_records - before.1);
@@ -283,6 +297,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         let first = task.range.as_ref().is_none_or(|r| r.start == 0);
         let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
         let mut lines = LineReader::new(self.format(task, bytes));
+        lines.at((piece.as_ptr().addr() - bytes.as_ptr().addr()) as u64);
         match self.claim(task.file, fingerprint, sink) {
             Claim::Count => {
                 lines.read(piece, sink);
@@ -299,11 +314,17 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
         let mut lines = LineReader::new(self.format(task, b""));
         let mut first = true;
-        while let Some(block) = stream.next_block() {
+        while let Some((offset, block)) = stream.next_block() {
             match block {
-                Block::Lines(b) if first => lines.read(b.strip_prefix(BOM).unwrap_or(b), sink),
-                Block::Lines(b) => lines.read(b, sink),
-                Block::TooLong(start) => lines.too_long(start, sink),
+                Block::Lines(bytes) => {
+                    let text = bytes.strip_prefix(BOM).filter(|_| first).unwrap_or(bytes);
+                    lines.at(offset + (bytes.len() - text.len()) as u64);
+                    lines.read(text, sink);
+                }
+                Block::TooLong(start) => {
+                    lines.at(offset);
+                    lines.too_long(start, sink);
+                }
             }
             first = false;
         }

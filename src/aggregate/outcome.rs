@@ -113,6 +113,8 @@ pub struct Outcome {
     pub logs: FlowLogs,
     /// Interfaces by flow log.
     pub seen: Seen,
+    /// Copies that happened to be counted in the place of their original.
+    counted_for: BTreeMap<u32, u32>,
     /// By task: its file, and how many lines of it stand before the task's.
     starts: BTreeMap<u32, (u32, u64)>,
 }
@@ -148,18 +150,23 @@ impl Outcome {
         }
     }
 
-    /// The file and physical line of a task's line.
+    /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
         self.starts
             .get(&task)
             .map_or_else(Sample::default, |(file, start)| Sample {
-                file: *file,
+                file: self.counted_for.get(file).copied().unwrap_or(*file),
                 line: start + line,
             })
     }
 
     fn file(&mut self, archive: &Archive, file: u32, tasks: &[&TaskReport], originals: &BTreeMap<Fingerprint, u32>) {
-        let name = &archive.sources[file as usize].name;
+        let copy = tasks[0]
+            .fingerprint
+            .and_then(|f| originals.get(&f))
+            .filter(|o| **o != file);
+        self.counted_for.extend(copy.map(|original| (file, *original)));
+        let name = &archive.sources[*copy.unwrap_or(&file) as usize].name;
         let mut counts = LineCounts::default();
         for task in tasks {
             counts += task.counts;
@@ -173,10 +180,6 @@ impl Outcome {
             }
         }
         self.counts += counts;
-        let copy = tasks[0]
-            .fingerprint
-            .and_then(|f| originals.get(&f))
-            .filter(|o| **o != file);
         self.status[file as usize] = Some(match (copy, tasks.iter().find(|t| t.place != Place::Read)) {
             (Some(original), _) => FileStatus::Duplicate(archive.sources[*original as usize].name.clone()),
             (None, Some(t)) => t.place.status(),
