@@ -6,7 +6,8 @@ use crate::aggregate::{
     vantage, workers,
 };
 use crate::attribute::{Attribution, Question, Toward};
-use crate::detect::{self, Case, Confidence, Finding, PrincipalClaim, Settings};
+use crate::coverage::{self, Claims};
+use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings};
 use crate::error::Result;
 use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions, Source};
@@ -119,6 +120,7 @@ pub fn scan(
     phases.next("detect", 0);
     attribute(&mut findings, &counted.table, &known);
     let mut incidents = incident::group(findings, &counted.table);
+    cover(&mut incidents, &counted, &known.inventory);
     phases.next("attribute", 0);
     cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
@@ -248,6 +250,24 @@ fn claim(p: crate::attribute::Principal) -> PrincipalClaim {
         confidence: Confidence::new(p.confidence),
         bytes: p.bytes,
         why: p.why,
+    }
+}
+
+/// Says with each incident how much of its time the flow logs could show.
+fn cover(incidents: &mut [Incident], counted: &Counted, inventory: &Inventory) {
+    let logs = coverage::logs(&counted.archive, &counted.outcome, inventory);
+    let claims = Claims::new(&counted.table, &counted.outcome, &logs);
+    for incident in incidents {
+        let window = TimeWindow {
+            from: incident.first_seen,
+            to: incident.last_seen.saturating_add(1),
+        };
+        let Some(eni) = &incident.eni else { continue };
+        let claim = claims.of(eni, window);
+        incident.coverage = CoverageClaim {
+            observed: claim.observed,
+            skipdata: claim.skipdata,
+        };
     }
 }
 

@@ -4,8 +4,10 @@
 //! the format at the file's start; should a later header change it, the run is made again with that file in one piece.
 //! A content that comes twice, however packed, is counted once: whichever copy comes first claims it.
 
+use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
 use crate::aggregate::counter::{Counter, Counting, Places};
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
+use crate::aggregate::rejects::{Handful, RejectLog};
 use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
@@ -16,7 +18,7 @@ use memchr::memchr;
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How an archive is read.
@@ -30,6 +32,8 @@ pub struct Ingest {
     pub strict: bool,
     /// Note of every record, not only of NODATA and SKIPDATA, which interface it shows under which flow log.
     pub watch_all: bool,
+    /// Where every rejected line is kept.
+    pub rejects: Option<Arc<RejectLog>>,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -66,6 +70,9 @@ pub fn ingest<'p, P: Places>(
 ) -> Result<(Counter<'p, P>, Outcome)> {
     let mut whole = BTreeSet::new();
     loop {
+        if let Some(rejects) = &options.rejects {
+            rejects.clear();
+        }
         let run = Run::prepare(archive, places, counting, options, &whole, pool);
         let (counter, reports, watch) = run.read(pool, progress);
         let changed: BTreeSet<u32> = reports
@@ -92,27 +99,10 @@ struct Run<'a, 'p, P> {
     formats: BTreeMap<u32, LogFormat>,
     /// Contents known before reading: of large files whose size another file shares.
     known: BTreeMap<u32, Fingerprint>,
-    claims: Mutex<BTreeMap<Fingerprint, Owner>>,
+    claims: Claims,
     logs: FlowLogs,
     /// Set by the first bad record of a strict run.
     stop: AtomicBool,
-}
-
-/// Whose content it is: the file that counts, and the flow logs under which it was delivered.
-struct Owner {
-    file: u32,
-    logs: BTreeSet<u32>,
-}
-
-/// What to do with a content.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Claim {
-    /// It is new.
-    Count,
-    /// A copy under another flow log: only what it says of coverage is new.
-    Watch,
-    /// A copy.
-    Pass,
 }
 
 struct Worker<'p, P> {
@@ -126,6 +116,7 @@ struct Counted<'w, 'p, P> {
     counter: &'w mut Counter<'p, P>,
     watch: &'w mut Watch,
     report: &'w mut TaskReport,
+    rejects: Option<Handful<'w>>,
 }
 
 /// Sees records for coverage alone.
@@ -153,6 +144,9 @@ impl<P: Places> Sink for Counted<'_, '_, P> {
 
     fn reject(&mut self, line: u64, reject: &Reject<'_>) {
         self.report.reject(line, reject);
+        if let Some(rejects) = &mut self.rejects {
+            rejects.add(line, reject);
+        }
     }
 }
 
@@ -187,7 +181,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             tasks,
             formats,
             known,
-            claims: Mutex::default(),
+            claims: Claims::default(),
             logs: FlowLogs::of(archive),
             stop: AtomicBool::new(false),
         }
@@ -256,11 +250,15 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             counter: &mut worker.counter,
             watch: &mut worker.watch,
             report: &mut report,
+            rejects: self.options.rejects.as_deref().map(|log| Handful::new(log, number)),
         };
         match reader.open(source) {
-            Err(e) => report.place = Place::Unreadable(e.reason()),
+            Err(e) => sink.report.place = Place::Unreadable(e.reason()),
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut sink),
+        }
+        if let Some(rejects) = &mut sink.rejects {
+            rejects.hand_over();
         }
         let after = &worker.counter.records;
         report.actions = (after.good_accept - before.0, after.reject_records - before.1);
@@ -283,6 +281,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         let first = task.range.as_ref().is_none_or(|r| r.start == 0);
         let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
         let mut lines = LineReader::new(self.format(task, bytes));
+        lines.at((piece.as_ptr().addr() - bytes.as_ptr().addr()) as u64);
         match self.claim(task.file, fingerprint, sink) {
             Claim::Count => {
                 lines.read(piece, sink);
@@ -299,11 +298,17 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
         let mut lines = LineReader::new(self.format(task, b""));
         let mut first = true;
-        while let Some(block) = stream.next_block() {
+        while let Some((offset, block)) = stream.next_block() {
             match block {
-                Block::Lines(b) if first => lines.read(b.strip_prefix(BOM).unwrap_or(b), sink),
-                Block::Lines(b) => lines.read(b, sink),
-                Block::TooLong(start) => lines.too_long(start, sink),
+                Block::Lines(bytes) => {
+                    let text = bytes.strip_prefix(BOM).filter(|_| first).unwrap_or(bytes);
+                    lines.at(offset + (bytes.len() - text.len()) as u64);
+                    lines.read(text, sink);
+                }
+                Block::TooLong(start) => {
+                    lines.at(offset);
+                    lines.too_long(start, sink);
+                }
             }
             first = false;
         }
@@ -332,17 +337,11 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
             return Claim::Count;
         };
         sink.report.fingerprint = Some(print);
-        let mut claims = self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let owner = claims.entry(print).or_insert_with(|| Owner {
-            file,
-            logs: BTreeSet::new(),
-        });
-        let new_log = owner.logs.insert(self.logs.of_file(file));
-        if owner.file == file {
-            return Claim::Count;
+        let claim = self.claims.claim(print, file, self.logs.of_file(file));
+        if claim != Claim::Count {
+            sink.report.place = Place::Copy;
         }
-        sink.report.place = Place::Copy;
-        if new_log { Claim::Watch } else { Claim::Pass }
+        claim
     }
 }
 
@@ -373,57 +372,6 @@ fn lines_starting_in<'b>(bytes: &'b [u8], range: &Range<u64>) -> &'b [u8] {
         memchr(b'\n', &bytes[at - 1..]).map_or(bytes.len(), |i| at + i)
     };
     &bytes[start_of_line_from(range.start)..start_of_line_from(range.end)]
-}
-
-/// Fingerprints, before anything is counted, of the files that are not held whole in memory when they are counted, as
-/// far as their size makes them look like a copy of another.
-fn fingerprints_of_look_alikes(
-    archive: &Archive,
-    read: ReadOptions,
-    cut: &BTreeMap<u32, LogFormat>,
-    pool: &ThreadPool,
-) -> BTreeMap<u32, Fingerprint> {
-    const STREAMED: u64 = 64 << 20;
-    let size_of = |s: &Source| unpacked_size(s).unwrap_or(0);
-    if !archive.sources.iter().any(|s| s.size >= 1 << 20) {
-        return BTreeMap::new();
-    }
-    let sizes: Vec<u64> = archive.sources.iter().map(size_of).collect();
-    let mut count: BTreeMap<u64, u32> = BTreeMap::new();
-    for size in &sizes {
-        *count.entry(*size).or_default() += 1;
-    }
-    let large = |i: u32| cut.contains_key(&i) || sizes[i as usize] > STREAMED;
-    let alike: Vec<u32> = (0..sizes.len() as u32)
-        .filter(|i| large(*i) && count[&sizes[*i as usize]] > 1)
-        .collect();
-    let step = |found: &mut Vec<(u32, Fingerprint)>, i: usize| {
-        if let Ok(print) = Reader::new(read).fingerprint(&archive.sources[alike[i] as usize]) {
-            found.push((alike[i], print));
-        }
-    };
-    workers::run(pool, alike.len(), Vec::new, step)
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-/// The unpacked size that a file states: its length, or what a gzip trailer says.
-fn unpacked_size(source: &Source) -> Option<u64> {
-    use std::io::{Read, Seek, SeekFrom};
-    if source.is_stdin() {
-        return None;
-    }
-    let mut file = std::fs::File::open(&source.path).ok()?;
-    let mut magic = [0; 2];
-    file.read_exact(&mut magic).ok()?;
-    if magic != crate::input::gzip::MAGIC {
-        return Some(source.size);
-    }
-    let mut trailer = [0; 4];
-    file.seek(SeekFrom::End(-4)).ok()?;
-    file.read_exact(&mut trailer).ok()?;
-    Some(u64::from(u32::from_le_bytes(trailer)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Records become sums in per-worker hash tables, tables are merged, and one sorted [`EgressTable`] comes out. Any split
 //! of the input over files, threads or runs gives the same table.
 
+mod copies;
 pub mod counter;
 pub mod filter;
 pub mod finish;
@@ -12,6 +13,7 @@ pub mod key;
 mod logs;
 pub mod outcome;
 pub mod places;
+pub mod rejects;
 mod roles;
 mod sides;
 pub mod stats;
@@ -27,6 +29,7 @@ pub use finish::{LeftOut, finish};
 pub use ingest::{Ingest, Progress, ingest};
 pub use key::Grain;
 pub use outcome::Outcome;
+pub use rejects::RejectLog;
 pub use stats::ScanStats;
 pub use table::{Direction, EgressTable, Interface, Peer, Role, Row, Sample, Volume};
 pub use top::Top;

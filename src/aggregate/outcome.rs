@@ -107,12 +107,14 @@ pub struct Outcome {
     pub rejects: Vec<RejectedLine>,
     /// Earliest start and latest end met.
     pub span: Option<(u64, u64)>,
-    /// What each file held, by index; nothing of copies.
+    /// What each file held, by index; copies hold the same.
     pub facts: Vec<FileFacts>,
     /// The flow logs of the archive.
     pub logs: FlowLogs,
     /// Interfaces by flow log.
     pub seen: Seen,
+    /// Copies that happened to be counted in the place of their original.
+    counted_for: BTreeMap<u32, u32>,
     /// By task: its file, and how many lines of it stand before the task's.
     starts: BTreeMap<u32, (u32, u64)>,
 }
@@ -133,6 +135,7 @@ impl Outcome {
         for (file, tasks) in by_file {
             outcome.file(archive, file, &tasks, &originals);
         }
+        outcome.share_facts(&reports);
         outcome.rejects.sort();
         outcome
     }
@@ -147,18 +150,23 @@ impl Outcome {
         }
     }
 
-    /// The file and physical line of a task's line.
+    /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
         self.starts
             .get(&task)
             .map_or_else(Sample::default, |(file, start)| Sample {
-                file: *file,
+                file: self.counted_for.get(file).copied().unwrap_or(*file),
                 line: start + line,
             })
     }
 
     fn file(&mut self, archive: &Archive, file: u32, tasks: &[&TaskReport], originals: &BTreeMap<Fingerprint, u32>) {
-        let name = &archive.sources[file as usize].name;
+        let copy = tasks[0]
+            .fingerprint
+            .and_then(|f| originals.get(&f))
+            .filter(|o| **o != file);
+        self.counted_for.extend(copy.map(|original| (file, *original)));
+        let name = &archive.sources[*copy.unwrap_or(&file) as usize].name;
         let mut counts = LineCounts::default();
         for task in tasks {
             counts += task.counts;
@@ -172,15 +180,27 @@ impl Outcome {
             }
         }
         self.counts += counts;
-        let copy = tasks[0]
-            .fingerprint
-            .and_then(|f| originals.get(&f))
-            .filter(|o| **o != file);
         self.status[file as usize] = Some(match (copy, tasks.iter().find(|t| t.place != Place::Read)) {
             (Some(original), _) => FileStatus::Duplicate(archive.sources[*original as usize].name.clone()),
             (None, Some(t)) => t.place.status(),
             (None, None) => status_by_lines(&counts),
         });
+    }
+
+    /// Copies hold what the file held that was counted, whichever of them that was.
+    fn share_facts(&mut self, reports: &[TaskReport]) {
+        let mut contents: BTreeMap<Fingerprint, FileFacts> = BTreeMap::new();
+        for report in reports.iter().filter(|r| r.place != Place::Copy) {
+            if let (Some(print), Some(facts)) = (report.fingerprint, self.facts.get(report.file as usize)) {
+                contents.insert(print, *facts);
+            }
+        }
+        for report in reports.iter().filter(|r| r.place == Place::Copy) {
+            let facts = report.fingerprint.and_then(|f| contents.get(&f));
+            if let (Some(slot), Some(facts)) = (self.facts.get_mut(report.file as usize), facts) {
+                *slot = *facts;
+            }
+        }
     }
 
     fn add_rejects(&mut self, file: &str, task: u32, reason: Reason, field: &str, lines: &[(u64, String)]) {

@@ -47,11 +47,8 @@ pub fn buckets(index: &PrincipalIndex, selectors: &Selectors, sensitive: &Sensit
 }
 
 impl BucketCoverage {
-    /// True if downloads from it leave no trace: no selector records its reads, or none is known and no event came.
+    /// True if downloads from it leave no trace: no event came, and no selector that is known records its reads.
     pub fn is_blind(&self) -> bool {
-        match self.selected {
-            Some(scope) => !scope.read && !scope.part,
-            None => self.events == 0,
-        }
+        self.events == 0 && !self.selected.is_some_and(|scope| scope.read || scope.part)
     }
 }

@@ -1,6 +1,7 @@
 //! Interfaces: since when, until when, what was lost, who is not logged at all.
 //!
-//! A living interface without traffic writes NODATA, so silence means that the interface, or its flow log, is gone.
+//! A living interface without traffic writes NODATA, so silence means that the interface, or its flow log, is gone. It is
+//! judged by the interface's own rhythm, since not every archive keeps NODATA.
 
 use crate::aggregate::{Outcome, Presence};
 use crate::coverage::logs::LogCoverage;
@@ -37,8 +38,11 @@ pub enum State {
     NotLogged,
 }
 
-/// An interface without a record for so long before the end of its flow logs is silent: an hour.
-pub(super) const SILENT: Seconds = 3_600;
+/// An interface without a record for so long before the end of its flow logs is silent: an hour, …
+const SILENT: Seconds = 3_600;
+
+/// … and so many times the mean distance of its records, for not every archive has NODATA.
+const RHYTHM: u64 = 20;
 
 /// All interfaces that records or the inventory name, sorted by id.
 pub fn interfaces(outcome: &Outcome, logs: &[LogCoverage], inventory: &Inventory) -> Vec<InterfaceCoverage> {
@@ -62,7 +66,7 @@ pub fn interfaces(outcome: &Outcome, logs: &[LogCoverage], inventory: &Inventory
     for interface in all.values_mut() {
         interface.lost_seconds = seconds(&interface.seen.lost);
         let end = interface.logs.iter().filter_map(|l| ends.get(l.as_str())).max();
-        let silent = end.is_some_and(|e| interface.seen.last.saturating_add(SILENT) < *e);
+        let silent = end.is_some_and(|e| is_silent(&interface.seen, *e));
         interface.state = match (silent, listed.is_empty() || listed.contains(interface.id.as_str())) {
             (false, _) => State::Live,
             (true, true) => State::Silent,
@@ -77,6 +81,13 @@ pub fn interfaces(outcome: &Outcome, logs: &[LogCoverage], inventory: &Inventory
         });
     }
     all.into_values().collect()
+}
+
+fn is_silent(seen: &Presence, end: Seconds) -> bool {
+    let records = seen.accept + seen.reject + seen.nodata + seen.lost.len() as u64;
+    let distance = seen.last.saturating_sub(seen.first) / records.max(1);
+    let usual = distance.saturating_mul(RHYTHM).max(SILENT);
+    seen.last.saturating_add(usual) < end
 }
 
 /// True if describe-network-interfaces (or -instances) lists it: what CloudTrail taught may have ended since.
@@ -111,6 +122,22 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_is_judged_by_the_rhythm_of_the_interface() {
+        let seen = |nodata| Presence {
+            first: 0,
+            last: 86_400,
+            nodata,
+            ..Presence::default()
+        };
+        assert!(
+            is_silent(&seen(144), 86_400 + 13_000),
+            "every ten minutes, then nothing for hours"
+        );
+        assert!(!is_silent(&seen(12), 86_400 + 13_000), "every two hours is its rhythm");
+        assert!(!is_silent(&seen(1_440), 86_400 + 3_600), "an hour is nothing");
+    }
 
     #[test]
     fn overlapping_losses_count_once() {

@@ -3,7 +3,7 @@
 use crate::aggregate::stats::FileStatus;
 use crate::aggregate::watch::{FieldSet, UNNAMED};
 use crate::aggregate::{FileFacts, Outcome};
-use crate::coverage::slots::Slots;
+use crate::coverage::slots::{Slots, Stamped};
 use crate::input::{Archive, LogName};
 use crate::inventory::Inventory;
 use crate::net::Seconds;
@@ -69,7 +69,7 @@ pub fn logs(archive: &Archive, outcome: &Outcome, inventory: &Inventory) -> Vec<
             all.push(Building::new(&known.id));
         }
     }
-    let newest = all.iter().flat_map(|b| b.stamps.iter().map(|s| s.0)).max();
+    let newest = all.iter().flat_map(|b| b.stamps.iter().map(|s| s.stamp)).max();
     let mut logs: Vec<LogCoverage> = all
         .into_iter()
         .filter(|b| b.log.id != UNNAMED || b.log.files > 0)
@@ -82,7 +82,7 @@ pub fn logs(archive: &Archive, outcome: &Outcome, inventory: &Inventory) -> Vec<
 /// A flow log while its files are counted.
 struct Building {
     log: LogCoverage,
-    stamps: Vec<(Seconds, Option<Seconds>)>,
+    stamps: Vec<Stamped>,
 }
 
 impl Building {
@@ -99,21 +99,21 @@ impl Building {
 
     fn file(&mut self, name: &str, outcome: &Outcome, file: usize) {
         let status = outcome.status.get(file).and_then(Option::as_ref);
-        match status {
-            Some(FileStatus::Duplicate(original)) if log_of(original) == log_of(name) => {
-                self.log.copies += 1;
-                return;
-            }
-            Some(FileStatus::Partial(_) | FileStatus::Failed(_)) => self.log.damaged += 1,
-            _ => {}
-        }
-        self.log.files += 1;
         let facts = outcome.facts.get(file).copied().unwrap_or_default();
-        self.log.facts.add(&facts);
+        let copy = matches!(status, Some(FileStatus::Duplicate(original)) if log_of(original) == log_of(name));
+        self.log.copies += u64::from(copy);
+        if !copy {
+            self.log.files += 1;
+            self.log.facts.add(&facts);
+        }
+        if matches!(status, Some(FileStatus::Partial(_) | FileStatus::Failed(_))) {
+            self.log.damaged += 1;
+        }
         if let Some(parsed) = LogName::parse(name).filter(|_| self.log.id != UNNAMED) {
             self.log.account = parsed.account.to_string();
             self.log.region = parsed.region.to_string();
-            self.stamps.push((parsed.stamp, facts.span.map(|s| s.1)));
+            let (stamp, end) = (parsed.stamp, facts.span.map(|s| s.1));
+            self.stamps.push(Stamped { stamp, end, copy });
         }
     }
 

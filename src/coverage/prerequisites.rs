@@ -46,7 +46,7 @@ pub enum Grade {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prerequisite {
     /// What.
-    pub what: &'static str,
+    pub what: String,
     /// How it stands.
     pub grade: Grade,
     /// In numbers.
@@ -100,7 +100,7 @@ pub fn prerequisites(facts: &Facts<'_>) -> Vec<Prerequisite> {
 
 fn row(what: &'static str, grade: Grade, found: String, cost: &'static str) -> Option<Prerequisite> {
     Some(Prerequisite {
-        what,
+        what: what.into(),
         grade,
         found,
         cost,
@@ -294,7 +294,7 @@ fn dns(_: &Facts<'_>) -> Option<Prerequisite> {
 fn lists<'a>(f: &Facts<'a>) -> impl Iterator<Item = Prerequisite> + use<'a> {
     let missing = f.lists.iter().filter(|l| l.status == Status::NotLoaded);
     missing.map(|l| Prerequisite {
-        what: l.kind.as_str(),
+        what: format!("list: {}", l.kind.as_str()),
         grade: Grade::Lacking,
         found: "list not loaded".into(),
         cost: "no hit can be told from not looked",

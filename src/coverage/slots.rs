@@ -42,6 +42,17 @@ pub struct Gap {
     pub records: TimeWindow,
 }
 
+/// A file of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamped {
+    /// The stamp in its name.
+    pub stamp: Seconds,
+    /// The end of its latest record, if it had one.
+    pub end: Option<Seconds>,
+    /// True if another file of the log, of whatever stamp, has the same content.
+    pub copy: bool,
+}
+
 /// Steps that are needed to learn a cadence.
 pub(super) const ENOUGH: usize = 5;
 
@@ -52,19 +63,24 @@ const ODD: usize = 20;
 const HOLE: Seconds = 86_400;
 
 impl Slots {
-    /// From the stamps of the files that were not copies, each with the end of its latest record, if it had one.
-    pub fn of(files: &[(Seconds, Option<Seconds>)]) -> Slots {
-        let stamps: BTreeSet<Seconds> = files.iter().map(|f| f.0).collect();
-        let (Some(first), Some(last)) = (stamps.first().copied(), stamps.last().copied()) else {
+    /// From the files of the log. A copy fills its slot only if the records are of that time: of a file delivered twice
+    /// under two stamps, nobody knows which is the first.
+    pub fn of(files: &[Stamped]) -> Slots {
+        let lag = lag(files);
+        let all: BTreeSet<Seconds> = files.iter().map(|f| f.stamp).collect();
+        let (Some(first), Some(last)) = (all.first().copied(), all.last().copied()) else {
             return Slots::default();
         };
         let mut slots = Slots {
             first,
             last,
-            lag: lag(files),
+            lag,
             ..Slots::default()
         };
-        if let Some(cadence) = cadence(&stamps) {
+        if let Some(cadence) = cadence(&all) {
+            let fits =
+                |f: &&Stamped| !f.copy || f.end.is_some_and(|e| slots.ended_by(f.stamp).abs_diff(e) < cadence / 2);
+            let stamps = files.iter().filter(fits).map(|f| f.stamp).collect();
             slots.learn(cadence, &stamps);
         }
         slots
@@ -131,14 +147,18 @@ fn most_common(values: impl Iterator<Item = Seconds>) -> Option<Seconds> {
 }
 
 /// The median of stamp minus last end, to the minute.
-fn lag(files: &[(Seconds, Option<Seconds>)]) -> i64 {
-    let difference = |(stamp, end): &(Seconds, Option<Seconds>)| {
-        let (stamp, end) = (i64::try_from(*stamp).ok()?, i64::try_from((*end)?).ok()?);
+fn lag(files: &[Stamped]) -> i64 {
+    let difference = |f: &Stamped| {
+        let (stamp, end) = (i64::try_from(f.stamp).ok()?, i64::try_from(f.end?).ok()?);
         Some(stamp.saturating_sub(end))
     };
     let mut all: Vec<i64> = files.iter().filter_map(difference).collect();
     all.sort_unstable();
-    let median = all.get(all.len() / 2).copied().unwrap_or(0);
+    let median = all
+        .get(all.len() / 2)
+        .copied()
+        .unwrap_or(0)
+        .clamp(i64::from(i32::MIN), i64::from(i32::MAX));
     (median as f64 / 60.0).round() as i64 * 60
 }
 
@@ -149,7 +169,11 @@ mod tests {
     const T: Seconds = 1_770_595_200;
 
     fn slots(stamps: impl IntoIterator<Item = u64>, lag: i64) -> Slots {
-        let file = |s: u64| (T + s, Some((T + s).saturating_add_signed(-lag)));
+        let file = |s: u64| Stamped {
+            stamp: T + s,
+            end: Some((T + s).saturating_add_signed(-lag)),
+            copy: false,
+        };
         Slots::of(&stamps.into_iter().map(file).collect::<Vec<_>>())
     }
 
@@ -177,6 +201,30 @@ mod tests {
         let s = slots((0..40).filter(|i| *i != 5).map(|i| i * 600).chain(extra), -299);
         assert_eq!((s.expected, s.present, s.lag), (40, 39, -300));
         assert_eq!(s.gaps.iter().map(|g| g.first).collect::<Vec<_>>(), [T + 3_000]);
+    }
+
+    #[test]
+    fn a_copy_fills_the_slot_of_its_records_and_no_other() {
+        let file = |i: u64| Stamped {
+            stamp: T + i * 600,
+            end: Some(T + i * 600 - 1),
+            copy: false,
+        };
+        let mut files: Vec<Stamped> = (0..40).filter(|i| *i != 7 && *i != 9).map(file).collect();
+        // Slot 7 came twice, five minutes early too; what is stamped as slot 9 is slot 8 once more.
+        let early = Stamped {
+            stamp: T + 7 * 600 - 300,
+            ..file(7)
+        };
+        let copies = [Stamped { copy: true, ..file(7) }, early];
+        files.extend(copies);
+        files.push(Stamped {
+            stamp: T + 9 * 600,
+            copy: true,
+            ..file(8)
+        });
+        let slots = Slots::of(&files);
+        assert_eq!(slots.gaps.iter().map(|g| g.first).collect::<Vec<_>>(), [T + 9 * 600]);
     }
 
     #[test]

@@ -47,6 +47,10 @@ pub struct Coverage {
     pub digests: Option<DigestReport>,
     /// What is lacking and what it costs.
     pub prerequisites: Vec<Prerequisite>,
+    /// The flow log files, sorted.
+    pub archive: Archive,
+    /// What became of them.
+    pub outcome: Outcome,
     /// What was read and what was not.
     pub stats: ScanStats,
 }
@@ -88,6 +92,8 @@ pub fn survey(inputs: &Inputs, intel: &Intel, pool: &ThreadPool, follow: Follow<
         buckets,
         digests,
         prerequisites,
+        archive,
+        outcome,
         stats,
     })
 }

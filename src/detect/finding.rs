@@ -253,9 +253,9 @@ pub struct Attack {
 /// What the logs could show of the time of the finding.
 #[derive(Debug, Clone, Copy, Serialize, PartialEq)]
 pub struct CoverageClaim {
-    /// Share of the slots with records.
+    /// Share of the time, 0 to 1, whose flow log files are there.
     pub observed: f64,
-    /// SKIPDATA records.
+    /// Seconds of it in which AWS lost records of the interface (SKIPDATA).
     pub skipdata: u64,
 }
 

@@ -64,6 +64,8 @@ pub struct Reject<'a> {
     pub text: &'a [u8],
     /// The format that it was read by.
     pub format: &'a LogFormat,
+    /// Where it starts, in bytes from the start of the content (see [`LineReader::at`]).
+    pub byte: u64,
 }
 
 impl Reject<'_> {
@@ -86,6 +88,10 @@ pub struct LineReader {
     pub counts: LineCounts,
     /// True once a header other than the format at the start was met.
     pub format_changed: bool,
+    /// Offset of the block in its content.
+    offset: u64,
+    /// Address of the block in memory: where a rejected line stands in it is worked out only then.
+    block: usize,
 }
 
 impl LineReader {
@@ -95,7 +101,14 @@ impl LineReader {
             format,
             counts: LineCounts::default(),
             format_changed: false,
+            offset: 0,
+            block: 0,
         }
+    }
+
+    /// Says where in the content the next block starts; without it, at 0.
+    pub fn at(&mut self, offset: u64) {
+        self.offset = offset;
     }
 
     /// The format in force.
@@ -110,6 +123,7 @@ impl LineReader {
     pub fn read(&mut self, block: &[u8], sink: &mut impl Sink) {
         let mut tokens = Vec::with_capacity(self.format.columns().len());
         let mut room = Vec::new();
+        self.block = block.as_ptr().addr();
         let mut rest = block;
         while !rest.is_empty() {
             let (window, after) = rest.split_at(window_of(rest));
@@ -146,6 +160,7 @@ impl LineReader {
     /// Reads `block` line by line: the obvious twin of [`LineReader::read`].
     pub fn read_slowly(&mut self, block: &[u8], sink: &mut impl Sink) {
         let mut tokens = Vec::new();
+        self.block = block.as_ptr().addr();
         let mut from = 0;
         for end in memchr_iter(b'\n', block) {
             self.line(&block[from..end], &mut tokens, sink);
@@ -159,6 +174,7 @@ impl LineReader {
     /// Counts a line whose text was too long to be kept.
     pub fn too_long(&mut self, start: &[u8], sink: &mut impl Sink) {
         self.counts.lines += 1;
+        self.block = start.as_ptr().addr();
         self.reject(Fault::line(Reason::TooLong), start, sink);
     }
 
@@ -217,6 +233,7 @@ impl LineReader {
                 fault,
                 text,
                 format: &self.format,
+                byte: self.offset + text.as_ptr().addr().saturating_sub(self.block) as u64,
             },
         );
     }

@@ -263,6 +263,11 @@ impl<'r> Stream<'r> {
         self.unpacked
     }
 
+    /// Where in the unpacked content the byte `from` of the window stands.
+    fn offset(&self, from: usize) -> u64 {
+        self.unpacked.saturating_sub((self.to - from) as u64)
+    }
+
     /// What ended the stream before its end, once [`Stream::next_block`] has returned `None`.
     pub fn damage(&mut self) -> Option<Error> {
         self.damage.take().map(Error::from)
@@ -290,19 +295,20 @@ impl<'r> Stream<'r> {
         made
     }
 
-    /// The next block, or `None` at the end or at the damage. An open last line before damage is never handed out.
-    pub fn next_block(&mut self) -> Option<Block<'_>> {
+    /// The next block with its offset in the unpacked content, or `None` at the end or at the damage. An open last line
+    /// before damage is never handed out.
+    pub fn next_block(&mut self) -> Option<(u64, Block<'_>)> {
         loop {
             if let Some(end) = memrchr(b'\n', &self.window[self.from..self.to]).map(|i| self.from + i + 1) {
                 let from = self.skip_dropped();
                 self.from = end;
                 if from < end {
-                    return Some(Block::Lines(&self.window[from..end]));
+                    return Some((self.offset(from), Block::Lines(&self.window[from..end])));
                 }
             } else if self.ended {
                 return self.last_line();
             } else if let Some(range) = self.overlong() {
-                return Some(Block::TooLong(&self.window[range]));
+                return Some((self.offset(range.start), Block::TooLong(&self.window[range])));
             } else {
                 self.load();
             }
@@ -318,11 +324,11 @@ impl<'r> Stream<'r> {
         memchr(b'\n', &self.window[from..self.to]).map_or(self.to, |i| from + i + 1)
     }
 
-    fn last_line(&mut self) -> Option<Block<'_>> {
+    fn last_line(&mut self) -> Option<(u64, Block<'_>)> {
         let (from, to) = (self.from, self.to);
         self.from = to;
         let open = from < to && !self.dropping && self.damage.is_none();
-        open.then(|| Block::Lines(&self.window[from..to]))
+        open.then(|| (self.offset(from), Block::Lines(&self.window[from..to])))
     }
 
     /// The start of a line that passed the cap before its end was seen; the rest of the line is dropped.
@@ -403,7 +409,7 @@ mod tests {
         };
         let mut stream = Stream::new(Fill::Plain(Box::new(text)), options);
         let (mut lines, mut long) = (Vec::new(), 0);
-        while let Some(block) = stream.next_block() {
+        while let Some((_, block)) = stream.next_block() {
             match block {
                 Block::Lines(b) => lines.extend_from_slice(b),
                 Block::TooLong(_) => long += 1,

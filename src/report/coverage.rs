@@ -68,7 +68,7 @@ fn prerequisites(c: &Coverage) -> Section {
             text(p.cost)
         };
         grid.rows
-            .push(vec![text(p.what), text(p.grade.as_str()), text(p.found.clone()), cost]);
+            .push(vec![text(&p.what), text(p.grade.as_str()), text(p.found.clone()), cost]);
     }
     let lacking = c
         .prerequisites

@@ -134,6 +134,9 @@ pub(crate) struct ReadArgs {
     /// End with 3 at the first bad record
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write every rejected line with its place and what is wrong with it, as NDJSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
     /// Write what was read and what was not, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) stats: Option<PathBuf>,

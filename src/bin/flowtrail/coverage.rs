@@ -1,7 +1,7 @@
 //! `flowtrail coverage`: what the archive and the account's logging can and cannot show.
 
 use crate::args::{Format, ListArgs, OutputArgs, ReadArgs};
-use crate::{output, read, run};
+use crate::{output, read};
 use clap::Args;
 use flowtrail::Error;
 use flowtrail::coverage::{Inputs, survey};
@@ -59,12 +59,13 @@ pub(crate) fn run(args: &CoverageArgs) -> anyhow::Result<u8> {
     let bar = read::Bar::new(args.out.quiet);
     let coverage = survey(&inputs, &intel, &pool, &|a| bar.follow(a))?;
     bar.done();
+    read::write_rejects(&args.read, &inputs.ingest, &coverage.archive, &coverage.outcome)?;
     let code = read::account(&args.read, args.out.quiet, &coverage.stats)?;
     let brief = matches!(args.out.format, Format::Table | Format::Md) && args.table.is_none();
     let mut shown = sections(&coverage, brief);
     shown.retain(|s| args.table.as_deref().is_none_or(|t| t == s.name));
     output::to(args.out.output.as_deref(), |out| write(args, &shown, out))?;
-    Ok(if code == run::DONE { run::DONE } else { code })
+    Ok(code)
 }
 
 fn write(args: &CoverageArgs, shown: &[Section], out: &mut dyn Write) -> anyhow::Result<()> {

@@ -46,7 +46,8 @@ pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow:
     written
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// A name in the same folder, this process's own.
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
     path.with_file_name(name)

@@ -4,7 +4,7 @@ use crate::args::{ListArgs, ReadArgs};
 use crate::output;
 use crate::run;
 use flowtrail::Error;
-use flowtrail::aggregate::{Ingest, Progress, ScanStats};
+use flowtrail::aggregate::{Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
 use flowtrail::input::{Archive, ReadOptions};
 use flowtrail::intel::IntelOptions;
@@ -12,6 +12,7 @@ use flowtrail::net::{HOUR, Seconds, TimeWindow, parse_rfc3339};
 use flowtrail::report::grid::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,7 +31,14 @@ impl ReadArgs {
             format,
             strict: self.strict,
             watch_all: false,
+            rejects: self.reject_log()?,
         })
+    }
+
+    /// Where rejected lines are kept while the logs are read: beside the file that will hold them.
+    fn reject_log(&self) -> flowtrail::Result<Option<Arc<RejectLog>>> {
+        let spill = |path: &PathBuf| RejectLog::create(&output::beside(path)).map(Arc::new);
+        self.rejects.as_ref().map(spill).transpose()
     }
 
     /// `--from` and `--to`.
@@ -134,6 +142,19 @@ impl Bar {
         if let Some(bar) = &self.shown {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Writes `--rejects`.
+pub(crate) fn write_rejects(
+    args: &ReadArgs,
+    ingest: &Ingest,
+    archive: &Archive,
+    outcome: &Outcome,
+) -> anyhow::Result<()> {
+    match (&args.rejects, &ingest.rejects) {
+        (Some(path), Some(log)) => output::to_file(path, |out| Ok(log.write(archive, outcome, out)?)),
+        _ => Ok(()),
     }
 }
 

@@ -29,6 +29,12 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
     let bar = read::Bar::new(args.quiet);
     let scanned = scan::scan(&inputs, &intel, &settings, &pool, &|a| bar.follow(a))?;
     bar.done();
+    read::write_rejects(
+        &args.read,
+        &inputs.ingest,
+        &scanned.counted.archive,
+        &scanned.counted.outcome,
+    )?;
     let code = read::account(&args.read, args.quiet, &scanned.counted.stats)?;
     if let (Some((_, last)), false) = (scanned.counted.outcome.span, args.quiet) {
         intel.warn_if_older_than(last).iter().for_each(|w| run::warn(w));

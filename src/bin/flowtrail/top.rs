@@ -40,6 +40,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
         &|a| bar.follow(a),
     )?;
     bar.done();
+    read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
     let code = read::account(&args.read, args.out.quiet, &counted.stats)?;
     if counted.left_out.ambiguous > 0 && !args.out.quiet {
         let n = human_bytes(counted.left_out.ambiguous);

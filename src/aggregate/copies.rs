@@ -1,0 +1,101 @@
+//! Which of several files with one content counts? The first that claims it.
+//!
+//! Contents are told by their unpacked length and a fast hash. Files that are held whole in memory are hashed as they are
+//! read; larger ones before anything is counted, and only if another file has the same length.
+
+use crate::aggregate::workers;
+use crate::flow::LogFormat;
+use crate::input::{Archive, Fingerprint, ReadOptions, Reader, Source};
+use rayon::ThreadPool;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+/// The contents that were claimed so far.
+#[derive(Debug, Default)]
+pub(super) struct Claims(Mutex<BTreeMap<Fingerprint, Owner>>);
+
+/// Whose content it is: the file that counts, and the flow logs under which it was delivered.
+#[derive(Debug)]
+struct Owner {
+    file: u32,
+    logs: BTreeSet<u32>,
+}
+
+/// What to do with a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It is new.
+    Count,
+    /// A copy under another flow log: only what it says of coverage is new.
+    Watch,
+    /// A copy.
+    Pass,
+}
+
+impl Claims {
+    /// What `file`, of the flow log `log`, is to do with its content.
+    pub(super) fn claim(&self, print: Fingerprint, file: u32, log: u32) -> Claim {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = claims.entry(print).or_insert_with(|| Owner {
+            file,
+            logs: BTreeSet::new(),
+        });
+        let new_log = owner.logs.insert(log);
+        match (owner.file == file, new_log) {
+            (true, _) => Claim::Count,
+            (false, true) => Claim::Watch,
+            (false, false) => Claim::Pass,
+        }
+    }
+}
+
+/// Fingerprints, before anything is counted, of the files that are not held whole in memory when they are counted, as
+/// far as their size makes them look like a copy of another.
+pub(super) fn fingerprints_of_look_alikes(
+    archive: &Archive,
+    read: ReadOptions,
+    cut: &BTreeMap<u32, LogFormat>,
+    pool: &ThreadPool,
+) -> BTreeMap<u32, Fingerprint> {
+    const STREAMED: u64 = 64 << 20;
+    let size_of = |s: &Source| unpacked_size(s).unwrap_or(0);
+    if !archive.sources.iter().any(|s| s.size >= 1 << 20) {
+        return BTreeMap::new();
+    }
+    let sizes: Vec<u64> = archive.sources.iter().map(size_of).collect();
+    let mut count: BTreeMap<u64, u32> = BTreeMap::new();
+    for size in &sizes {
+        *count.entry(*size).or_default() += 1;
+    }
+    let large = |i: u32| cut.contains_key(&i) || sizes[i as usize] > STREAMED;
+    let alike: Vec<u32> = (0..sizes.len() as u32)
+        .filter(|i| large(*i) && count[&sizes[*i as usize]] > 1)
+        .collect();
+    let step = |found: &mut Vec<(u32, Fingerprint)>, i: usize| {
+        if let Ok(print) = Reader::new(read).fingerprint(&archive.sources[alike[i] as usize]) {
+            found.push((alike[i], print));
+        }
+    };
+    workers::run(pool, alike.len(), Vec::new, step)
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The unpacked size that a file states: its length, or what a gzip trailer says.
+fn unpacked_size(source: &Source) -> Option<u64> {
+    use std::io::{Read, Seek, SeekFrom};
+    if source.is_stdin() {
+        return None;
+    }
+    let mut file = std::fs::File::open(&source.path).ok()?;
+    let mut magic = [0; 2];
+    file.read_exact(&mut magic).ok()?;
+    if magic != crate::input::gzip::MAGIC {
+        return Some(source.size);
+    }
+    let mut trailer = [0; 4];
+    file.seek(SeekFrom::End(-4)).ok()?;
+    file.read_exact(&mut trailer).ok()?;
+    Some(u64::from(u32::from_le_bytes(trailer)))
+}
