@@ -312,3 +312,23 @@ fn what_makes_no_sense_is_refused_before_reading() {
         assert_eq!(flowtrail(args).status.code(), Some(2), "{args:?}");
     }
 }
+
+/// The page's transcripts are what the program prints.
+#[test]
+fn the_guide_tells_the_truth() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide/lookup.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut shown = 0;
+    for block in page.split("```console\n$ flowtrail ").skip(1) {
+        let (block, _) = block.split_once("\n```").unwrap();
+        let (command, wanted) = block.split_once('\n').unwrap();
+        let out = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
+            .args(command.split(' '))
+            .current_dir(account())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(out.stdout).unwrap().trim_end(), wanted, "{command}");
+        shown += 1;
+    }
+    assert_eq!(shown, 4);
+}

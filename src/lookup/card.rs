@@ -49,7 +49,7 @@ pub struct Card {
     pub about: Option<About>,
     /// Its traffic.
     pub flows: Flows,
-    /// Interfaces that met it, by bytes.
+    /// Interfaces that met it: those where bytes began first, then by bytes.
     pub interfaces: Vec<Met>,
     /// Other ends of an interface's, instance's or principal's traffic, by bytes: the first of `far_ends`.
     pub peers: Vec<FarEnd>,

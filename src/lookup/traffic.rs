@@ -203,9 +203,9 @@ impl<'r> Reading<'r> {
         let mut all: Vec<Met> = by_interface.into_values().collect();
         all.iter_mut().for_each(|m| m.addresses.sort());
         all.sort_by(|a, b| {
-            (b.to.0 + b.from.0)
-                .cmp(&(a.to.0 + a.from.0))
-                .then_with(|| a.eni.cmp(&b.eni))
+            let bytes = (b.to.0 + b.from.0).cmp(&(a.to.0 + a.from.0));
+            let originators_first = a.passes_on.cmp(&b.passes_on);
+            originators_first.then(bytes).then_with(|| a.eni.cmp(&b.eni))
         });
         all
     }

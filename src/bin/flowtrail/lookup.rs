@@ -209,6 +209,8 @@ fn records(args: &LookupArgs, records: &Records, out: &mut dyn Write) -> anyhow:
     match args.out.format {
         Format::Ndjson => records.ndjson(out)?,
         Format::Json => records.json(out)?,
+        // Without a record there are no columns either.
+        _ if records.is_empty() => {}
         format => output::write_grid(format, &records.grid(), out)?,
     }
     if !args.totals {
