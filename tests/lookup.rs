@@ -213,6 +213,42 @@ fn searching_first_gives_what_reading_every_line_gives() {
     assert_eq!(strip(cards(&keys, &[])), strip(cards(&keys, &["--validate"])));
 }
 
+/// Without an inventory nothing says which interface is the NAT gateway's: the sums warn of themselves.
+#[test]
+fn sums_that_may_hold_bytes_twice_say_so() {
+    let flow = account().join("flow").display().to_string();
+    let out = flowtrail(&["lookup", "93.175.146.77", "--flows", &flow, "--no-pivot"]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(
+        text.contains("received 5.80 GB") && text.contains("may hold bytes twice"),
+        "{text}"
+    );
+    assert!(card("93.175.146.77")["notes"].as_array().unwrap().is_empty());
+}
+
+/// Files that are damaged, or no flow logs at all, beside good ones.
+#[test]
+fn damage_is_named_and_costs_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = "2 111122223333 eni-00000001 10.0.0.1 192.0.2.1 1 443 6 1 70 1773000000 1773000060 ACCEPT OK\n";
+    std::fs::write(dir.path().join("good.log"), good).unwrap();
+    std::fs::write(dir.path().join("bad.log"), "{\"not\": \"192.0.2.1\"}\n").unwrap();
+    std::fs::write(dir.path().join("cut.log.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1]).unwrap();
+    let path = dir.path().display().to_string();
+    let out = flowtrail(&["lookup", "192.0.2.1", "--flows", &path, "--format", "ndjson"]);
+    assert_eq!(out.status.code(), Some(3), "some input was not read whole");
+    let card: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(
+        (
+            &card["flows"]["to"]["bytes"],
+            &card["coverage"]["flows"]["files_incomplete"]
+        ),
+        (&70.into(), &2.into())
+    );
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(said.contains("bad.log") && said.contains("cut.log.gz"), "{said}");
+}
+
 #[test]
 fn records_come_whole_and_their_sum_last() {
     let (code, text) = lookup(&["93.175.146.77"], &["--records", "--totals", "--format", "ndjson"]);

@@ -133,6 +133,8 @@ fn card(
     let calls = calls::read(ties, index, from.intel, whose(key));
     let is_address = matches!(key, Key::Ip(_) | Key::Net(_));
     let prevalence = prevalence(&traffic.interfaces, calls.callers.len(), &from.estate);
+    let mut notes = ties.notes.clone();
+    notes.extend(doubled(&traffic.interfaces).filter(|_| is_address));
     let others = calls::other_addresses(&ties.rows, index, from.intel);
     let far_ends = traffic.peers.len() as u64;
     let issued = history::issued(key, ties, &from.estate);
@@ -172,7 +174,7 @@ fn card(
         coverage: coverage.clone(),
         issued,
         notable: history::notable(key, ties, &from.estate),
-        notes: ties.notes.clone(),
+        notes,
     }
 }
 
@@ -185,6 +187,22 @@ fn prevalence(interfaces: &[Met], callers: usize, estate: &Estate<'_>) -> Preval
         principals: callers as u64,
         principals_known: estate.has_trail.then_some(estate.index.principals.len() as u64),
     }
+}
+
+/// A warning if one interface shows as much as all others together: it may be a gateway that nobody said is one.
+fn doubled(interfaces: &[Met]) -> Option<String> {
+    let bytes = |m: &Met| m.to.0 + m.from.0;
+    let counted = interfaces.iter().filter(|m| !m.passes_on && m.flows > 0);
+    let all: u128 = counted.clone().map(bytes).sum();
+    let half = |m: &&Met| (2 * bytes(m)).abs_diff(all) * 50 <= all;
+    let one = counted.clone().find(half).filter(|_| all > 0)?;
+    (counted.count() > 1).then(|| {
+        format!(
+            "{} shows as much as all others together: one may pass on what the others sent, so the sums may hold bytes \
+             twice; --inventory tells gateways",
+            one.eni
+        )
+    })
 }
 
 /// Why a row belongs to a key that names it itself.
@@ -268,6 +286,11 @@ fn behind(interfaces: &[Met], from: &Sources<'_>) -> Vec<Behind> {
 
 /// Other destinations of the interfaces that met an address: one more search, for all cards together.
 fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool: &ThreadPool) {
+    let once = |a: &Archive| a.sources.iter().any(crate::input::Source::is_stdin);
+    if from.flows.is_some_and(once) {
+        let note = "standard input can be read once: other destinations were not searched";
+        return cards.iter_mut().for_each(|c| c.notes.push(note.into()));
+    }
     let mut targets = Vec::new();
     for (n, (card, key)) in cards.iter().zip(&request.keys).enumerate() {
         let asks = matches!(key, Key::Ip(_) | Key::Net(_));

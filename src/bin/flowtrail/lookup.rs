@@ -115,6 +115,12 @@ fn request(args: &LookupArgs) -> anyhow::Result<Request> {
     if args.flows.is_empty() && (args.trail.is_empty() || args.records) {
         return Err(Error::usage("nothing to look in: give --flows PATH, --trail PATH or both").into());
     }
+    let piped = |paths: &[OsString]| paths.iter().filter(|p| *p == "-").count();
+    let listed = args.keys.iter().filter(|k| *k == "-").count();
+    let objects = keys.iter().any(|k| matches!(k, Key::Object(..)));
+    if listed + piped(&args.flows) + piped(&args.trail) > 1 || objects && piped(&args.trail) > 0 {
+        return Err(Error::usage("standard input can be read once: give a file for the rest").into());
+    }
     if args.out.format == Format::Csv && !args.records {
         return Err(Error::usage("a card is no table: --format csv goes with --records").into());
     }
