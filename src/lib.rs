@@ -24,6 +24,7 @@ pub mod attribute;
 pub mod detect;
 pub mod incident;
 pub mod report;
+pub mod lookup;
 pub mod r#gen;
 
 pub mod scan;

@@ -166,6 +166,14 @@ pub fn count(
     })
 }
 
+/// The trail and the inventory alone, and the trail's part of `--stats`: for look-ups.
+///
+/// # Errors
+/// As [`scan`].
+pub fn known(inputs: &Inputs, pool: &ThreadPool) -> Result<(Known, serde_json::Value)> {
+    learn(inputs, pool, &mut Phases::default())
+}
+
 /// Reads the trail and the inventory; returns what is known and the trail's part of `--stats`.
 fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Known, serde_json::Value)> {
     let read = inputs.ingest.read;

@@ -7,14 +7,15 @@
 use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
 use crate::aggregate::counter::{Counter, Counting, Places};
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
+use crate::aggregate::pieces::{PIECE, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
+use crate::aggregate::tally::{Reading, Tally};
 use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::{BOM, format_of};
 use crate::flow::{FlowRecord, LineReader, LogFormat, LogStatus, Reject, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Source};
-use memchr::memchr;
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -53,10 +54,7 @@ pub(super) struct Task {
     range: Option<Range<u64>>,
 }
 
-/// Size of the pieces of large plain files.
-const PIECE: u64 = 32 << 20;
-
-/// Reads everything in `archive`; what could not be read is in the outcome, not an error.
+/// Counts everything in `archive`; what could not be read is in the outcome, not an error.
 ///
 /// # Errors
 /// None at present; the type leaves room for refusing an archive as a whole.
@@ -68,13 +66,30 @@ pub fn ingest<'p, P: Places>(
     pool: &ThreadPool,
     progress: &Progress,
 ) -> Result<(Counter<'p, P>, Outcome)> {
+    let reading = Reading {
+        new: &|logs: &FlowLogs| Counter::new(places, counting).by_interface(logs.ids.len() > 2),
+        sieve: None,
+        window: counting.window,
+    };
+    Ok(read_into(archive, &reading, options, pool, progress))
+}
+
+/// Hands the records of `archive` to tallies, one a worker, and merges them. With a sieve only the lines that it names
+/// are read.
+pub fn read_into<T: Tally>(
+    archive: &Archive,
+    reading: &Reading<'_, T>,
+    options: &Ingest,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> (T, Outcome) {
     let mut whole = BTreeSet::new();
     loop {
         if let Some(rejects) = &options.rejects {
             rejects.clear();
         }
-        let run = Run::prepare(archive, places, counting, options, &whole, pool);
-        let (counter, reports, watch) = run.read(pool, progress);
+        let run = Run::prepare(archive, reading, options, &whole, pool);
+        let (tally, reports, watch) = run.read(pool, progress);
         let changed: BTreeSet<u32> = reports
             .iter()
             .filter(|r| r.format_changed && run.pieces(r.file) > 1)
@@ -83,16 +98,15 @@ pub fn ingest<'p, P: Places>(
         if changed.is_empty() {
             let mut outcome = Outcome::of(archive, reports);
             (outcome.logs, outcome.seen) = (run.logs, watch.finish());
-            return Ok((counter, outcome));
+            return (tally, outcome);
         }
         whole.extend(changed);
     }
 }
 
-struct Run<'a, 'p, P> {
+struct Run<'a, T> {
     archive: &'a Archive,
-    places: &'p P,
-    counting: &'p Counting,
+    reading: &'a Reading<'a, T>,
     options: &'a Ingest,
     tasks: Vec<Task>,
     /// Format at the start of each file that is cut into pieces.
@@ -105,15 +119,15 @@ struct Run<'a, 'p, P> {
     stop: AtomicBool,
 }
 
-struct Worker<'p, P> {
-    counter: Counter<'p, P>,
+struct Worker<T> {
+    tally: T,
     watch: Watch,
     reader: Option<Reader>,
     reports: Vec<TaskReport>,
 }
 
-struct Counted<'w, 'p, P> {
-    counter: &'w mut Counter<'p, P>,
+struct Counted<'w, T> {
+    tally: &'w mut T,
     watch: &'w mut Watch,
     report: &'w mut TaskReport,
     rejects: Option<Handful<'w>>,
@@ -132,10 +146,10 @@ impl Sink for Watched<'_> {
     fn reject(&mut self, _: u64, _: &Reject<'_>) {}
 }
 
-impl<P: Places> Sink for Counted<'_, '_, P> {
+impl<T: Tally> Sink for Counted<'_, T> {
     #[inline]
     fn record(&mut self, line: u64, record: &FlowRecord<'_>) {
-        self.counter.observe(line, record);
+        self.tally.observe(line, record);
         self.report.observe(record);
         if self.watch.all || record.status != LogStatus::Ok {
             self.watch.observe(record);
@@ -150,11 +164,10 @@ impl<P: Places> Sink for Counted<'_, '_, P> {
     }
 }
 
-impl<'a, 'p, P: Places> Run<'a, 'p, P> {
+impl<'a, T: Tally> Run<'a, T> {
     fn prepare(
         archive: &'a Archive,
-        places: &'p P,
-        counting: &'p Counting,
+        reading: &'a Reading<'a, T>,
         options: &'a Ingest,
         whole: &BTreeSet<u32>,
         pool: &ThreadPool,
@@ -175,8 +188,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         let known = fingerprints_of_look_alikes(archive, options.read, &formats, pool);
         Run {
             archive,
-            places,
-            counting,
+            reading,
             options,
             tasks,
             formats,
@@ -192,35 +204,34 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
     }
 
     /// Reads all tasks, the longest first; merges what the workers counted.
-    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (Counter<'p, P>, Vec<TaskReport>, Watch) {
+    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Vec<TaskReport>, Watch) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
-        let watch = || Watch::new(self.options.watch_all, self.counting.window);
+        let watch = || Watch::new(self.options.watch_all, self.reading.window);
         let new = || Worker {
             watch: watch(),
-            counter: Counter::new(self.places, self.counting).by_interface(self.logs.ids.len() > 2),
+            tally: (self.reading.new)(&self.logs),
             reader: None,
             reports: Vec::new(),
         };
-        let step = |w: &mut Worker<'p, P>, i: usize| {
+        let step = |w: &mut Worker<T>, i: usize| {
             self.task(w, order[i]);
             progress.bytes.fetch_add(self.size(order[i]), Ordering::Relaxed);
             progress.tasks.fetch_add(1, Ordering::Relaxed);
         };
-        let mut counter = Counter::new(self.places, self.counting);
+        let mut all: Option<T> = None;
         let mut reports = Vec::new();
         let mut seen = watch();
         for worker in workers::run(pool, self.tasks.len(), new, step) {
             reports.extend(worker.reports);
             seen.merge(worker.watch);
-            if counter.cells.is_empty() && counter.records == Default::default() {
-                counter = worker.counter;
-            } else {
-                counter.merge(worker.counter);
+            match &mut all {
+                Some(all) => all.merge(worker.tally),
+                None => all = Some(worker.tally),
             }
         }
         reports.sort_by_key(|r| r.task);
-        (counter, reports, seen)
+        (all.unwrap_or_else(|| (self.reading.new)(&self.logs)), reports, seen)
     }
 
     fn size(&self, task: u32) -> u64 {
@@ -231,23 +242,19 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
     }
 
-    fn task(&self, worker: &mut Worker<'p, P>, number: u32) {
+    fn task(&self, worker: &mut Worker<T>, number: u32) {
         if self.stop.load(Ordering::Relaxed) {
             return;
         }
         let task = &self.tasks[number as usize];
         let source = &self.archive.sources[task.file as usize];
         let mut report = TaskReport::new(number, task.file);
-        worker.counter.task = number;
         worker.watch.log = self.logs.of_file(task.file);
-        worker.counter.log = u16::try_from(worker.watch.log).unwrap_or(0);
-        let before = (
-            worker.counter.records.good_accept,
-            worker.counter.records.reject_records,
-        );
+        worker.tally.begin(number, u16::try_from(worker.watch.log).unwrap_or(0));
+        let before = worker.tally.actions();
         let reader = worker.reader.get_or_insert_with(|| Reader::new(self.options.read));
         let mut sink = Counted {
-            counter: &mut worker.counter,
+            tally: &mut worker.tally,
             watch: &mut worker.watch,
             report: &mut report,
             rejects: self.options.rejects.as_deref().map(|log| Handful::new(log, number)),
@@ -260,15 +267,15 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         if let Some(rejects) = &mut sink.rejects {
             rejects.hand_over();
         }
-        let after = &worker.counter.records;
-        report.actions = (after.good_accept - before.0, after.reject_records - before.1);
+        let after = worker.tally.actions();
+        report.actions = (after.0 - before.0, after.1 - before.1);
         if self.options.strict && report.counts.rejected > 0 {
             self.stop.store(true, Ordering::Relaxed);
         }
         worker.reports.push(report);
     }
 
-    fn whole(&self, task: &Task, bytes: &[u8], sink: &mut Counted<'_, 'p, P>) {
+    fn whole(&self, task: &Task, bytes: &[u8], sink: &mut Counted<'_, T>) {
         let piece = match &task.range {
             Some(range) => lines_starting_in(bytes, range),
             None => bytes,
@@ -284,7 +291,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         lines.at((piece.as_ptr().addr() - bytes.as_ptr().addr()) as u64);
         match self.claim(task.file, fingerprint, sink) {
             Claim::Count => {
-                lines.read(piece, sink);
+                self.lines(&mut lines, piece, sink);
                 sink.report.finish(&lines);
             }
             Claim::Watch if task.range.is_none() => lines.read(piece, &mut Watched(sink.watch)),
@@ -292,7 +299,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
     }
 
-    fn stream(&self, task: &Task, mut stream: crate::input::Stream<'_>, sink: &mut Counted<'_, 'p, P>) {
+    fn stream(&self, task: &Task, mut stream: crate::input::Stream<'_>, sink: &mut Counted<'_, T>) {
         if self.claim(task.file, self.known.get(&task.file).copied(), sink) != Claim::Count {
             return;
         }
@@ -303,7 +310,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
                 Block::Lines(bytes) => {
                     let text = bytes.strip_prefix(BOM).filter(|_| first).unwrap_or(bytes);
                     lines.at(offset + (bytes.len() - text.len()) as u64);
-                    lines.read(text, sink);
+                    self.lines(&mut lines, text, sink);
                 }
                 Block::TooLong(start) => {
                     lines.at(offset);
@@ -323,6 +330,13 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
         }
     }
 
+    fn lines(&self, lines: &mut LineReader, block: &[u8], sink: &mut Counted<'_, T>) {
+        match self.reading.sieve {
+            Some(sieve) => lines.sift(block, sieve, sink),
+            None => lines.read(block, sink),
+        }
+    }
+
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
         let otherwise = || self.options.format.clone().unwrap_or_else(LogFormat::default_v2);
         match self.formats.get(&task.file) {
@@ -332,7 +346,7 @@ impl<'a, 'p, P: Places> Run<'a, 'p, P> {
     }
 
     /// Whether this file is the one that counts for its content. Empty contents are nobody's copies.
-    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, 'p, P>) -> Claim {
+    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, T>) -> Claim {
         let Some(print) = fingerprint.filter(|f| f.size > 0) else {
             return Claim::Count;
         };
@@ -356,37 +370,4 @@ fn format_if_cut(source: &Source, options: &Ingest, otherwise: &LogFormat) -> Op
     let n = file.read(&mut start).ok()?;
     let plain = !start.starts_with(crate::input::gzip::MAGIC);
     plain.then(|| format_of(&start[..n], otherwise))
-}
-
-fn pieces(size: u64) -> impl Iterator<Item = Range<u64>> {
-    (0..size.div_ceil(PIECE)).map(move |i| i * PIECE..(i * PIECE + PIECE).min(size))
-}
-
-/// The lines that start inside `range` of a file.
-fn lines_starting_in<'b>(bytes: &'b [u8], range: &Range<u64>) -> &'b [u8] {
-    let start_of_line_from = |at: u64| {
-        let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-        if at == 0 || at == bytes.len() {
-            return at;
-        }
-        memchr(b'\n', &bytes[at - 1..]).map_or(bytes.len(), |i| at + i)
-    };
-    &bytes[start_of_line_from(range.start)..start_of_line_from(range.end)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_cut_at_line_starts_hold_every_line_once() {
-        let text = b"one\ntwo\n\nthree\nfour";
-        for step in 1..text.len() as u64 + 2 {
-            let starts = (0..text.len() as u64).step_by(step as usize);
-            let all: Vec<u8> = starts
-                .flat_map(|s| lines_starting_in(text, &(s..s + step)).to_vec())
-                .collect();
-            assert_eq!(all, text, "pieces of {step}");
-        }
-    }
 }

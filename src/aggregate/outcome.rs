@@ -146,7 +146,7 @@ impl Outcome {
         for report in reports {
             let start = next.entry(report.file).or_insert(0);
             self.starts.insert(report.task, (report.file, *start));
-            *start += report.counts.lines;
+            *start += report.counts.lines + report.counts.searched;
         }
     }
 
@@ -279,7 +279,7 @@ impl Outcome {
             trail: serde_json::json!({}),
             phases: Vec::new(),
             peak_memory: ScanStats::peak_memory_now(),
-            validated: true,
+            validated: self.counts.searched == 0,
         }
     }
 }

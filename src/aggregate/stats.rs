@@ -257,7 +257,7 @@ impl ScanStats {
     /// True if some input was not read whole (exit code 3): a file damaged, unreadable or without a good line, or more
     /// than `max_rejected` (a share) of all lines rejected.
     pub fn is_partial(&self, max_rejected: f64) -> bool {
-        let share = self.lines.rejected as f64 / (self.lines.lines.max(1)) as f64;
+        let share = self.lines.rejected as f64 / (self.lines.lines + self.lines.searched).max(1) as f64;
         self.files.partial + self.files.failed > 0 || share > max_rejected
     }
 

@@ -33,6 +33,13 @@ pub struct LineCounts {
     pub headers: u64,
     /// Empty lines.
     pub blank: u64,
+    /// Lines that were searched as bytes and not looked at; none of the above counts them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub searched: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl AddAssign for LineCounts {
@@ -44,6 +51,7 @@ impl AddAssign for LineCounts {
         self.rejected += o.rejected;
         self.headers += o.headers;
         self.blank += o.blank;
+        self.searched += o.searched;
     }
 }
 
@@ -197,7 +205,7 @@ impl LineReader {
             return false;
         };
         if format != self.format {
-            self.format_changed |= self.counts.lines > 1;
+            self.format_changed |= self.counts.lines + self.counts.searched > 1;
             self.format = format;
         }
         true
@@ -219,7 +227,7 @@ impl LineReader {
                     LogStatus::NoData => self.counts.nodata += 1,
                     LogStatus::SkipData => self.counts.skipdata += 1,
                 }
-                sink.record(self.counts.lines, &record);
+                sink.record(self.counts.lines + self.counts.searched, &record);
             }
             Err(fault) => self.reject(fault, line, sink),
         }
@@ -228,7 +236,7 @@ impl LineReader {
     fn reject(&mut self, fault: Fault, text: &[u8], sink: &mut impl Sink) {
         self.counts.rejected += 1;
         sink.reject(
-            self.counts.lines,
+            self.counts.lines + self.counts.searched,
             &Reject {
                 fault,
                 text,

@@ -6,6 +6,7 @@ pub mod field;
 pub mod format;
 pub mod lines;
 pub mod record;
+pub mod sift;
 mod tokens;
 pub mod value;
 
@@ -13,3 +14,4 @@ pub use field::{FIELDS, Field, FieldInfo, Kind};
 pub use format::{Column, LogFormat};
 pub use lines::{LineCounts, LineReader, Reject, Sink};
 pub use record::{Action, Fault, FlowDirection, FlowRecord, LogStatus, Reason};
+pub use sift::Sieve;

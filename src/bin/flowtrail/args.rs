@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Top(TopArgs),
     /// What the archive and the account's logging can and cannot show: missing files, lost records, blind buckets
     Coverage(crate::coverage::CoverageArgs),
+    /// A case card for an address, interface, instance, principal, key, bucket or object
+    Lookup(crate::lookup::LookupArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
     /// A synthetic account with known incidents, for trying out and for tests

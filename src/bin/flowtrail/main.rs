@@ -4,6 +4,7 @@ mod args;
 mod coverage;
 mod r#gen;
 mod intel;
+mod lookup;
 mod output;
 mod read;
 mod run;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         args::Command::Scan(args) => scan::run(args),
         args::Command::Top(args) => top::run(args),
         args::Command::Coverage(args) => coverage::run(args),
+        args::Command::Lookup(args) => lookup::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Gen(args) => r#gen::run(args),
     };

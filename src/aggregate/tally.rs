@@ -1,0 +1,50 @@
+//! What a worker makes of the records that it reads: sums ([`Counter`]), or what a look-up finds.
+
+use crate::aggregate::counter::{Counter, Places};
+use crate::aggregate::watch::FlowLogs;
+use crate::flow::{FlowRecord, Sieve};
+use crate::net::TimeWindow;
+
+/// One worker's state. Merging is commutative, so that any split of the input over workers gives the same.
+pub trait Tally: Send {
+    /// The records that follow stand in this task, whose file belongs to this flow log (see [`FlowLogs`]).
+    fn begin(&mut self, task: u32, log: u16);
+
+    /// A good, NODATA or SKIPDATA record, at `line` of the current task.
+    fn observe(&mut self, line: u64, record: &FlowRecord<'_>);
+
+    /// Good ACCEPT and REJECT records so far.
+    fn actions(&self) -> (u64, u64);
+
+    /// Takes over another worker's state.
+    fn merge(&mut self, other: Self);
+}
+
+/// How an archive is turned into a tally.
+pub struct Reading<'r, T> {
+    /// A new tally for a worker, told what flow logs there are.
+    pub new: &'r (dyn Fn(&FlowLogs) -> T + Sync),
+    /// Read only the lines that it names; none reads all.
+    pub sieve: Option<&'r dyn Sieve>,
+    /// When records count for coverage.
+    pub window: TimeWindow,
+}
+
+impl<P: Places> Tally for Counter<'_, P> {
+    fn begin(&mut self, task: u32, log: u16) {
+        (self.task, self.log) = (task, log);
+    }
+
+    #[inline]
+    fn observe(&mut self, line: u64, record: &FlowRecord<'_>) {
+        Counter::observe(self, line, record);
+    }
+
+    fn actions(&self) -> (u64, u64) {
+        (self.records.good_accept, self.records.reject_records)
+    }
+
+    fn merge(&mut self, other: Self) {
+        Counter::merge(self, other);
+    }
+}
