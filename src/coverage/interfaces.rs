@@ -44,11 +44,17 @@ const SILENT: Seconds = 3_600;
 /// … and so many times the mean distance of its records, for not every archive has NODATA.
 const RHYTHM: u64 = 20;
 
-/// All interfaces that records or the inventory name, sorted by id.
-pub fn interfaces(outcome: &Outcome, logs: &[LogCoverage], inventory: &Inventory) -> Vec<InterfaceCoverage> {
+/// All interfaces that records or the inventory name, sorted by id. Silence is judged at the end of `window`, if the flow
+/// logs go on after it.
+pub fn interfaces(
+    outcome: &Outcome,
+    logs: &[LogCoverage],
+    inventory: &Inventory,
+    window: TimeWindow,
+) -> Vec<InterfaceCoverage> {
     let ends: BTreeMap<&str, Seconds> = logs
         .iter()
-        .filter_map(|l| Some((l.id.as_str(), l.facts.span?.1)))
+        .filter_map(|l| Some((l.id.as_str(), l.facts.span?.1.min(window.to))))
         .collect();
     let listed: BTreeSet<&str> = inventory
         .interfaces
