@@ -1,7 +1,8 @@
 //! Interfaces: since when, until when, what was lost, who is not logged at all.
 //!
 //! A living interface without traffic writes NODATA, so silence means that the interface, or its flow log, is gone. It is
-//! judged by the interface's own rhythm, since not every archive keeps NODATA.
+//! judged by the interface's own rhythm, since not every archive keeps NODATA, and by the stamps of the files, since one record
+//! with an odd time would silence all others; without stamps it is not judged.
 
 use crate::aggregate::{Outcome, Presence};
 use crate::coverage::logs::LogCoverage;
@@ -54,7 +55,7 @@ pub fn interfaces(
 ) -> Vec<InterfaceCoverage> {
     let ends: BTreeMap<&str, Seconds> = logs
         .iter()
-        .filter_map(|l| Some((l.id.as_str(), l.facts.span?.1.min(window.to))))
+        .filter_map(|l| Some((l.id.as_str(), l.slots.end()?.min(window.to))))
         .collect();
     let listed: BTreeSet<&str> = inventory
         .interfaces
