@@ -117,6 +117,23 @@ fn a_whole_archive_has_no_gap_and_each_removed_file_is_named() {
 }
 
 #[test]
+fn a_window_asks_about_its_own_time_only() {
+    let dir = account();
+    let flow = dir.path().join("a/flow");
+    for stamp in ["20260303T1005Z", "20260303T1405Z"] {
+        fs::remove_file(stamped(&flow, stamp)).unwrap();
+    }
+    let c = coverage(&[text(&flow), "--from", "2026-03-02", "--to", "2026-03-03T12:00:00Z"]);
+    let named: Vec<&Value> = rows(&c, "gaps").iter().map(|g| &g["first_file"]).collect();
+    assert_eq!(named, ["2026-03-03T10:05:00Z"]);
+    let not_live = rows(&c, "interfaces").iter().filter(|i| i["state"] != "live").count();
+    assert_eq!(
+        not_live, 0,
+        "the files of the day after are read for late records, and are no reason to miss anybody"
+    );
+}
+
+#[test]
 fn a_file_delivered_twice_under_another_stamp_neither_fills_nor_makes_a_gap() {
     let dir = account();
     let flow = dir.path().join("a/flow");

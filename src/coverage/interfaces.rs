@@ -1,7 +1,8 @@
 //! Interfaces: since when, until when, what was lost, who is not logged at all.
 //!
 //! A living interface without traffic writes NODATA, so silence means that the interface, or its flow log, is gone. It is
-//! judged by the interface's own rhythm, since not every archive keeps NODATA.
+//! judged by the interface's own rhythm, since not every archive keeps NODATA, and by the stamps of the files, since one record
+//! with an odd time would silence all others; without stamps it is not judged.
 
 use crate::aggregate::{Outcome, Presence};
 use crate::coverage::logs::LogCoverage;
@@ -44,11 +45,17 @@ const SILENT: Seconds = 3_600;
 /// … and so many times the mean distance of its records, for not every archive has NODATA.
 const RHYTHM: u64 = 20;
 
-/// All interfaces that records or the inventory name, sorted by id.
-pub fn interfaces(outcome: &Outcome, logs: &[LogCoverage], inventory: &Inventory) -> Vec<InterfaceCoverage> {
+/// All interfaces that records or the inventory name, sorted by id. Silence is judged at the end of `window`, if the flow
+/// logs go on after it.
+pub fn interfaces(
+    outcome: &Outcome,
+    logs: &[LogCoverage],
+    inventory: &Inventory,
+    window: TimeWindow,
+) -> Vec<InterfaceCoverage> {
     let ends: BTreeMap<&str, Seconds> = logs
         .iter()
-        .filter_map(|l| Some((l.id.as_str(), l.facts.span?.1)))
+        .filter_map(|l| Some((l.id.as_str(), l.slots.end()?.min(window.to))))
         .collect();
     let listed: BTreeSet<&str> = inventory
         .interfaces

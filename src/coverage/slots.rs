@@ -118,6 +118,11 @@ impl Slots {
         }
     }
 
+    /// When the records of the last file ended; `None` without a file.
+    pub fn end(&self) -> Option<Seconds> {
+        (self.last > 0).then(|| self.ended_by(self.last))
+    }
+
     /// When the latest record of a file stamped so ended.
     fn ended_by(&self, stamp: Seconds) -> Seconds {
         stamp.saturating_add_signed(-self.lag)

@@ -71,8 +71,11 @@ pub fn survey(inputs: &Inputs, intel: &Intel, pool: &ThreadPool, follow: Follow<
         stats.trail = trail.stats();
     }
     let selectors = Selectors::of(&inventory);
-    let logs = logs(&archive, &outcome, &inventory);
-    let interfaces = interfaces(&outcome, &logs, &inventory);
+    let mut logs = logs(&archive, &outcome, &inventory);
+    for log in &mut logs {
+        log.slots.gaps.retain(|g| g.records.overlaps(&inputs.window));
+    }
+    let interfaces = interfaces(&outcome, &logs, &inventory, inputs.window);
     let nothing = PrincipalIndex::default();
     let index = trail.as_ref().map(|t| &t.index);
     let buckets = buckets(index.unwrap_or(&nothing), &selectors, &sensitive);
