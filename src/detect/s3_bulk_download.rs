@@ -3,13 +3,13 @@
 //! The playbook's alarm, 1,000 objects an hour, is the floor; what is normal for the caller, or for its role, decides
 //! above it. Reads of AWS services on their own behalf (Macie, Athena) stay inside AWS and are left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::finding::Expectation;
 use super::trail::{API_READS, Actor, Aspect, Deed, Extent, Measure, OWN_S3, Past, TrailDay, TrailDetector};
-use super::trail::{TrailSignal, by_hour, measure};
+use super::trail::{TrailSignal, by_hour, group_of, measure};
 use super::{Meta, Settings, Severity};
 use crate::net::{HOUR, Seconds, human_bytes, rfc3339};
 
@@ -28,6 +28,10 @@ pub struct Parameters {
     pub factor: f64,
     /// The same for callers inside of the network: nothing has left by that, other rules see what leaves then.
     pub factor_inside: f64,
+    /// Bytes that are many for callers inside.
+    pub bytes_an_hour_inside: u64,
+    /// So many sessions of one role at once are a deployment.
+    pub fleet: usize,
 }
 
 impl Default for Parameters {
@@ -37,6 +41,8 @@ impl Default for Parameters {
             bytes_an_hour: 100_000_000,
             factor: 3.0,
             factor_inside: 10.0,
+            bytes_an_hour_inside: 1_000_000_000,
+            fleet: 3,
         }
     }
 }
@@ -61,6 +67,17 @@ impl TrailDetector for S3BulkDownload {
             |(index, actor): (usize, &Actor<'_>)| [false, true].map(|inside| signal(day, index, actor, inside, own));
         day.actors.iter().enumerate().flat_map(of).flatten().collect()
     }
+}
+
+/// What many sessions of a role do on one day is a deployment, and no theft.
+fn without_fleets(day: &TrailDay<'_>, signals: Vec<TrailSignal>, fleet: usize) -> Vec<TrailSignal> {
+    let group = |s: &TrailSignal| day.actors.get(s.actor).and_then(|a| group_of(a.who));
+    let mut sizes: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for signal in &signals {
+        *sizes.entry(group(signal)).or_default() += 1;
+    }
+    let alone = |s: &TrailSignal| group(s).is_none() || sizes.get(&group(s)).is_none_or(|n| *n < fleet);
+    signals.into_iter().filter(alone).collect()
 }
 
 fn signal(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, inside: bool, own: &Parameters) -> Option<TrailSignal> {
@@ -90,7 +107,7 @@ fn signal(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, inside: bool, own
         (API_READS, callers(day, &rows))
     };
     let reason = format!(
-        "{} GetObject requests read {} distinct objects, {}, of {} bucket(s) ({}) from {} to {}.",
+        "{} requests read {} distinct objects, {}, of {} bucket(s) ({}) from {} to {}.",
         extent.requests,
         extent.objects,
         extent.volume(),
@@ -122,8 +139,13 @@ fn is_hot(m: &Measure, past: Option<&Past<'_>>, inside: bool, own: &Parameters) 
         return !inside && m.objects >= own.objects_an_hour;
     };
     let most = &past.habits.hour;
+    let least = if inside {
+        own.bytes_an_hour_inside
+    } else {
+        own.bytes_an_hour
+    };
     let objects = m.objects >= own.objects_an_hour && m.objects as f64 > factor * most.objects as f64;
-    let bytes = m.bytes >= own.bytes_an_hour.into() && m.bytes as f64 > factor * most.bytes as f64;
+    let bytes = m.bytes >= least.into() && m.bytes as f64 > factor * most.bytes as f64;
     objects || bytes
 }
 
@@ -133,11 +155,7 @@ fn decades(m: &Measure, most: &Measure) -> f64 {
 }
 
 /// The reads of the hot hours, and of the hours beside them from the same addresses.
-fn around(
-    day: &TrailDay<'_>,
-    hours: &std::collections::BTreeMap<Seconds, Vec<u32>>,
-    hot: &[&(Seconds, Measure)],
-) -> Vec<u32> {
+fn around(day: &TrailDay<'_>, hours: &BTreeMap<Seconds, Vec<u32>>, hot: &[&(Seconds, Measure)]) -> Vec<u32> {
     let source = |n: &u32| day.row(*n).map(|r| r.source);
     let starts: BTreeSet<Seconds> = hot.iter().map(|(h, _)| *h).collect();
     let sources: BTreeSet<u32> = starts

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::s3_unusual_caller::is_new_place;
 use super::trail::{
     Actor, Aspect, Deed, Extent, SERVER_COPY, TrailDay, TrailDetector, TrailSignal, aws_owner, measure,
 };
@@ -50,12 +51,13 @@ impl TrailDetector for S3CrossAccountCopy {
     }
 
     fn detect(&self, day: &TrailDay<'_>, settings: &Settings) -> Vec<TrailSignal> {
-        let of = |(index, actor): (usize, &Actor<'_>)| signal(day, index, actor, &settings.s3_cross_account_copy);
+        let of = |(index, actor): (usize, &Actor<'_>)| signal(day, index, actor, settings);
         day.actors.iter().enumerate().filter_map(of).collect()
     }
 }
 
-fn signal(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, own: &Parameters) -> Option<TrailSignal> {
+fn signal(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, settings: &Settings) -> Option<TrailSignal> {
+    let own = &settings.s3_cross_account_copy;
     let copies = day.calls(actor, &[Deed::Copy]);
     let abroad: Vec<(u32, &TrailRow, String)> = copies
         .filter_map(|(n, row, _)| Some((n, row, stranger(day, actor, row)?)))
@@ -95,8 +97,8 @@ fn signal(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, own: &Parameters)
         .because(reason)
         .because(novelty)
         .because(unseen);
-    Some(match opened(day, first, own) {
-        Some(text) => signal.because(text),
+    Some(match opened(day, first, settings) {
+        Some(opening) => opening.explain(signal, many),
         None => signal,
     })
 }
@@ -112,20 +114,51 @@ fn stranger(day: &TrailDay<'_>, actor: &Actor<'_>, row: &TrailRow) -> Option<Str
     foreign.map(str::to_owned)
 }
 
-/// That the bucket was opened shortly before.
-fn opened(day: &TrailDay<'_>, first: &TrailRow, own: &Parameters) -> Option<String> {
-    let from = day.case.index.text(first.copied_from);
+/// A change that opened the bucket shortly before.
+struct Opening {
+    words: String,
+    row: u32,
+    strange: bool,
+}
+
+impl Opening {
+    /// The change belongs to the story; made from a strange place it is the second kind of evidence that HIGH needs.
+    fn explain(self, mut signal: TrailSignal, many: bool) -> TrailSignal {
+        signal.rows.push(self.row);
+        if self.strange && many {
+            signal.severity = Severity::High;
+        }
+        signal.because(self.words)
+    }
+}
+
+fn opened(day: &TrailDay<'_>, first: &TrailRow, settings: &Settings) -> Option<Opening> {
+    let own = &settings.s3_cross_account_copy;
+    let index = day.case.index;
+    let from = index.text(first.copied_from);
     let events = ["PutBucketPolicy", "PutBucketAcl", "PutBucketReplication"];
     let before = first.first.saturating_sub(own.opened_before * HOUR)..=first.first;
-    let change = day.case.index.notable.iter().find(|n| {
-        let fits = events.contains(&n.event.as_str()) && n.error.is_none() && before.contains(&n.time);
-        fits && n.bucket.as_deref() == Some(from)
-    })?;
-    let who = day.case.index.principals.get(change.principal as usize)?;
-    Some(format!(
-        "{} by {} had opened {from} at {}.",
-        change.event,
+    let opens = |r: &TrailRow| {
+        let named = events.contains(&index.text(r.event)) && index.text(r.bucket) == from;
+        named && r.error == 0 && before.contains(&r.last)
+    };
+    let row = index.rows.iter().rposition(opens)?;
+    let change = index.rows.get(row)?;
+    let who = index.principal(change)?;
+    let strange = day.case.caller(change).filter(|c| is_new_place(day, who, c, settings));
+    let words = format!(
+        "{} by {} had changed who may read {from} at {}{}.",
+        index.text(change.event),
         who.arn,
-        rfc3339(change.time)
-    ))
+        rfc3339(change.last),
+        strange.map_or_else(String::new, |c| format!(
+            ", from a place that is new for it: {}",
+            c.words()
+        ))
+    );
+    Some(Opening {
+        words,
+        row: u32::try_from(row).ok()?,
+        strange: strange.is_some(),
+    })
 }

@@ -12,7 +12,7 @@ use super::trail::{API_READS, Actor, Aspect, CONTROL, Caller, Deed, Extent, Habi
 use super::trail::{TrailSignal, group_of};
 use super::{Meta, Settings, Severity};
 use crate::net::HOUR;
-use crate::trail::IdentityKind;
+use crate::trail::{IdentityKind, Principal};
 
 /// The detector.
 pub struct S3UnusualCaller;
@@ -88,10 +88,21 @@ fn signals(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, settings: &Setti
     }
     let own = &settings.s3_unusual_caller;
     let judged = places.into_values().filter_map(|(caller, rows)| {
-        let newness = newness(day, actor, past.habits, caller, own)?;
+        let newness = newness(day, actor.name, past.habits, caller, own)?;
         Some(signal(day, index, actor, caller, rows, newness, settings))
     });
     judged.collect()
+}
+
+/// True if a caller comes from where it never came from, by the same measure.
+pub(super) fn is_new_place(day: &TrailDay<'_>, who: &Principal, caller: &Caller, settings: &Settings) -> bool {
+    let actor = Actor {
+        name: &who.arn,
+        who,
+        rows: Vec::new(),
+    };
+    let past = day.history.of(&actor).filter(|_| !caller.inside);
+    past.is_some_and(|p| newness(day, &who.arn, p.habits, caller, &settings.s3_unusual_caller).is_some())
 }
 
 /// How new a place is.
@@ -100,10 +111,10 @@ struct Newness {
     words: String,
 }
 
-fn newness(day: &TrailDay<'_>, actor: &Actor<'_>, past: &Habits, caller: &Caller, own: &Parameters) -> Option<Newness> {
+fn newness(day: &TrailDay<'_>, name: &str, past: &Habits, caller: &Caller, own: &Parameters) -> Option<Newness> {
     let known = |h: &Habits| h.places.contains_key(&caller.place);
-    let before = day.history.own(actor.name);
-    if known(past) || before.is_some_and(known) || day.history.others_at(&caller.place, actor.name) >= own.shared_by {
+    let before = day.history.own(name);
+    if known(past) || before.is_some_and(known) || day.history.others_at(&caller.place, name) >= own.shared_by {
         return None;
     }
     let country = caller.peer.country.filter(|c| !past.countries.contains_key(c));

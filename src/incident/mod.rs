@@ -31,9 +31,9 @@ pub fn group(findings: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCa
     for finding in findings {
         by_actor.entry(actor(&finding)).or_default().push(finding);
     }
-    let mut out: Vec<Incident> = by_actor
-        .into_values()
-        .flat_map(cluster)
+    let clusters = by_actor.into_values().flat_map(cluster).collect();
+    let mut out: Vec<Incident> = of_one_story(clusters)
+        .into_iter()
         .filter_map(|members| fold(members, table, trail))
         .collect();
     rank(&mut out);
@@ -80,6 +80,27 @@ fn cluster(mut findings: Vec<Finding>) -> Vec<Vec<Finding>> {
         out.push(members);
     }
     out
+}
+
+/// Clusters that cite the same request are one story, whoever acts in it: a bucket opened by one, and read by another.
+fn of_one_story(clusters: Vec<Vec<Finding>>) -> Vec<Vec<Finding>> {
+    let requests = |c: &[Finding]| -> BTreeSet<u32> { c.iter().flat_map(|f| f.requests.iter().copied()).collect() };
+    let mut out: Vec<(BTreeSet<u32>, Vec<Finding>)> = Vec::new();
+    let (told, quiet): (Vec<_>, Vec<_>) = clusters.into_iter().partition(|c| !requests(c).is_empty());
+    for cluster in told {
+        let mut cited = requests(&cluster);
+        let mut members = cluster;
+        out.retain_mut(|(theirs, others)| {
+            let apart = theirs.is_disjoint(&cited);
+            if !apart {
+                cited.append(theirs);
+                members.append(others);
+            }
+            apart
+        });
+        out.push((cited, members));
+    }
+    out.into_iter().map(|(_, members)| members).chain(quiet).collect()
 }
 
 fn connected(a: &Finding, b: &Finding) -> bool {
@@ -133,13 +154,17 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase
     Some(incident)
 }
 
-/// What follows from the union of the cited requests. Where objects were touched, requests are those that touched them:
-/// what was only asked about is in the reasons.
+/// What follows from the union of the cited requests. Where objects moved, requests are those that moved them: what was
+/// only asked about is in the reasons, and in the time that it took.
 fn of_requests(incident: &mut Incident, case: &TrailCase<'_>, requests: BTreeSet<u32>) {
-    let touches = |n: &u32| !matches!(case.deed(*n), Deed::Discover | Deed::Other);
-    let objects: BTreeSet<u32> = requests.iter().copied().filter(touches).collect();
-    let told = if objects.is_empty() { requests.clone() } else { objects };
-    describe(incident, case, told);
+    describe(incident, case, requests.clone());
+    let span = (incident.first_seen, incident.last_seen);
+    let moves = |n: &u32| !matches!(case.deed(*n), Deed::Discover | Deed::Other);
+    let objects: BTreeSet<u32> = requests.iter().copied().filter(moves).collect();
+    if incident.bytes > 0 {
+        describe(incident, case, objects);
+    }
+    (incident.first_seen, incident.last_seen) = span;
     incident.requests = requests;
 }
 

@@ -26,8 +26,8 @@ pub struct Extent {
     pub sources: BTreeSet<u32>,
     /// By bucket.
     pub buckets: BTreeMap<String, BucketSum>,
-    /// Bytes by (ARN, access key).
-    pub principals: BTreeMap<(String, String), u128>,
+    /// Bytes and requests by (ARN, access key).
+    pub principals: BTreeMap<(String, String), (u128, u64)>,
 }
 
 /// One bucket's part.
@@ -61,7 +61,8 @@ impl Extent {
             out.sources.insert(row.source);
             let who = case.index.principal(row);
             let name = who.map(|p| (p.arn.clone(), p.access_key.clone())).unwrap_or_default();
-            *out.principals.entry(name).or_default() += bytes;
+            let share = out.principals.entry(name).or_default();
+            *share = (share.0 + bytes, share.1 + row.requests);
             let bucket = if deed == Deed::Copy && row.copied_from != 0 {
                 copied.merge(&row.objects);
                 row.copied_from

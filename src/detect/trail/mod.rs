@@ -93,7 +93,7 @@ impl<'a> TrailDay<'a> {
 /// Judges every day of the trail, each by the days before it.
 pub fn judge(case: &TrailCase<'_>, settings: &Settings) -> Vec<Finding> {
     let mut history = History::default();
-    let mut flagged: BTreeMap<(String, u32), BTreeSet<Day>> = BTreeMap::new();
+    let mut flagged: BTreeMap<(String, u32), Day> = BTreeMap::new();
     let mut out = Vec::new();
     for (day, actors) in days(case) {
         let view = TrailDay {
@@ -112,11 +112,11 @@ pub fn judge(case: &TrailCase<'_>, settings: &Settings) -> Vec<Finding> {
     out
 }
 
-/// The rows that shall not teach: cited by a finding, and not for so long that they are the new normal.
+/// The rows that shall not teach: cited by a finding, unless the same was flagged so long ago that it is the new normal.
 fn remember(
     view: &TrailDay<'_>,
     found: &[Finding],
-    flagged: &mut BTreeMap<(String, u32), BTreeSet<Day>>,
+    flagged: &mut BTreeMap<(String, u32), Day>,
     adopt_after: u32,
 ) -> BTreeSet<u32> {
     let mut strange = BTreeSet::new();
@@ -124,9 +124,8 @@ fn remember(
         for n in &finding.requests {
             let Some(row) = view.row(*n) else { continue };
             let who = view.case.index.principal(row).map_or("", |p| &p.arn);
-            let days = flagged.entry((who.to_owned(), row.source)).or_default();
-            days.insert(view.day);
-            if days.len() <= adopt_after as usize {
+            let since = *flagged.entry((who.to_owned(), row.source)).or_insert(view.day);
+            if view.day < since + u64::from(adopt_after) {
                 strange.insert(*n);
             }
         }

@@ -165,21 +165,19 @@ fn destinations(case: &super::TrailCase<'_>, rows: &BTreeSet<u32>) -> Vec<Destin
     out
 }
 
+/// The callers, those who moved most first, then those who called most.
 fn claims(extent: &Extent) -> Vec<PrincipalClaim> {
-    let mut out: Vec<PrincipalClaim> = extent
-        .principals
-        .iter()
-        .map(|((arn, key), bytes)| PrincipalClaim {
-            arn: arn.clone(),
-            access_key: Some(key.clone()).filter(|k| !k.is_empty()),
-            class: "exact".to_owned(),
-            confidence: Confidence::new(0.97),
-            bytes: *bytes,
-            why: "CloudTrail names it as the caller".to_owned(),
-        })
-        .collect();
-    out.sort_by_key(|p| std::cmp::Reverse(p.bytes));
-    out
+    let mut sums: Vec<(&(String, String), &(u128, u64))> = extent.principals.iter().collect();
+    sums.sort_by_key(|(_, sum)| std::cmp::Reverse(**sum));
+    let claim = |((arn, key), (bytes, _)): (&(String, String), &(u128, u64))| PrincipalClaim {
+        arn: arn.clone(),
+        access_key: Some(key.clone()).filter(|k| !k.is_empty()),
+        class: "exact".to_owned(),
+        confidence: Confidence::new(0.97),
+        bytes: *bytes,
+        why: "CloudTrail names it as the caller".to_owned(),
+    };
+    sums.into_iter().map(claim).collect()
 }
 
 fn bucket_claims(extent: &Extent) -> Vec<BucketClaim> {
