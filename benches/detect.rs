@@ -105,7 +105,7 @@ fn bench(c: &mut Criterion) {
                 baseline: None,
                 excluded: &excluded,
             };
-            incident::group(detect::run(&case, &settings), &table)
+            incident::group(detect::run(&case, &settings), &table, None)
         });
     });
     group.finish();

@@ -2,12 +2,12 @@
 
 use crate::aggregate::stats::Phase;
 use crate::aggregate::{
-    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Progress, ScanStats, Vantage, finish, ingest,
-    vantage, workers,
+    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage, finish,
+    ingest, vantage, workers,
 };
 use crate::attribute::{Attribution, Question, Toward};
 use crate::coverage::{self, Claims};
-use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings};
+use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions, Source};
@@ -32,6 +32,8 @@ pub struct Inputs {
     pub trail: Vec<OsString>,
     /// `--inventory` files.
     pub inventory: Vec<PathBuf>,
+    /// `--own-account`: accounts that are ours beside those in whose trails the events stand.
+    pub own_accounts: Vec<String>,
     /// How.
     pub ingest: Ingest,
     /// Only records that start inside.
@@ -119,7 +121,15 @@ pub fn scan(
     let mut findings = detect::run(&case, settings);
     phases.next("detect", 0);
     attribute(&mut findings, &counted.table, &known);
-    let mut incidents = incident::group(findings, &counted.table);
+    let facts = |addr: Addr| Places::peer(intel, addr);
+    let trail_case = TrailCase::new(
+        &known.index,
+        &known.inventory,
+        inputs.own_accounts.iter().cloned(),
+        &facts,
+    );
+    findings.extend(detect::trail::judge(&trail_case, settings));
+    let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
     phases.next("attribute", 0);
     cite(&mut incidents, &counted.archive);

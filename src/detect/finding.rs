@@ -167,6 +167,9 @@ pub struct Finding {
     /// Cited rows of the aggregate.
     #[serde(skip)]
     pub cells: BTreeSet<u32>,
+    /// Cited rows of the trail's index.
+    #[serde(skip)]
+    pub requests: BTreeSet<u32>,
     /// Index of the interface in the aggregate.
     #[serde(skip)]
     pub interface: Option<u32>,

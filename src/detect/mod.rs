@@ -16,14 +16,27 @@ mod cells;
 pub mod fan_out;
 pub mod finding;
 mod listed;
+pub mod log_tampering;
 pub mod new_country;
 pub mod new_destination;
 pub mod protocol_tunnel;
 pub mod relay;
+pub mod s3_bulk_download;
+pub mod s3_cross_account_copy;
+pub mod s3_enumeration;
+pub mod s3_exposure_change;
+pub mod s3_foreign_write;
+pub mod s3_malicious_caller;
+pub mod s3_mass_delete;
+pub mod s3_presigned;
+pub mod s3_tor_caller;
+pub mod s3_unusual_caller;
 mod signal;
 pub mod slow_drip;
+pub mod stolen_instance_credentials;
 pub mod threat_ip;
 pub mod tor_egress;
+pub mod trail;
 pub mod unusual_port;
 pub mod volume_spike;
 
@@ -34,6 +47,7 @@ pub use finding::{
     PrincipalClaim, SCHEMA, Severity, Technique,
 };
 pub use signal::{Kind, Signal};
+pub use trail::{TrailCase, TrailDetector};
 
 /// All detectors on the flow side, rules first.
 pub const DETECTORS: &[&dyn Detector] = &[
@@ -47,6 +61,22 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &slow_drip::SlowDrip,
     &protocol_tunnel::ProtocolTunnel,
     &volume_spike::VolumeSpike,
+];
+
+/// All detectors on the trail's side, rules first.
+pub const TRAIL_DETECTORS: &[&dyn TrailDetector] = &[
+    &s3_tor_caller::S3TorCaller,
+    &s3_malicious_caller::S3MaliciousCaller,
+    &stolen_instance_credentials::StolenInstanceCredentials,
+    &s3_unusual_caller::S3UnusualCaller,
+    &s3_bulk_download::S3BulkDownload,
+    &s3_cross_account_copy::S3CrossAccountCopy,
+    &s3_foreign_write::S3ForeignWrite,
+    &s3_presigned::S3Presigned,
+    &s3_enumeration::S3Enumeration,
+    &s3_mass_delete::S3MassDelete,
+    &s3_exposure_change::S3ExposureChange,
+    &log_tampering::LogTampering,
 ];
 
 /// One way to see data leave.
@@ -111,6 +141,30 @@ pub struct Settings {
     pub unusual_port: unusual_port::Parameters,
     /// Of `volume-spike`.
     pub volume_spike: volume_spike::Parameters,
+    /// Of `log-tampering`.
+    pub log_tampering: log_tampering::Parameters,
+    /// Of `s3-bulk-download`.
+    pub s3_bulk_download: s3_bulk_download::Parameters,
+    /// Of `s3-cross-account-copy`.
+    pub s3_cross_account_copy: s3_cross_account_copy::Parameters,
+    /// Of `s3-enumeration`.
+    pub s3_enumeration: s3_enumeration::Parameters,
+    /// Of `s3-exposure-change`.
+    pub s3_exposure_change: s3_exposure_change::Parameters,
+    /// Of `s3-foreign-write`.
+    pub s3_foreign_write: s3_foreign_write::Parameters,
+    /// Of `s3-malicious-caller`.
+    pub s3_malicious_caller: s3_malicious_caller::Parameters,
+    /// Of `s3-mass-delete`.
+    pub s3_mass_delete: s3_mass_delete::Parameters,
+    /// Of `s3-presigned`.
+    pub s3_presigned: s3_presigned::Parameters,
+    /// Of `s3-tor-caller`.
+    pub s3_tor_caller: s3_tor_caller::Parameters,
+    /// Of `s3-unusual-caller`.
+    pub s3_unusual_caller: s3_unusual_caller::Parameters,
+    /// Of `stolen-instance-credentials`.
+    pub stolen_instance_credentials: stolen_instance_credentials::Parameters,
 }
 
 impl Default for Settings {
@@ -129,6 +183,18 @@ impl Default for Settings {
             threat_ip: Default::default(),
             tor_egress: Default::default(),
             volume_spike: Default::default(),
+            log_tampering: Default::default(),
+            s3_bulk_download: Default::default(),
+            s3_cross_account_copy: Default::default(),
+            s3_enumeration: Default::default(),
+            s3_exposure_change: Default::default(),
+            s3_foreign_write: Default::default(),
+            s3_malicious_caller: Default::default(),
+            s3_mass_delete: Default::default(),
+            s3_presigned: Default::default(),
+            s3_tor_caller: Default::default(),
+            s3_unusual_caller: Default::default(),
+            stolen_instance_credentials: Default::default(),
         }
     }
 }

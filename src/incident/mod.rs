@@ -1,14 +1,16 @@
 //! incident: which findings are one attack?
 //!
 //! Findings of one interface that share a destination, or lie close in time, become one incident: one line with the union
-//! of the cited cells (each byte counted once), the loudest finding's rule in front and all reasons kept.
+//! of the cited cells (each byte counted once), the loudest finding's rule in front and all reasons kept. What the trail
+//! shows of a caller is grouped likewise, and joins what the flow logs show of the instance whose session it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
 use crate::aggregate::EgressTable;
-use crate::detect::{Confidence, Finding, Severity, Sums};
+use crate::detect::trail::{Deed, describe};
+use crate::detect::{Confidence, Finding, PrincipalClaim, Severity, Sums, TrailCase};
 use crate::net::Addr;
 
 /// One incident has the shape of a finding; `rules` names all that fired.
@@ -22,15 +24,17 @@ pub const ADJACENT: u64 = 2 * 3_600;
 pub const SAME_DESTINATION: u64 = 48 * 3_600;
 
 /// Groups findings into incidents, most severe and highest score first.
-pub fn group(findings: Vec<Finding>, table: &EgressTable) -> Vec<Incident> {
+///
+/// `trail` is what findings of the trail's side cite; without it there are none.
+pub fn group(findings: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase<'_>>) -> Vec<Incident> {
     let mut by_actor: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
     for finding in findings {
         by_actor.entry(actor(&finding)).or_default().push(finding);
     }
-    let mut out: Vec<Incident> = by_actor
-        .into_values()
-        .flat_map(cluster)
-        .filter_map(|members| fold(members, table))
+    let clusters = by_actor.into_values().flat_map(cluster).collect();
+    let mut out: Vec<Incident> = of_one_story(clusters)
+        .into_iter()
+        .filter_map(|members| fold(members, table, trail))
         .collect();
     rank(&mut out);
     out
@@ -52,7 +56,7 @@ pub fn rank(incidents: &mut [Incident]) {
 fn actor(finding: &Finding) -> String {
     let principal = || finding.principals.first().map(|p| p.arn.clone());
     let caller = || finding.source_ips.first().map(Addr::to_string);
-    let host = finding.eni.clone().or_else(|| finding.instance.clone());
+    let host = finding.instance.clone().or_else(|| finding.eni.clone());
     format!(
         "{} {}",
         finding.account.as_deref().unwrap_or("-"),
@@ -78,6 +82,27 @@ fn cluster(mut findings: Vec<Finding>) -> Vec<Vec<Finding>> {
     out
 }
 
+/// Clusters that cite the same request are one story, whoever acts in it: a bucket opened by one, and read by another.
+fn of_one_story(clusters: Vec<Vec<Finding>>) -> Vec<Vec<Finding>> {
+    let requests = |c: &[Finding]| -> BTreeSet<u32> { c.iter().flat_map(|f| f.requests.iter().copied()).collect() };
+    let mut out: Vec<(BTreeSet<u32>, Vec<Finding>)> = Vec::new();
+    let (told, quiet): (Vec<_>, Vec<_>) = clusters.into_iter().partition(|c| !requests(c).is_empty());
+    for cluster in told {
+        let mut cited = requests(&cluster);
+        let mut members = cluster;
+        out.retain_mut(|(theirs, others)| {
+            let apart = theirs.is_disjoint(&cited);
+            if !apart {
+                cited.append(theirs);
+                members.append(others);
+            }
+            apart
+        });
+        out.push((cited, members));
+    }
+    out.into_iter().map(|(_, members)| members).chain(quiet).collect()
+}
+
 fn connected(a: &Finding, b: &Finding) -> bool {
     let (first, second) = if a.first_seen <= b.first_seen { (a, b) } else { (b, a) };
     let gap = second.first_seen.saturating_sub(first.last_seen);
@@ -91,7 +116,7 @@ fn share(a: &Finding, b: &Finding) -> bool {
 }
 
 /// One incident of connected findings.
-fn fold(mut members: Vec<Finding>, table: &EgressTable) -> Option<Incident> {
+fn fold(mut members: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase<'_>>) -> Option<Incident> {
     rank(&mut members);
     let severity = members.iter().map(|f| f.severity).max()?;
     // What is only informative does not add bytes to what is reported.
@@ -113,12 +138,70 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable) -> Option<Incident> {
     incident.guardduty = distinct(members.iter().flat_map(|f| f.guardduty.iter().cloned()));
     incident.explanation = distinct(members.iter().flat_map(|f| f.explanation.iter().cloned()));
     incident.corroborated = members.iter().any(|f| f.corroborated);
-    if !cells.is_empty() {
-        sum(&mut incident, table, cells);
+    let requests: BTreeSet<u32> = members.iter().flat_map(|f| f.requests.iter().copied()).collect();
+    let flow = members.iter().find(|f| !f.cells.is_empty()).cloned();
+    match (trail.filter(|_| !requests.is_empty()), flow) {
+        (Some(case), None) => of_requests(&mut incident, case, requests),
+        (Some(case), Some(flow)) => {
+            of_requests(&mut incident, case, requests);
+            add_flows(&mut incident, &flow, table, cells, case);
+        }
+        (None, Some(_)) => sum(&mut incident, table, cells),
+        (None, None) => {}
     }
     incident.id = id(&members);
     incident.incident = incident.id.clone();
     Some(incident)
+}
+
+/// What follows from the union of the cited requests. Where objects moved, requests are those that moved them: what was
+/// only asked about is in the reasons, and in the time that it took.
+fn of_requests(incident: &mut Incident, case: &TrailCase<'_>, requests: BTreeSet<u32>) {
+    describe(incident, case, requests.clone());
+    let span = (incident.first_seen, incident.last_seen);
+    let moves = |n: &u32| !matches!(case.deed(*n), Deed::Discover | Deed::Other);
+    let objects: BTreeSet<u32> = requests.iter().copied().filter(moves).collect();
+    if incident.bytes > 0 {
+        describe(incident, case, objects);
+    }
+    (incident.first_seen, incident.last_seen) = span;
+    incident.requests = requests;
+}
+
+/// Adds what the flow logs show of the same machine. Requests from inside of the network are in the flows already.
+fn add_flows(incident: &mut Incident, flow: &Finding, table: &EgressTable, cells: BTreeSet<u32>, case: &TrailCase<'_>) {
+    let seen = incident.clone();
+    sum(incident, table, cells);
+    let abroad = |n: &&u32| {
+        let row = case.index.rows.get(**n as usize);
+        row.and_then(|r| case.caller(r)).is_some_and(|c| !c.inside)
+    };
+    let outside: BTreeSet<u32> = seen.requests.iter().filter(abroad).copied().collect();
+    let mut apart = Incident::default();
+    describe(&mut apart, case, outside);
+    incident.bytes = incident.bytes.saturating_add(apart.bytes);
+    incident.first_seen = incident.first_seen.min(seen.first_seen);
+    incident.last_seen = incident.last_seen.max(seen.last_seen);
+    (incident.eni, incident.interface) = (flow.eni.clone(), flow.interface);
+    incident.source_ips.extend(seen.source_ips);
+    incident.source_ips.sort();
+    incident.source_ips.dedup();
+    incident.destinations.extend(apart.destinations);
+    incident.principals = merge_claims(seen.principals, &flow.principals);
+}
+
+/// The trail's own claims first, then what attribution adds.
+fn merge_claims(own: Vec<PrincipalClaim>, more: &[PrincipalClaim]) -> Vec<PrincipalClaim> {
+    let mut out = own;
+    for claim in more {
+        if !out
+            .iter()
+            .any(|p| p.arn == claim.arn && p.access_key == claim.access_key)
+        {
+            out.push(claim.clone());
+        }
+    }
+    out
 }
 
 /// The union of the cited cells.
@@ -256,7 +339,7 @@ mod tests {
             finding(&table, "new-destination", Severity::Medium, &[3, 6]),
             finding(&table, "slow-drip", Severity::Medium, &[6]),
         ];
-        let incidents = group(two, &table);
+        let incidents = group(two, &table, None);
         assert_eq!(incidents.len(), 1);
         assert_eq!(incidents[0].bytes, 1_001_000);
         assert_eq!(incidents[0].rules.len(), 2);
@@ -269,12 +352,12 @@ mod tests {
             finding(&table, "new-destination", Severity::Medium, &[6]),
             finding(&table, VOLUME, Severity::Medium, &[4, 6]),
         ];
-        assert_eq!(group(both, &table)[0].bytes, 1_000_000);
+        assert_eq!(group(both, &table, None)[0].bytes, 1_000_000);
         let mostly_other = vec![
             finding(&table, "new-destination", Severity::Medium, &[3]),
             finding(&table, VOLUME, Severity::Medium, &[3, 4]),
         ];
-        assert_eq!(group(mostly_other, &table)[0].bytes, 11_000);
+        assert_eq!(group(mostly_other, &table, None)[0].bytes, 11_000);
     }
 
     #[test]
@@ -286,7 +369,7 @@ mod tests {
             finding(&table, "volume-spike", Severity::Medium, &[0, 1]),
             finding(&table, "slow-drip", Severity::Info, &[7]),
         ];
-        let lines = |f: Vec<Finding>| serde_json::to_string(&group(f, &table)).unwrap();
+        let lines = |f: Vec<Finding>| serde_json::to_string(&group(f, &table, None)).unwrap();
         let one = lines(findings.clone());
         findings.reverse();
         assert_eq!(one, lines(findings.clone()));
@@ -300,6 +383,6 @@ mod tests {
         let mut other = finding(&table, "new-destination", Severity::Medium, &[4]);
         other.eni = Some("eni-2".to_owned());
         let two = vec![finding(&table, "new-destination", Severity::Medium, &[4]), other];
-        assert_eq!(group(two, &table).len(), 2);
+        assert_eq!(group(two, &table, None).len(), 2);
     }
 }

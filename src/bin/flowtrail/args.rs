@@ -42,6 +42,9 @@ pub(crate) struct ScanArgs {
     /// -flow-logs and get-event-selectors print; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Vec<PathBuf>,
+    /// Accounts that are yours, beside those in whose trails the events stand; repeatable
+    #[arg(long, value_name = "ID")]
+    pub(crate) own_account: Vec<String>,
     /// Show incidents from this severity on
     #[arg(long, default_value = "low", value_name = "SEVERITY")]
     pub(crate) min_severity: Severity,

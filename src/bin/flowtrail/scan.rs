@@ -16,6 +16,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
+        own_accounts: args.own_account.clone(),
         ingest: args.read.ingest()?,
         window: Some(args.read.window()?),
     };
