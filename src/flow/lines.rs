@@ -119,6 +119,11 @@ impl LineReader {
         self.offset = offset;
     }
 
+    /// Where the next block starts.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The format in force.
     pub fn format(&self) -> &LogFormat {
         &self.format

@@ -20,6 +20,7 @@ const WINDOW: usize = 128 << 10;
 impl LineReader {
     /// Reads the lines of `block` that `sieve` names; as [`LineReader::read`] otherwise.
     pub fn sift(&mut self, block: &[u8], sieve: &dyn Sieve, sink: &mut impl Sink) {
+        let base = self.offset();
         let mut places = Vec::new();
         let mut from = 0;
         while from < block.len() {
@@ -35,16 +36,16 @@ impl LineReader {
             }
             places.sort_unstable();
             if starts_lowercase(window) {
-                self.one_by_one(window, &places, sink);
+                self.one_by_one(window, base + from as u64, &places, sink);
             } else {
-                self.named(window, &places, sink);
+                self.named(window, base + from as u64, &places, sink);
             }
             from = to;
         }
     }
 
     /// Reads the lines at `places`, which are sorted.
-    fn named(&mut self, window: &[u8], places: &[usize], sink: &mut impl Sink) {
+    fn named(&mut self, window: &[u8], offset: u64, places: &[usize], sink: &mut impl Sink) {
         let mut done = 0;
         for place in places.iter().copied().filter(|p| *p < window.len()) {
             if place < done {
@@ -53,14 +54,15 @@ impl LineReader {
             let start = memrchr(b'\n', &window[done..place]).map_or(done, |i| done + i + 1);
             let end = memchr(b'\n', &window[place..]).map_or(window.len(), |i| place + i + 1);
             self.counts.searched += memchr_iter(b'\n', &window[done..start]).count() as u64;
-            self.read(&window[start..end], sink);
+            self.at(offset + start as u64);
+            self.read_slowly(&window[start..end], sink);
             done = end;
         }
         self.counts.searched += memchr_iter(b'\n', &window[done..]).count() as u64;
     }
 
     /// The same where some line may be a header.
-    fn one_by_one(&mut self, window: &[u8], places: &[usize], sink: &mut impl Sink) {
+    fn one_by_one(&mut self, window: &[u8], offset: u64, places: &[usize], sink: &mut impl Sink) {
         let mut places = places.iter().copied().peekable();
         let mut start = 0;
         while start < window.len() {
@@ -71,7 +73,8 @@ impl LineReader {
                 wanted = true;
             }
             if wanted || may_be_header(line) {
-                self.read(line, sink);
+                self.at(offset + start as u64);
+                self.read_slowly(line, sink);
             } else {
                 self.counts.searched += 1;
             }
