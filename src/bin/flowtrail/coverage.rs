@@ -5,7 +5,6 @@ use crate::{output, read};
 use clap::Args;
 use flowtrail::Error;
 use flowtrail::coverage::{Inputs, survey};
-use flowtrail::intel::Intel;
 use flowtrail::report::Grid;
 use flowtrail::report::coverage::{SECTIONS, Section, sections};
 use flowtrail::scan;
@@ -54,7 +53,7 @@ pub(crate) fn run(args: &CoverageArgs) -> anyhow::Result<u8> {
         window: args.read.window()?,
     };
     output::check(args.out.output.as_deref())?;
-    let intel = Intel::load(&args.lists.options())?;
+    let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.threads)?;
     let bar = read::Bar::new(args.out.quiet);
     let coverage = survey(&inputs, &intel, &pool, &|a| bar.follow(a))?;

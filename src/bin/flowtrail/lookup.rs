@@ -6,7 +6,6 @@ use clap::Args;
 use flowtrail::Error;
 use flowtrail::aggregate::{Filter, ScanStats};
 use flowtrail::input::{Archive, Family};
-use flowtrail::intel::Intel;
 use flowtrail::lookup::basis::TrailCoverage;
 use flowtrail::lookup::card::{SCHEMA, When};
 use flowtrail::lookup::sections::{Section, sections};
@@ -74,7 +73,7 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     };
     let window = args.read.window()?;
     output::check(args.out.output.as_deref())?;
-    let intel = Intel::load(&args.lists.options())?;
+    let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.threads)?;
     let flows = discover(&args.flows, Family::FlowLogs, window)?;
     let trail = discover(&args.trail, Family::Trail, TimeWindow::ALL)?;

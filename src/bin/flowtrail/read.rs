@@ -7,7 +7,7 @@ use flowtrail::Error;
 use flowtrail::aggregate::{Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
 use flowtrail::input::{Archive, ReadOptions};
-use flowtrail::intel::IntelOptions;
+use flowtrail::intel::{Intel, IntelOptions};
 use flowtrail::net::{HOUR, Seconds, TimeWindow, parse_rfc3339};
 use flowtrail::report::grid::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -58,6 +58,15 @@ impl ReadArgs {
 }
 
 impl ListArgs {
+    /// Loads the lists and says what is wrong with some of their entries.
+    pub(crate) fn load(&self, quiet: bool) -> flowtrail::Result<Intel> {
+        let intel = Intel::load(&self.options())?;
+        if !quiet {
+            intel.warnings().for_each(run::warn);
+        }
+        Ok(intel)
+    }
+
     /// Which lists to load.
     pub(crate) fn options(&self) -> IntelOptions {
         let l = self.clone();
@@ -155,6 +164,16 @@ pub(crate) fn write_rejects(
     match (&args.rejects, &ingest.rejects) {
         (Some(path), Some(log)) => output::to_file(path, |out| Ok(log.write(archive, outcome, out)?)),
         _ => Ok(()),
+    }
+}
+
+/// Says which lists are older than the flows, and how many look-ups met a damaged record.
+pub(crate) fn warn_of_lists(intel: &Intel, span: Option<(Seconds, Seconds)>, quiet: bool) {
+    let Some((_, last)) = span.filter(|_| !quiet) else { return };
+    intel.warn_if_older_than(last).iter().for_each(|w| run::warn(w));
+    if intel.lookup_errors() > 0 {
+        let n = grouped(intel.lookup_errors().into());
+        run::warn(&format!("{n} look-ups met a damaged record of a database: their addresses are unknown"));
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         ..Settings::default()
     };
     output::check(args.output.as_deref())?;
-    let intel = Intel::load(&args.lists.options())?;
+    let intel = args.lists.load(args.quiet)?;
     let pool = scan::threads(args.read.threads)?;
     let bar = read::Bar::new(args.quiet);
     let scanned = scan::scan(&inputs, &intel, &settings, &pool, &|a| bar.follow(a))?;
@@ -37,9 +37,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         &scanned.counted.outcome,
     )?;
     let code = read::account(&args.read, args.quiet, &scanned.counted.stats)?;
-    if let (Some((_, last)), false) = (scanned.counted.outcome.span, args.quiet) {
-        intel.warn_if_older_than(last).iter().for_each(|w| run::warn(w));
-    }
+    read::warn_of_lists(&intel, scanned.counted.outcome.span, args.quiet);
     let shown = shown(&scanned.incidents, args.min_severity);
     tell(args, &scanned, &shown, &intel)?;
     let reached = args

@@ -4,7 +4,6 @@ use crate::args::{Direction, Format, TopArgs};
 use crate::{output, read, run};
 use flowtrail::aggregate::top::{Top, Ways, grain_for, parse_keys};
 use flowtrail::aggregate::{Counting, Filter};
-use flowtrail::intel::Intel;
 use flowtrail::net::{human_bytes, rfc3339};
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
@@ -27,7 +26,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     };
     let ingest = args.read.ingest()?;
     output::check(args.out.output.as_deref())?;
-    let intel = Intel::load(&args.lists.options())?;
+    let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.threads)?;
     let bar = read::Bar::new(args.out.quiet);
     let counted = scan::count(
@@ -41,6 +40,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     )?;
     bar.done();
     read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
+    read::warn_of_lists(&intel, counted.outcome.span, args.out.quiet);
     let code = read::account(&args.read, args.out.quiet, &counted.stats)?;
     if counted.left_out.ambiguous > 0 && !args.out.quiet {
         let n = human_bytes(counted.left_out.ambiguous);
