@@ -15,7 +15,11 @@ pub fn read_files(paths: &[PathBuf], read: ReadOptions, graph: &mut Graph) -> Re
     for path in paths {
         for file in files_of(path)? {
             let unusable = |e: Error| Error::list(e.reason()).at(&file);
-            let source = Source { name: file.display().to_string(), path: file.clone(), size: 0 };
+            let source = Source {
+                name: file.display().to_string(),
+                path: file.clone(),
+                size: 0,
+            };
             if let Some(damage) = reader.whole(&source, &mut text).map_err(unusable)? {
                 return Err(unusable(damage));
             }

@@ -169,11 +169,15 @@ pub(crate) fn write_rejects(
 
 /// Says which lists are older than the flows, and how many look-ups met a damaged record.
 pub(crate) fn warn_of_lists(intel: &Intel, span: Option<(Seconds, Seconds)>, quiet: bool) {
-    let Some((_, last)) = span.filter(|_| !quiet) else { return };
+    let Some((_, last)) = span.filter(|_| !quiet) else {
+        return;
+    };
     intel.warn_if_older_than(last).iter().for_each(|w| run::warn(w));
     if intel.lookup_errors() > 0 {
         let n = grouped(intel.lookup_errors().into());
-        run::warn(&format!("{n} look-ups met a damaged record of a database: their addresses are unknown"));
+        run::warn(&format!(
+            "{n} look-ups met a damaged record of a database: their addresses are unknown"
+        ));
     }
 }
 
