@@ -2,8 +2,8 @@
 
 use crate::aggregate::stats::Phase;
 use crate::aggregate::{
-    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage, finish,
-    ingest, vantage, workers,
+    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
+    WithEndpoints, finish, ingest, vantage, workers,
 };
 use crate::attribute::{Attribution, Question, Toward};
 use crate::coverage::{self, Claims};
@@ -110,7 +110,8 @@ pub fn scan(
         window: inputs.window.unwrap_or(TimeWindow::ALL),
     };
     let own = own_addresses(&known.inventory);
-    let mut counted = count(&inputs.flows, intel, &counting, &inputs.ingest, &own, pool, follow)?;
+    let places = WithEndpoints::new(intel, &known.inventory);
+    let mut counted = count(&inputs.flows, &places, &counting, &inputs.ingest, &own, pool, follow)?;
     let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
     let case = Case {
@@ -148,9 +149,9 @@ pub fn scan(
 ///
 /// # Errors
 /// `Usage` if nothing that was named can be found. What cannot be read is in the outcome.
-pub fn count(
+pub fn count<P: Places>(
     paths: &[OsString],
-    intel: &Intel,
+    places: &P,
     counting: &Counting,
     options: &Ingest,
     own: &BTreeSet<(String, Addr)>,
@@ -160,10 +161,10 @@ pub fn count(
     let mut phases = Phases::default();
     let archive = Archive::discover_within(paths, Family::FlowLogs, counting.window)?;
     let progress = follow(&archive);
-    let (counter, outcome) = ingest(&archive, intel, counting, options, pool, &progress)?;
+    let (counter, outcome) = ingest(&archive, places, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());
     let mut stats = outcome.stats(&archive, &counter.records);
-    let (table, left_out) = finish(counter, intel, &counting.grain, own, |s| outcome.place(s));
+    let (table, left_out) = finish(counter, places, &counting.grain, own, |s| outcome.place(s));
     phases.next("sort", 0);
     stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();

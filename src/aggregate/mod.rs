@@ -31,6 +31,7 @@ pub use finish::{LeftOut, finish};
 pub use ingest::{Ingest, Progress, ingest, read_into};
 pub use key::Grain;
 pub use outcome::Outcome;
+pub use places::WithEndpoints;
 pub use rejects::RejectLog;
 pub use stats::ScanStats;
 pub use table::{Direction, EgressTable, Interface, Peer, Role, Row, Sample, Volume};
