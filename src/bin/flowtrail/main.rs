@@ -9,6 +9,7 @@ mod read;
 mod run;
 mod scan;
 mod top;
+mod trail;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         args::Command::Scan(args) => scan::run(args),
         args::Command::Top(args) => top::run(args),
         args::Command::Coverage(args) => coverage::run(args),
+        args::Command::Trail(args) => trail::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Gen(args) => r#gen::run(args),
     };
