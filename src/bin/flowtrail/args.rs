@@ -54,6 +54,13 @@ pub(crate) struct ScanArgs {
     /// At most so many uncorroborated findings of volume and novelty a day, for the whole fleet
     #[arg(long, default_value = "5/day", value_parser = budget, value_name = "N/day")]
     pub(crate) alert_budget: f64,
+    /// Announced transfers, TOML `[[entry]]` or JSON: id, reason, eni, source, destination, ports, from, until, max_bytes;
+    /// repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) allow: Vec<PathBuf>,
+    /// Incidents not to show, TOML `[[suppress]]`: rule, id, eni, cidr, arn, reason, owner, expires; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) suppress: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use crate::args::{ScanArgs, ScanFormat, When};
 use crate::{output, read, run};
 use flowtrail::detect::{Settings, Severity};
-use flowtrail::incident::Incident;
+use flowtrail::incident::{AllowList, Shown, Suppressions, View};
 use flowtrail::intel::Intel;
 use flowtrail::report::grid::{Cell, Grid};
 use flowtrail::report::{Run, json, terminal};
@@ -24,6 +24,12 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         alert_budget: args.alert_budget,
         ..Settings::default()
     };
+    let view = View {
+        least: args.min_severity,
+        allow: AllowList::load(&args.allow)?,
+        suppress: Suppressions::load(&args.suppress, read::now())?,
+        floor_bytes: settings.floor_bytes,
+    };
     output::check(args.output.as_deref())?;
     let intel = Intel::load(&args.lists.options())?;
     let pool = scan::threads(args.read.threads)?;
@@ -40,24 +46,34 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
     if let (Some((_, last)), false) = (scanned.counted.outcome.span, args.quiet) {
         intel.warn_if_older_than(last).iter().for_each(|w| run::warn(w));
     }
-    let shown = shown(&scanned.incidents, args.min_severity);
+    if !args.quiet {
+        let idle = view.allow.warnings(scanned.counted.outcome.span);
+        view.suppress.warnings.iter().chain(&idle).for_each(|w| run::warn(w));
+    }
+    let shown = view.of(&scanned.incidents, &scanned.counted.table);
     tell(args, &scanned, &shown, &intel)?;
-    let reached = args
-        .fail_on
-        .is_some_and(|s| scanned.incidents.iter().any(|i| i.severity >= s));
+    let reached = args.fail_on.is_some_and(|s| loudest(&view, &scanned) >= Some(s));
     Ok(if code == run::DONE && reached { run::FOUND } else { code })
 }
 
-fn shown(incidents: &[Incident], least: Severity) -> Vec<Incident> {
-    incidents.iter().filter(|i| i.severity >= least).cloned().collect()
+/// The worst severity of what is neither announced nor suppressed, whatever `--min-severity` shows.
+fn loudest(view: &View, scanned: &Scanned) -> Option<Severity> {
+    let all = View {
+        least: Severity::Info,
+        ..view.clone()
+    };
+    let open = all.of(&scanned.incidents, &scanned.counted.table).incidents;
+    open.iter().map(|i| i.severity).max()
 }
 
-fn tell(args: &ScanArgs, scanned: &Scanned, shown: &[Incident], intel: &Intel) -> anyhow::Result<()> {
+fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> anyhow::Result<()> {
     let counted = &scanned.counted;
     let inputs: Vec<String> = counted.archive.sources.iter().map(|s| s.name.clone()).collect();
     let run = Run {
-        incidents: shown,
-        below: scanned.incidents.len() - shown.len(),
+        incidents: &shown.incidents,
+        below: shown.below,
+        allowed: &shown.allowed,
+        suppressed: &shown.suppressed,
         table: &counted.table,
         vantage: &scanned.vantage,
         inputs: &inputs,
