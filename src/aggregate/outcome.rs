@@ -109,6 +109,8 @@ pub struct Outcome {
     pub span: Option<(u64, u64)>,
     /// What each file held, by index; copies hold the same.
     pub facts: Vec<FileFacts>,
+    /// Identity of each file's content, by index, where it was taken.
+    pub contents: Vec<Option<Fingerprint>>,
     /// The flow logs of the archive.
     pub logs: FlowLogs,
     /// Interfaces by flow log.
@@ -124,6 +126,7 @@ impl Outcome {
         let mut outcome = Outcome {
             status: vec![None; archive.sources.len()],
             facts: vec![FileFacts::default(); archive.sources.len()],
+            contents: vec![None; archive.sources.len()],
             ..Outcome::default()
         };
         outcome.number_lines(&reports);
@@ -170,6 +173,7 @@ impl Outcome {
         let mut counts = LineCounts::default();
         for task in tasks {
             counts += task.counts;
+            self.contents[file as usize] = self.contents[file as usize].or(task.fingerprint);
             self.facts[file as usize].add(&task.facts());
             for ((reason, field), lines) in &task.rejects {
                 self.add_rejects(name, task.task, *reason, field, lines);

@@ -32,6 +32,7 @@ impl ReadArgs {
             strict: self.strict,
             watch_all: false,
             rejects: self.reject_log()?,
+            learned: None,
         })
     }
 
