@@ -240,7 +240,10 @@ fn two_flow_logs_on_one_interface_count_once() {
         .collect();
     let ten = v2(1_000, 1_700_000_000, 1_700_000_600);
     let name = |log: &str| format!("123456789010_vpcflowlogs_us-east-1_{log}_20231114T2215Z_0123abcd.log");
-    let counted = count(&[(&name("fl-0a1b2c3d4e5f60718"), &minute), (&name("fl-0b1b2c3d4e5f60718"), &ten)]);
+    let counted = count(&[
+        (&name("fl-0a1b2c3d4e5f60718"), &minute),
+        (&name("fl-0b1b2c3d4e5f60718"), &ten),
+    ]);
     assert_eq!(egress(&counted).iter().map(|r| r.3).sum::<u128>(), 1_000);
     assert_eq!(counted.left_out.logged_twice, 1_000);
 }

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Coverage(crate::coverage::CoverageArgs),
     /// A case card for an address, interface, instance, principal, key, bucket or object
     Lookup(crate::lookup::LookupArgs),
+    /// What is normal: learn it from an archive, combine, show and compare it
+    Baseline(crate::baseline::BaselineArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
     /// A synthetic account with known incidents, for trying out and for tests
@@ -61,6 +63,12 @@ pub(crate) struct ScanArgs {
     /// Incidents not to show, TOML `[[suppress]]`: rule, id, eni, cidr, arn, reason, owner, expires; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) suppress: Vec<PathBuf>,
+    /// What was learned before (`flowtrail baseline build`): days of the archive are judged on top of it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Learn this archive into the baseline afterwards, each file once
+    #[arg(long, requires = "baseline")]
+    pub(crate) learn: bool,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]

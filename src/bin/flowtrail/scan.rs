@@ -1,25 +1,30 @@
 //! `flowtrail scan`: the main job.
 
 use crate::args::{ScanArgs, ScanFormat, When};
-use crate::{output, read, run};
+use crate::{baseline, output, read, run};
+use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
 use flowtrail::incident::{AllowList, Shown, Suppressions, View};
 use flowtrail::intel::Intel;
 use flowtrail::report::grid::{Cell, Grid};
 use flowtrail::report::{Run, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
+use flowtrail::store::Lock;
 use std::io::{IsTerminal, stdout};
 
 /// Runs the command.
 pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
-    let inputs = Inputs {
+    let mut state = State::open(args)?;
+    let mut inputs = Inputs {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
         own_accounts: args.own_account.clone(),
         ingest: args.read.ingest()?,
         window: Some(args.read.window()?),
+        baseline: state.before.take(),
     };
+    inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
     let settings = Settings {
         alert_budget: args.alert_budget,
         ..Settings::default()
@@ -52,8 +57,59 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
     }
     let shown = view.of(&scanned.incidents, &scanned.counted.table);
     tell(args, &scanned, &shown, &intel)?;
+    state.learn(args, &scanned, inputs, |i| {
+        scan::scan(&i, &intel, &settings, &pool, &|a| bar.follow(a))
+    })?;
     let reached = args.fail_on.is_some_and(|s| loudest(&view, &scanned) >= Some(s));
     Ok(if code == run::DONE && reached { run::FOUND } else { code })
+}
+
+/// The baseline of a scan, locked if it is to be changed.
+struct State {
+    before: Option<Baseline>,
+    lock: Option<Lock>,
+}
+
+impl State {
+    fn open(args: &ScanArgs) -> flowtrail::Result<State> {
+        let Some(path) = &args.baseline else {
+            return Ok(State {
+                before: None,
+                lock: None,
+            });
+        };
+        let lock = args.learn.then(|| Lock::take(path)).transpose()?;
+        let before = Some(if args.learn {
+            baseline::existing(path)?
+        } else {
+            Baseline::load(path)?
+        });
+        Ok(State { before, lock })
+    }
+
+    /// Writes what was learned; files that the baseline knew teach nothing.
+    fn learn(
+        &self,
+        args: &ScanArgs,
+        scanned: &Scanned,
+        mut inputs: Inputs,
+        again: impl FnOnce(Inputs) -> flowtrail::Result<Scanned>,
+    ) -> anyhow::Result<()> {
+        let Some(before) = &inputs.baseline else { return Ok(()) };
+        let news = baseline::News::of(before, scanned);
+        let Some(lock) = &self.lock else {
+            if news.known > 0 && !args.quiet {
+                run::warn(&format!("{}: its own days, and later ones, were not used", news.says()));
+            }
+            return Ok(());
+        };
+        let mut learned = scanned.learned.clone();
+        if news.known > 0 && news.new > 0 {
+            inputs.ingest.learned = Some(baseline::contents(before));
+            learned = again(inputs)?.learned;
+        }
+        baseline::tell_and_save(&news, learned, lock, args.quiet)
+    }
 }
 
 /// The worst severity of what is neither announced nor suppressed, whatever `--min-severity` shows.
