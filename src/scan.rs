@@ -131,7 +131,7 @@ pub fn scan(
     let mut findings = judged.findings;
     phases.next("detect", 0);
     let learned = inputs.baseline.clone().map(|mut b| {
-        b.merge(lesson(&counted, judged.baseline, &middleboxes));
+        b.merge(lesson(&counted, judged.baseline, &middleboxes, counting.window));
         b
     });
     attribute(&mut findings, &counted.table, &known);
@@ -160,7 +160,7 @@ pub fn scan(
 }
 
 /// What one archive teaches: its counts, its contents, and the marks that judging it left.
-fn lesson(counted: &Counted, judged: Baseline, middleboxes: &BTreeSet<String>) -> Baseline {
+fn lesson(counted: &Counted, judged: Baseline, middleboxes: &BTreeSet<String>, window: TimeWindow) -> Baseline {
     let mut lesson = Baseline {
         excluded: judged.excluded,
         flagged: judged.flagged,
@@ -168,8 +168,7 @@ fn lesson(counted: &Counted, judged: Baseline, middleboxes: &BTreeSet<String>) -
     };
     lesson.learn(&counted.table);
     lesson.interfaces.retain(|id, _| !middleboxes.contains(id));
-    let contents = counted.outcome.contents.iter().flatten().filter(|c| c.size > 0);
-    lesson.learned = contents.map(|c| (c.size, c.hash)).collect();
+    lesson.learned = counted.outcome.taught(window).map(|c| (c.size, c.hash)).collect();
     lesson
 }
 

@@ -350,7 +350,9 @@ impl<'a, T: Tally> Run<'a, T> {
 
     /// True if the content was learned before.
     fn is_learned(&self, fingerprint: Fingerprint) -> bool {
-        self.options.learned.as_ref().is_some_and(|l| l.contains(&fingerprint))
+        let part = fingerprint.cut(self.counting.window);
+        let learned = |l: &BTreeSet<Fingerprint>| l.contains(&fingerprint) || l.contains(&part);
+        self.options.learned.as_ref().is_some_and(learned)
     }
 
     /// Who a streamed file is, where that matters: its content, or its bytes as they are if it cannot be unpacked whole.

@@ -5,6 +5,7 @@ use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
 use crate::flow::{FlowRecord, LineCounts, LineReader, Reason, Reject};
 use crate::input::{Archive, Fingerprint};
+use crate::net::TimeWindow;
 use std::collections::BTreeMap;
 
 /// One task's result.
@@ -217,6 +218,17 @@ impl Outcome {
                 excerpt: excerpt.clone(),
             });
         }
+    }
+
+    /// The contents of which records in `window` were read; of what lies across its ends, only the part.
+    pub fn taught(&self, window: TimeWindow) -> impl Iterator<Item = Fingerprint> + '_ {
+        let files = self.contents.iter().zip(&self.facts);
+        files.filter_map(move |(content, facts)| {
+            let ((first, last), content) = (facts.span?, (*content)?);
+            let inside = window.from <= first && last <= window.to;
+            let outside = last < window.from || window.to <= first;
+            (!outside).then(|| if inside { content } else { content.cut(window) })
+        })
     }
 
     /// Files by how they ended, and the list of those that were not read whole.

@@ -7,7 +7,7 @@ use flowtrail::baseline::{Baseline, Bounds, Channel, Learning, Merged, Profiles}
 use flowtrail::detect::Settings;
 use flowtrail::input::Fingerprint;
 use flowtrail::intel::Intel;
-use flowtrail::net::rfc3339;
+use flowtrail::net::{TimeWindow, rfc3339};
 use flowtrail::report::grid::grouped;
 use flowtrail::report::{Cell, Grid};
 use flowtrail::scan::{self, Inputs, Scanned};
@@ -129,13 +129,22 @@ pub(crate) struct News {
 }
 
 impl News {
-    pub(crate) fn of(before: &Baseline, scanned: &Scanned) -> News {
-        let met = scanned.counted.outcome.contents.iter().flatten();
-        let met: BTreeSet<(u64, u128)> = met.filter(|c| c.size > 0).map(|c| (c.size, c.hash)).collect();
-        let known = met.intersection(&before.learned).count();
+    pub(crate) fn of(before: &Baseline, scanned: &Scanned, window: TimeWindow) -> News {
+        let known = |c: &&Fingerprint| {
+            let holds = |c: Fingerprint| before.learned.contains(&(c.size, c.hash));
+            holds(**c) || holds(c.cut(window))
+        };
+        let outcome = &scanned.counted.outcome;
+        let inside = |span: Option<(u64, u64)>| span.is_none_or(|(a, b)| b >= window.from && a < window.to);
+        let files = outcome.contents.iter().zip(&outcome.facts);
+        let met: BTreeSet<&Fingerprint> = files
+            .filter(|(_, f)| inside(f.span))
+            .filter_map(|(c, _)| c.as_ref())
+            .collect();
+        let after = scanned.learned.as_ref().map_or(0, |l| l.learned.len());
         News {
-            known,
-            new: met.len() - known,
+            known: met.into_iter().filter(known).count(),
+            new: after.saturating_sub(before.learned.len()),
         }
     }
 
@@ -204,7 +213,7 @@ fn build(args: &BuildArgs) -> anyhow::Result<u8> {
     let scanned = scan::scan(&inputs, &intel, &Settings::default(), &pool, &|a| bar.follow(a))?;
     bar.done();
     let code = read::account(&args.read, args.quiet, &scanned.counted.stats)?;
-    let news = News::of(&before, &scanned);
+    let news = News::of(&before, &scanned, args.read.window()?);
     tell_and_save(&news, scanned.learned, &lock, args.quiet)?;
     Ok(code)
 }

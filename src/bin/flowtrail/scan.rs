@@ -96,7 +96,7 @@ impl State {
         again: impl FnOnce(Inputs) -> flowtrail::Result<Scanned>,
     ) -> anyhow::Result<()> {
         let Some(before) = &inputs.baseline else { return Ok(()) };
-        let news = baseline::News::of(before, scanned);
+        let news = baseline::News::of(before, scanned, args.read.window()?);
         let Some(lock) = &self.lock else {
             if news.known > 0 && !args.quiet {
                 run::warn(&format!("{}: its own days, and later ones, were not used", news.says()));
