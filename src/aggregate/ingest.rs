@@ -350,7 +350,7 @@ impl<'a, T: Tally> Run<'a, T> {
 
     /// True if the content was learned before.
     fn is_learned(&self, fingerprint: Fingerprint) -> bool {
-        let part = fingerprint.cut(self.counting.window);
+        let part = fingerprint.cut(self.reading.window);
         let learned = |l: &BTreeSet<Fingerprint>| l.contains(&fingerprint) || l.contains(&part);
         self.options.learned.as_ref().is_some_and(learned)
     }
