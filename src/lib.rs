@@ -16,6 +16,7 @@ pub mod input;
 pub mod flow;
 pub mod intel;
 pub mod inventory;
+pub mod store;
 pub mod aggregate;
 pub mod baseline;
 pub mod trail;

@@ -6,6 +6,7 @@ use crate::aggregate::{
     WithEndpoints, finish, ingest, vantage, workers,
 };
 use crate::attribute::{Attribution, Question, Toward};
+use crate::baseline::{Baseline, day_of};
 use crate::coverage::{self, Claims};
 use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
@@ -38,6 +39,8 @@ pub struct Inputs {
     pub ingest: Ingest,
     /// Only records that start inside.
     pub window: Option<TimeWindow>,
+    /// What was learned before. What it knows of the archive's own days and later is not used.
+    pub baseline: Option<Baseline>,
 }
 
 /// Follows the reading of an archive, for a progress bar.
@@ -80,6 +83,8 @@ pub struct Scanned {
     pub known: Known,
     /// Interfaces whose bytes began elsewhere.
     pub vantage: Vantage,
+    /// What was learned before, and from this archive; nothing without [`Inputs::baseline`].
+    pub learned: Option<Baseline>,
 }
 
 /// Starts the threads; 0 means one per core.
@@ -112,15 +117,24 @@ pub fn scan(
     let own = own_addresses(&known.inventory);
     let places = WithEndpoints::new(intel, &known.inventory);
     let mut counted = count(&inputs.flows, &places, &counting, &inputs.ingest, &own, pool, follow)?;
+    phases.restart();
     let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    phases.next("vantage", 0);
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
+    let first = counted.table.hours().map_or(0, |(first, _)| day_of(first));
+    let before = inputs.baseline.clone().map(|b| b.before(first));
     let case = Case {
         table: &counted.table,
-        baseline: None,
+        baseline: before.as_ref(),
         excluded: &middleboxes,
     };
-    let mut findings = detect::run(&case, settings);
+    let judged = detect::judge(&case, settings);
+    let mut findings = judged.findings;
     phases.next("detect", 0);
+    let learned = inputs.baseline.clone().map(|mut b| {
+        b.merge(lesson(&counted, judged.baseline, &middleboxes, counting.window));
+        b
+    });
     attribute(&mut findings, &counted.table, &known);
     let trail_case = trail_case(&known, inputs, intel);
     findings.extend(detect::trail::judge(&trail_case, settings));
@@ -136,6 +150,7 @@ pub fn scan(
         counted,
         known,
         vantage,
+        learned,
     })
 }
 
@@ -154,6 +169,19 @@ fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase
     let facts = |addr: Addr| Places::peer(intel, addr);
     let own = inputs.own_accounts.iter().cloned();
     TrailCase::new(&known.index, &known.inventory, own, &facts)
+}
+
+/// What one archive teaches: its counts, its contents, and the marks that judging it left.
+fn lesson(counted: &Counted, judged: Baseline, middleboxes: &BTreeSet<String>, window: TimeWindow) -> Baseline {
+    let mut lesson = Baseline {
+        excluded: judged.excluded,
+        flagged: judged.flagged,
+        ..Baseline::default()
+    };
+    lesson.learn(&counted.table);
+    lesson.interfaces.retain(|id, _| !middleboxes.contains(id));
+    lesson.learned = counted.outcome.taught(window).map(|c| (c.size, c.hash)).collect();
+    lesson
 }
 
 /// Finds flow log files and counts them; `own` holds interface addresses known from elsewhere.
@@ -338,6 +366,11 @@ impl Default for Phases {
 }
 
 impl Phases {
+    /// Leaves out what was measured elsewhere.
+    fn restart(&mut self) {
+        self.began = Instant::now();
+    }
+
     fn next(&mut self, name: &'static str, bytes: u64) {
         self.done.push(Phase {
             name,

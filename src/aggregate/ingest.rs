@@ -35,6 +35,8 @@ pub struct Ingest {
     pub watch_all: bool,
     /// Where every rejected line is kept.
     pub rejects: Option<Arc<RejectLog>>,
+    /// Identify every content, and pass over these: they were learned before.
+    pub learned: Option<BTreeSet<Fingerprint>>,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -289,6 +291,10 @@ impl<'a, T: Tally> Run<'a, T> {
         let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
         let mut lines = LineReader::new(self.format(task, bytes));
         lines.at((piece.as_ptr().addr() - bytes.as_ptr().addr()) as u64);
+        if fingerprint.is_some_and(|f| self.is_learned(f)) {
+            sink.report.fingerprint = fingerprint;
+            return;
+        }
         match self.claim(task.file, fingerprint, sink) {
             Claim::Count => {
                 self.lines(&mut lines, piece, sink);
@@ -300,7 +306,12 @@ impl<'a, T: Tally> Run<'a, T> {
     }
 
     fn stream(&self, task: &Task, mut stream: crate::input::Stream<'_>, sink: &mut Counted<'_, T>) {
-        if self.claim(task.file, self.known.get(&task.file).copied(), sink) != Claim::Count {
+        let fingerprint = self.known.get(&task.file).copied().or_else(|| self.identity(task.file));
+        if fingerprint.is_some_and(|f| self.is_learned(f)) {
+            sink.report.fingerprint = fingerprint;
+            return;
+        }
+        if self.claim(task.file, fingerprint, sink) != Claim::Count {
             return;
         }
         let mut lines = LineReader::new(self.format(task, b""));
@@ -337,6 +348,21 @@ impl<'a, T: Tally> Run<'a, T> {
         }
     }
 
+    /// True if the content was learned before.
+    fn is_learned(&self, fingerprint: Fingerprint) -> bool {
+        let part = fingerprint.cut(self.reading.window);
+        let learned = |l: &BTreeSet<Fingerprint>| l.contains(&fingerprint) || l.contains(&part);
+        self.options.learned.as_ref().is_some_and(learned)
+    }
+
+    /// Who a streamed file is, where that matters: its content, or its bytes as they are if it cannot be unpacked whole.
+    fn identity(&self, file: u32) -> Option<Fingerprint> {
+        let source = self.archive.sources.get(file as usize)?;
+        self.options.learned.as_ref().filter(|_| !source.is_stdin())?;
+        let content = Reader::new(self.options.read).fingerprint(source).ok();
+        content.or_else(|| Some(Fingerprint::of(&std::fs::read(&source.path).ok()?)))
+    }
+
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
         let otherwise = || self.options.format.clone().unwrap_or_else(LogFormat::default_v2);
         match self.formats.get(&task.file) {
@@ -362,7 +388,8 @@ impl<'a, T: Tally> Run<'a, T> {
 /// The format at the start of a plain file that is large enough to be cut into pieces.
 fn format_if_cut(source: &Source, options: &Ingest, otherwise: &LogFormat) -> Option<LogFormat> {
     use std::io::Read;
-    if source.is_stdin() || source.size < 2 * PIECE || !options.read.mmap {
+    // A file that is to be identified is read in one piece.
+    if source.is_stdin() || source.size < 2 * PIECE || !options.read.mmap || options.learned.is_some() {
         return None;
     }
     let mut start = vec![0; 1 << 16];

@@ -5,6 +5,7 @@ use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
 use crate::flow::{FlowRecord, LineCounts, LineReader, Reason, Reject};
 use crate::input::{Archive, Fingerprint};
+use crate::net::TimeWindow;
 use std::collections::BTreeMap;
 
 /// One task's result.
@@ -109,6 +110,8 @@ pub struct Outcome {
     pub span: Option<(u64, u64)>,
     /// What each file held, by index; copies hold the same.
     pub facts: Vec<FileFacts>,
+    /// Identity of each file's content, by index, where it was taken.
+    pub contents: Vec<Option<Fingerprint>>,
     /// The flow logs of the archive.
     pub logs: FlowLogs,
     /// Interfaces by flow log.
@@ -124,6 +127,7 @@ impl Outcome {
         let mut outcome = Outcome {
             status: vec![None; archive.sources.len()],
             facts: vec![FileFacts::default(); archive.sources.len()],
+            contents: vec![None; archive.sources.len()],
             ..Outcome::default()
         };
         outcome.number_lines(&reports);
@@ -170,6 +174,7 @@ impl Outcome {
         let mut counts = LineCounts::default();
         for task in tasks {
             counts += task.counts;
+            self.contents[file as usize] = self.contents[file as usize].or(task.fingerprint);
             self.facts[file as usize].add(&task.facts());
             for ((reason, field), lines) in &task.rejects {
                 self.add_rejects(name, task.task, *reason, field, lines);
@@ -213,6 +218,17 @@ impl Outcome {
                 excerpt: excerpt.clone(),
             });
         }
+    }
+
+    /// The contents of which records in `window` were read; of what lies across its ends, only the part.
+    pub fn taught(&self, window: TimeWindow) -> impl Iterator<Item = Fingerprint> + '_ {
+        let files = self.contents.iter().zip(&self.facts);
+        files.filter_map(move |(content, facts)| {
+            let ((first, last), content) = (facts.span?, (*content)?);
+            let inside = window.from <= first && last <= window.to;
+            let outside = last < window.from || window.to <= first;
+            (!outside).then(|| if inside { content } else { content.cut(window) })
+        })
     }
 
     /// Files by how they ended, and the list of those that were not read whole.

@@ -5,6 +5,7 @@
 //! judges a day asks the profiles of the days before it, and teaches the day afterwards: nothing is judged by its future.
 
 pub mod day;
+pub mod file;
 pub mod group;
 pub mod judge;
 pub mod place;
@@ -14,6 +15,7 @@ pub mod season;
 pub mod state;
 
 pub use day::{ActorDay, DayView, PlaceDay, Places};
+pub use file::Merged;
 pub use judge::Deviation;
 pub use place::{Channel, Day, HOURS, channel, day_of, place};
 pub use profile::{Learning, Novelty, Profile, Profiles, STEADY_HOURS};

@@ -21,6 +21,8 @@ pub struct Baseline {
     pub excluded: BTreeMap<String, BTreeSet<(Day, Channel)>>,
     /// Destinations that were judged anomalous, by interface, with the days on which they were.
     pub flagged: BTreeMap<String, BTreeMap<String, BTreeSet<Day>>>,
+    /// Contents that were learned, by length and hash: none of them teaches twice.
+    pub learned: BTreeSet<(u64, u128)>,
 }
 
 /// What one interface did. A day adds at most 24 windows of 32 bytes and the places not met before.
@@ -141,6 +143,35 @@ impl Baseline {
                 mine.entry(place).or_default().extend(days);
             }
         }
+        self.learned.extend(other.learned);
+    }
+
+    /// What was known in the morning of a day: nothing is judged by its own future.
+    #[must_use]
+    pub fn before(mut self, day: Day) -> Self {
+        let end = Seconds::from(day) * 86_400;
+        for history in self.interfaces.values_mut() {
+            history.hours.split_off(&end);
+            history.places.retain(|_, s| s.first < day);
+            history.asns.retain(|_, s| s.first < day);
+            history.countries.retain(|_, s| s.first < day);
+            history.ports.retain(|_, s| s.first < day);
+        }
+        self.interfaces.retain(|_, h| !h.hours.is_empty());
+        self.excluded
+            .values_mut()
+            .for_each(|days| days.retain(|(d, _)| *d < day));
+        for places in self.flagged.values_mut() {
+            places.values_mut().for_each(|days| days.retain(|d| *d < day));
+            places.retain(|_, days| !days.is_empty());
+        }
+        self
+    }
+
+    /// The last day learned.
+    pub fn last_day(&self) -> Option<Day> {
+        let last = |h: &InterfaceHistory| h.hours.last_key_value().map(|(hour, _)| day_of(*hour));
+        self.interfaces.values().filter_map(last).max()
     }
 }
 

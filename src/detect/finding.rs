@@ -290,7 +290,7 @@ fn time<S: Serializer>(t: &Seconds, s: S) -> Result<S::Ok, S::Error> {
 }
 
 /// Numbers beyond 2^53 lose digits in most JSON readers, so they are written as text.
-fn big<S: Serializer>(n: &u128, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn big<S: Serializer>(n: &u128, s: S) -> Result<S::Ok, S::Error> {
     match u64::try_from(*n) {
         Ok(small) if small <= 1 << 53 => s.serialize_u64(small),
         _ => s.collect_str(n),

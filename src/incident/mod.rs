@@ -8,6 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
+mod allow;
+mod entries;
+mod suppress;
+mod view;
+
+pub use allow::AllowList;
+pub use suppress::Suppressions;
+pub use view::{Hidden, Shown, View};
+
 use crate::aggregate::EgressTable;
 use crate::detect::trail::{Deed, describe};
 use crate::detect::{Confidence, Finding, PrincipalClaim, Severity, Sums, TrailCase};

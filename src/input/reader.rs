@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::input::archive::Source;
 use crate::input::{gzip, mmap};
+use crate::net::TimeWindow;
 use libdeflater::Decompressor;
 use memchr::{memchr, memrchr};
 use std::fs::File;
@@ -83,6 +84,20 @@ impl Fingerprint {
         Fingerprint {
             size: bytes.len() as u64,
             hash: xxh3_128(bytes),
+        }
+    }
+
+    /// The fingerprint of the part of a content that lies in a window.
+    #[must_use]
+    pub fn cut(self, window: TimeWindow) -> Self {
+        if window == TimeWindow::ALL {
+            return self;
+        }
+        let mut text = self.hash.to_le_bytes().to_vec();
+        text.extend([window.from, window.to].iter().flat_map(|t| t.to_le_bytes()));
+        Fingerprint {
+            size: self.size,
+            hash: xxh3_128(&text),
         }
     }
 }

@@ -41,6 +41,12 @@ pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
             "inputs": run.inputs,
             "lists": run.lists,
         },
+        "view": {
+            "shown": run.incidents.len(),
+            "below_min_severity": run.below,
+            "allowed": run.allowed,
+            "suppressed": run.suppressed,
+        },
         "incidents": run.incidents,
         "series": series(run),
         "ledger": ledger(run),

@@ -2,7 +2,7 @@
 
 use crate::aggregate::stats::ScanStats;
 use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
-use crate::incident::Incident;
+use crate::incident::{Hidden, Incident};
 use crate::intel::ListInfo;
 use crate::net::{Class, Seconds};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,10 @@ pub struct Run<'a> {
     pub incidents: &'a [Incident],
     /// How many were left out because of `--min-severity`.
     pub below: usize,
+    /// Incidents set aside as announced transfers.
+    pub allowed: &'a [Hidden],
+    /// Incidents set aside by a suppression.
+    pub suppressed: &'a [Hidden],
     /// What was counted.
     pub table: &'a EgressTable,
     /// Interfaces whose bytes began elsewhere.

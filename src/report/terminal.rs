@@ -25,6 +25,7 @@ pub fn write(run: &Run<'_>, colour: bool, out: &mut dyn Write) -> io::Result<()>
 
 fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", run.completeness())?;
+    hidden(run, out)?;
     if let Some((first, last)) = run.span {
         let interfaces = grouped(run.table.interfaces.len() as u128);
         writeln!(out, "{} to {}, {interfaces} interfaces", minutes(first), minutes(last))?;
@@ -62,6 +63,24 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
         "origin decided for {share:.1} % of these bytes; who opened the connection is unknown for {unknown:.1} %"
     )
 }
+
+/// What a reader does not see below, and who decided so.
+fn hidden(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for (list, why) in [(run.allowed, "announced"), (run.suppressed, "suppressed")] {
+        for h in list.iter().take(HIDDEN_SHOWN) {
+            let reason = h.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
+            let text = format!("{why} by {}{reason} ({}, {})", h.by, h.id, human_bytes(h.bytes));
+            writeln!(out, "{}", printable(text.as_bytes()))?;
+        }
+        if list.len() > HIDDEN_SHOWN {
+            writeln!(out, "… and {} more {why}", list.len() - HIDDEN_SHOWN)?;
+        }
+    }
+    Ok(())
+}
+
+/// Incidents set aside that are named one by one.
+const HIDDEN_SHOWN: usize = 5;
 
 fn card(run: &Run<'_>, n: usize, i: &Incident, colour: bool, out: &mut dyn Write) -> io::Result<()> {
     let severity = paint(
@@ -139,11 +158,7 @@ fn destinations(i: &Incident) -> Vec<String> {
 }
 
 fn foot(run: &Run<'_>, colour: bool, out: &mut dyn Write) -> io::Result<()> {
-    let below = if run.below > 0 {
-        format!(" ({} below --min-severity)", run.below)
-    } else {
-        String::new()
-    };
+    let below = left_out(run);
     let Some(worst) = run.incidents.first() else {
         return writeln!(out, "no incident{below}");
     };
@@ -172,6 +187,25 @@ fn foot(run: &Run<'_>, colour: bool, out: &mut dyn Write) -> io::Result<()> {
         paint("worst:", worst.severity, colour),
         printable(in_one_line(worst).as_bytes())
     )
+}
+
+/// How many incidents are not shown, and why.
+fn left_out(run: &Run<'_>) -> String {
+    let counts = [
+        (run.allowed.len(), "announced by --allow"),
+        (run.suppressed.len(), "suppressed"),
+        (run.below, "below --min-severity"),
+    ];
+    let parts: Vec<String> = counts
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, why)| format!("{n} {why}"))
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
+    }
 }
 
 /// Who, from where, to where, how much.

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Lookup(crate::lookup::LookupArgs),
     /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
     Trail(TrailArgs),
+    /// What is normal: learn it from an archive, combine, show and compare it
+    Baseline(crate::baseline::BaselineArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
     /// A synthetic account with known incidents, for trying out and for tests
@@ -56,6 +58,19 @@ pub(crate) struct ScanArgs {
     /// At most so many uncorroborated findings of volume and novelty a day, for the whole fleet
     #[arg(long, default_value = "5/day", value_parser = budget, value_name = "N/day")]
     pub(crate) alert_budget: f64,
+    /// Announced transfers, TOML `[[entry]]` or JSON: id, reason, eni, source, destination, ports, from, until, max_bytes;
+    /// repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) allow: Vec<PathBuf>,
+    /// Incidents not to show, TOML `[[suppress]]`: rule, id, eni, cidr, arn, reason, owner, expires; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) suppress: Vec<PathBuf>,
+    /// What was learned before (`flowtrail baseline build`): days of the archive are judged on top of it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Learn this archive into the baseline afterwards, each file once
+    #[arg(long, requires = "baseline")]
+    pub(crate) learn: bool,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]

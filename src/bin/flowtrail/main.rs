@@ -1,6 +1,7 @@
 //! The program: reads the command line, runs one subcommand, tells how it went by its exit code.
 
 mod args;
+mod baseline;
 mod coverage;
 mod r#gen;
 mod intel;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),
         args::Command::Trail(args) => trail::run(args),
+        args::Command::Baseline(args) => baseline::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Gen(args) => r#gen::run(args),
     };

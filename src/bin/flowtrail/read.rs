@@ -32,6 +32,7 @@ impl ReadArgs {
             strict: self.strict,
             watch_all: false,
             rejects: self.reject_log()?,
+            learned: None,
         })
     }
 
@@ -84,6 +85,11 @@ impl ListArgs {
     }
 }
 
+/// Seconds since 1970.
+pub(crate) fn now() -> Seconds {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
 /// RFC 3339, a date, `-24h`/`-7d`/`-30m` before now, or seconds since 1970.
 fn time(text: &str) -> flowtrail::Result<Seconds> {
     let bad = || {
@@ -92,8 +98,7 @@ fn time(text: &str) -> flowtrail::Result<Seconds> {
         ))
     };
     if let Some(ago) = text.strip_prefix('-') {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        return span(ago).map(|s| now.saturating_sub(s)).ok_or_else(bad);
+        return span(ago).map(|s| now().saturating_sub(s)).ok_or_else(bad);
     }
     let date = || parse_rfc3339(&format!("{text}T00:00:00Z"));
     text.parse()

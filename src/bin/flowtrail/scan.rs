@@ -1,28 +1,39 @@
 //! `flowtrail scan`: the main job.
 
 use crate::args::{ScanArgs, ScanFormat, When};
-use crate::{output, read, run};
+use crate::{baseline, output, read, run};
+use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
-use flowtrail::incident::Incident;
+use flowtrail::incident::{AllowList, Shown, Suppressions, View};
 use flowtrail::intel::Intel;
 use flowtrail::report::grid::{Cell, Grid};
 use flowtrail::report::{Run, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
+use flowtrail::store::Lock;
 use std::io::{IsTerminal, stdout};
 
 /// Runs the command.
 pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
-    let inputs = Inputs {
+    let mut state = State::open(args)?;
+    let mut inputs = Inputs {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
         own_accounts: args.own_account.clone(),
         ingest: args.read.ingest()?,
         window: Some(args.read.window()?),
+        baseline: state.before.take(),
     };
+    inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
     let settings = Settings {
         alert_budget: args.alert_budget,
         ..Settings::default()
+    };
+    let view = View {
+        least: args.min_severity,
+        allow: AllowList::load(&args.allow)?,
+        suppress: Suppressions::load(&args.suppress, read::now())?,
+        floor_bytes: settings.floor_bytes,
     };
     output::check(args.output.as_deref())?;
     let intel = args.lists.load(args.quiet)?;
@@ -38,24 +49,85 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
     )?;
     let code = read::account(&args.read, args.quiet, &scanned.counted.stats)?;
     read::warn_of_lists(&intel, scanned.counted.outcome.span, args.quiet);
-    let shown = shown(&scanned.incidents, args.min_severity);
+    if !args.quiet {
+        let idle = view.allow.warnings(scanned.counted.outcome.span);
+        view.suppress.warnings.iter().chain(&idle).for_each(|w| run::warn(w));
+    }
+    let shown = view.of(&scanned.incidents, &scanned.counted.table);
     tell(args, &scanned, &shown, &intel)?;
-    let reached = args
-        .fail_on
-        .is_some_and(|s| scanned.incidents.iter().any(|i| i.severity >= s));
+    state.learn(args, &scanned, inputs, |i| {
+        scan::scan(&i, &intel, &settings, &pool, &|a| bar.follow(a))
+    })?;
+    let reached = args.fail_on.is_some_and(|s| loudest(&view, &scanned) >= Some(s));
     Ok(if code == run::DONE && reached { run::FOUND } else { code })
 }
 
-fn shown(incidents: &[Incident], least: Severity) -> Vec<Incident> {
-    incidents.iter().filter(|i| i.severity >= least).cloned().collect()
+/// The baseline of a scan, locked if it is to be changed.
+struct State {
+    before: Option<Baseline>,
+    lock: Option<Lock>,
 }
 
-fn tell(args: &ScanArgs, scanned: &Scanned, shown: &[Incident], intel: &Intel) -> anyhow::Result<()> {
+impl State {
+    fn open(args: &ScanArgs) -> flowtrail::Result<State> {
+        let Some(path) = &args.baseline else {
+            return Ok(State {
+                before: None,
+                lock: None,
+            });
+        };
+        let lock = args.learn.then(|| Lock::take(path)).transpose()?;
+        let before = Some(if args.learn {
+            baseline::existing(path)?
+        } else {
+            Baseline::load(path)?
+        });
+        Ok(State { before, lock })
+    }
+
+    /// Writes what was learned; files that the baseline knew teach nothing.
+    fn learn(
+        &self,
+        args: &ScanArgs,
+        scanned: &Scanned,
+        mut inputs: Inputs,
+        again: impl FnOnce(Inputs) -> flowtrail::Result<Scanned>,
+    ) -> anyhow::Result<()> {
+        let Some(before) = &inputs.baseline else { return Ok(()) };
+        let news = baseline::News::of(before, scanned, args.read.window()?);
+        let Some(lock) = &self.lock else {
+            if news.known > 0 && !args.quiet {
+                run::warn(&format!("{}: its own days, and later ones, were not used", news.says()));
+            }
+            return Ok(());
+        };
+        let mut learned = scanned.learned.clone();
+        if news.known > 0 && news.new > 0 {
+            inputs.ingest.learned = Some(baseline::contents(before));
+            learned = again(inputs)?.learned;
+        }
+        baseline::tell_and_save(&news, learned, lock, args.quiet)
+    }
+}
+
+/// The worst severity of what is neither announced nor suppressed, whatever `--min-severity` shows.
+fn loudest(view: &View, scanned: &Scanned) -> Option<Severity> {
+    let all = View {
+        least: Severity::Info,
+        ..view.clone()
+    };
+    let open = all.of(&scanned.incidents, &scanned.counted.table).incidents;
+    open.iter().map(|i| i.severity).max()
+}
+
+fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> anyhow::Result<()> {
     let counted = &scanned.counted;
     let inputs: Vec<String> = counted.archive.sources.iter().map(|s| s.name.clone()).collect();
     let run = Run {
-        incidents: shown,
-        below: scanned.incidents.len() - shown.len(),
+        incidents: &shown.incidents,
+        below: shown.below,
+        allowed: &shown.allowed,
+        suppressed: &shown.suppressed,
         table: &counted.table,
         vantage: &scanned.vantage,
         inputs: &inputs,
