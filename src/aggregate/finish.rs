@@ -9,7 +9,9 @@ use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, peer_as_class};
 use crate::aggregate::table::{Direction, EgressTable, Peer, Role, Row, Sample, Volume};
 use crate::aggregate::{logs, roles, sides};
 use crate::net::{Addr, Class, HOUR, Seconds};
-use std::collections::{BTreeSet, HashMap};
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeSet;
 
 /// A key and its sums.
 pub(super) type Entry = (FlowKey, Cell);
@@ -51,6 +53,8 @@ pub fn finish<P: Places>(
     let cells = sides::resolve(cells, &known, places, &mut left_out);
     let cells = sides::leave_to_origin(cells, &known, &interfaces, &mut left_out);
     let cells = if grain.port { roles::learn(cells) } else { cells };
+    let mut known: Vec<(u32, Addr)> = known.into_iter().collect();
+    known.sort_unstable();
     for (interface, address) in known {
         if let Some(i) = interfaces.get_mut(interface as usize) {
             i.addresses.push(address);
@@ -81,9 +85,9 @@ pub(super) fn fold(mut cells: Vec<Entry>) -> Vec<Entry> {
 }
 
 fn peers<P: Places>(cells: &[Entry], places: &P, grain: &Grain) -> Vec<Peer> {
-    let mut addresses: Vec<Addr> = cells.iter().map(|(k, _)| k.peer).collect();
+    let distinct: HashSet<Addr, RandomState> = cells.iter().map(|(k, _)| k.peer).collect();
+    let mut addresses: Vec<Addr> = distinct.into_iter().collect();
     addresses.sort_unstable();
-    addresses.dedup();
     let of_class = |a: Addr| Peer::of_class(a, peer_as_class(a));
     let is_class = |a: Addr| !grain.peer && a.0 < Class::ALL.len() as u128;
     addresses
@@ -93,7 +97,7 @@ fn peers<P: Places>(cells: &[Entry], places: &P, grain: &Grain) -> Vec<Peer> {
 }
 
 fn rows(cells: Vec<Entry>, peers: &[Peer], grain: &Grain, place: impl Fn((u32, u64)) -> Sample) -> Vec<Row> {
-    let number: HashMap<Addr, u32> = peers.iter().enumerate().map(|(i, p)| (p.addr, i as u32)).collect();
+    let number: HashMap<Addr, u32, RandomState> = peers.iter().enumerate().map(|(i, p)| (p.addr, i as u32)).collect();
     let row = |(key, cell): Entry| {
         let Bearing::Known(direction) = key.sides.bearing() else {
             return None;

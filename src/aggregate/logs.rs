@@ -6,6 +6,8 @@
 
 use crate::aggregate::finish::{Entry, LeftOut, fold};
 use crate::aggregate::key::FlowKey;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keeps one log's cells for each interface and hour.
@@ -31,16 +33,15 @@ fn without_log((key, cell): Entry) -> Entry {
 
 /// Of each interface that several logs watch: the logs, best first (most bytes, then most records, then lowest number).
 fn ranks(cells: &[Entry]) -> BTreeMap<u32, Vec<u16>> {
-    let mut logs: BTreeMap<u32, BTreeSet<u16>> = BTreeMap::new();
+    let mut first: HashMap<u32, u16, RandomState> = HashMap::default();
+    let mut several: BTreeSet<u32> = BTreeSet::new();
     for (key, _) in cells {
-        let set = logs.entry(key.interface).or_default();
-        if set.len() < 2 {
-            set.insert(key.log);
+        if *first.entry(key.interface).or_insert(key.log) != key.log {
+            several.insert(key.interface);
         }
     }
-    logs.retain(|_, set| set.len() > 1);
     let mut sums: BTreeMap<u32, BTreeMap<u16, (u128, u64)>> = BTreeMap::new();
-    for (key, cell) in cells.iter().filter(|(k, _)| logs.contains_key(&k.interface)) {
+    for (key, cell) in cells.iter().filter(|(k, _)| several.contains(&k.interface)) {
         let sum = sums.entry(key.interface).or_default().entry(key.log).or_default();
         sum.0 += cell.bytes;
         sum.1 += cell.flows;

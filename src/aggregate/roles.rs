@@ -31,9 +31,6 @@ pub(super) fn learn(cells: Vec<Entry>) -> Vec<Entry> {
         note(of_far.entry(far(key)).or_default(), (key.interface, key.port));
     }
     let decide = |(key, cell): Entry| {
-        if !open(&key) {
-            return (key, cell);
-        }
         let ours = of_local.get(&local(&key)).map_or(0, HashSet::len);
         let theirs = of_far.get(&far(&key)).map_or(0, HashSet::len);
         let (role, port) = if ours >= PARTNERS && ours >= TIMES * theirs {
@@ -43,7 +40,7 @@ pub(super) fn learn(cells: Vec<Entry>) -> Vec<Entry> {
         } else {
             (Role::Unknown, key.port.min(key.other_port))
         };
-        let sides = Sides::new(key.sides.bearing(), role).carried(key.sides.is_carried());
+        let sides = Sides::new(key.sides.bearing(), role);
         (
             FlowKey {
                 sides,
@@ -54,7 +51,9 @@ pub(super) fn learn(cells: Vec<Entry>) -> Vec<Entry> {
             cell,
         )
     };
-    fold(cells.into_iter().map(decide).collect())
+    let (undecided, mut cells): (Vec<Entry>, Vec<Entry>) = cells.into_iter().partition(|(k, _)| open(k));
+    cells.extend(fold(undecided.into_iter().map(decide).collect()));
+    cells
 }
 
 fn note<T: std::hash::Hash + Eq>(partners: &mut HashSet<T>, partner: T) {

@@ -6,22 +6,24 @@
 //! counted as ambiguous.
 
 use crate::aggregate::counter::Places;
-use crate::aggregate::finish::{Entry, LeftOut, fold};
+use crate::aggregate::finish::{Entry, LeftOut};
 use crate::aggregate::key::{Bearing, FlowKey, Sides};
 use crate::aggregate::table::{Direction, Interface};
 use crate::net::Addr;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 const OWN_SHARE: (u64, u64) = (99, 100);
 const OWN_RECORDS: u64 = 20;
 
 /// (interface, address) pairs that are the interface's own side.
-pub(super) type Known = BTreeSet<(u32, Addr)>;
+pub(super) type Known = HashSet<(u32, Addr), RandomState>;
 
 /// Every own address. Addresses behind an interface (pods, carried traffic) are not its own.
 pub(super) fn known_addresses(cells: &[Entry], interfaces: &[Interface], own: &BTreeSet<(String, Addr)>) -> Known {
-    let mut known = Known::new();
-    let mut open: BTreeMap<u32, (u64, HashMap<Addr, u64>)> = BTreeMap::new();
+    let mut known = Known::default();
+    let mut open: BTreeMap<u32, (u64, HashMap<Addr, u64, RandomState>)> = BTreeMap::new();
     for (key, cell) in cells {
         if key.sides.bearing() != Bearing::Open {
             if key.local != Addr::default() && !key.sides.is_carried() {
@@ -52,10 +54,8 @@ pub(super) fn known_addresses(cells: &[Entry], interfaces: &[Interface], own: &B
 
 /// Gives every open flow its direction, or counts it as ambiguous.
 pub(super) fn resolve<P: Places>(cells: Vec<Entry>, known: &Known, places: &P, left_out: &mut LeftOut) -> Vec<Entry> {
-    let mut opened = false;
     let mut resolved = Vec::with_capacity(cells.len());
     for (key, cell) in cells {
-        opened |= key.sides.bearing() == Bearing::Open;
         match side(key, known) {
             Some(key) => resolved.push((key, cell)),
             None if places.class(key.local).is_egress() || places.class(key.peer).is_egress() => {
@@ -64,7 +64,7 @@ pub(super) fn resolve<P: Places>(cells: Vec<Entry>, known: &Known, places: &P, l
             None => {}
         }
     }
-    if opened { fold(resolved) } else { resolved }
+    resolved
 }
 
 fn side(key: FlowKey, known: &Known) -> Option<FlowKey> {
@@ -110,7 +110,7 @@ pub(super) fn leave_to_origin(
     interfaces: &[Interface],
     left_out: &mut LeftOut,
 ) -> Vec<Entry> {
-    let mut owners: HashMap<Addr, Vec<u32>> = HashMap::new();
+    let mut owners: HashMap<Addr, Vec<u32>, RandomState> = HashMap::default();
     for (interface, address) in known {
         owners.entry(*address).or_default().push(*interface);
     }
@@ -147,13 +147,13 @@ pub(super) fn leave_to_origin(
 }
 
 /// What interfaces that pass traffic on sent from their own address, by far end and hour.
-fn sent_on(cells: &[Entry]) -> HashMap<(u32, Addr, u32), u128> {
+fn sent_on(cells: &[Entry]) -> HashMap<(u32, Addr, u32), u128, RandomState> {
     let passing: BTreeSet<u32> = cells
         .iter()
         .filter(|(k, _)| k.sides.is_passed())
         .map(|(k, _)| k.interface)
         .collect();
-    let mut sent = HashMap::new();
+    let mut sent = HashMap::default();
     let out = Bearing::Known(Direction::Egress);
     let own = |k: &FlowKey| passing.contains(&k.interface) && !k.sides.is_carried() && k.sides.bearing() == out;
     for (key, cell) in cells.iter().filter(|(k, _)| own(k)) {

@@ -177,20 +177,19 @@ impl Peer {
 
 impl EgressTable {
     /// Brings rows into the documented order.
+    ///
+    /// Rows are large, so small keys are sorted and the rows moved once.
     pub fn sort(&mut self) {
-        self.rows.sort_unstable_by_key(|r| {
-            (
-                r.interface,
-                r.hour,
-                r.peer,
-                r.direction,
-                r.local,
-                r.protocol,
-                r.port,
-                r.role,
-                r.sample,
-            )
-        });
+        let key = |r: &Row| {
+            let hour = u128::from((r.hour / HOUR).min(u64::from(u32::MAX)));
+            u128::from(r.interface) << 96 | hour << 64 | u128::from(r.peer) << 32 | r.direction as u128
+        };
+        let rest = |r: &Row| (r.hour, r.local, r.protocol, r.port, r.role, r.sample);
+        let rows = std::mem::take(&mut self.rows);
+        let mut order: Vec<(u128, u32)> = rows.iter().zip(0..).map(|(r, i)| (key(r), i)).collect();
+        let of = |i: u32| rest(&rows[i as usize]);
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| of(a.1).cmp(&of(b.1))));
+        self.rows = order.into_iter().map(|(_, i)| rows[i as usize].clone()).collect();
     }
 
     /// The rows of one interface, in order of time.
