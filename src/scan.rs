@@ -121,13 +121,7 @@ pub fn scan(
     let mut findings = detect::run(&case, settings);
     phases.next("detect", 0);
     attribute(&mut findings, &counted.table, &known);
-    let facts = |addr: Addr| Places::peer(intel, addr);
-    let trail_case = TrailCase::new(
-        &known.index,
-        &known.inventory,
-        inputs.own_accounts.iter().cloned(),
-        &facts,
-    );
+    let trail_case = trail_case(&known, inputs, intel);
     findings.extend(detect::trail::judge(&trail_case, settings));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
@@ -142,6 +136,23 @@ pub fn scan(
         known,
         vantage,
     })
+}
+
+/// What the trail alone shows: incidents without flow logs.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &ThreadPool) -> Result<Vec<Incident>> {
+    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
+    let case = trail_case(&known, inputs, intel);
+    let findings = detect::trail::judge(&case, settings);
+    Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
+}
+
+fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase<'k> {
+    let facts = |addr: Addr| Places::peer(intel, addr);
+    let own = inputs.own_accounts.iter().cloned();
+    TrailCase::new(&known.index, &known.inventory, own, &facts)
 }
 
 /// Finds flow log files and counts them; `own` holds interface addresses known from elsewhere.

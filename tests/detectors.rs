@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowtrail::aggregate::Progress;
-use flowtrail::detect::{DETECTORS, Settings, Severity};
+use flowtrail::detect::{DETECTORS, Settings, Severity, TRAIL_DETECTORS};
 use flowtrail::incident::Incident;
 use flowtrail::intel::{Intel, IntelOptions};
 use flowtrail::scan::{self, Inputs};
@@ -50,10 +50,73 @@ fn every_hit_fires_exactly_once_and_every_miss_is_silent() {
     }
 }
 
+/// Incidents of a trail without flow logs.
+fn callers(trail: &Path) -> Vec<Incident> {
+    let samples = root().join("samples/detectors");
+    let options = IntelOptions {
+        threat_lists: vec![samples.join("threat-ip/list.txt")],
+        tor_exits: vec![samples.join("s3-tor-caller/tor-exits.txt")],
+        ..IntelOptions::default()
+    };
+    let intel = Intel::load(&options).unwrap();
+    let inputs = Inputs {
+        trail: vec![trail.into()],
+        ..Inputs::default()
+    };
+    let pool = scan::threads(1).unwrap();
+    scan::scan_trail(&inputs, &intel, &Settings::default(), &pool).unwrap()
+}
+
+#[test]
+fn every_hit_in_a_trail_fires_exactly_once_and_every_miss_is_silent() {
+    for detector in TRAIL_DETECTORS {
+        let id = detector.meta().id;
+        let folder = root().join("samples/detectors").join(id);
+        let hits = callers(&folder.join("hit.json"));
+        assert_eq!(hits.len(), 1, "{id}: {hits:#?}");
+        assert!(hits[0].rules.contains(&id), "{id}: {:?}", hits[0].rules);
+        assert!(hits[0].severity >= Severity::Medium, "{id}: {hits:#?}");
+        assert!(
+            !hits[0].principals.is_empty() && !hits[0].explanation.is_empty(),
+            "{id}"
+        );
+        let misses = callers(&folder.join("miss.json"));
+        assert!(misses.is_empty(), "{id}: {misses:#?}");
+    }
+}
+
+#[test]
+fn only_bytes_and_a_second_kind_of_evidence_make_it_high() {
+    let of = |id: &str| callers(&root().join("samples/detectors").join(id).join("hit.json"))[0].clone();
+    // 20 MB, by an address on a list.
+    assert_eq!(of("s3-tor-caller").severity, Severity::High);
+    // 240 MB, but from the office, and nothing else speaks against it.
+    assert_eq!(of("s3-bulk-download").severity, Severity::Medium);
+    // A rule alone, without a byte.
+    assert_eq!(of("log-tampering").severity, Severity::Medium);
+}
+
+#[test]
+fn a_trail_finding_names_requests_objects_buckets_and_the_caller() {
+    let found = &callers(&root().join("samples/detectors/s3-bulk-download/hit.json"))[0];
+    assert_eq!((found.flows, found.bytes), (123, 243_000_000));
+    let buckets: Vec<(&str, u64)> = found.buckets.iter().map(|b| (b.name.as_str(), b.objects)).collect();
+    assert_eq!(buckets, [("customers", 120), ("reports", 3)]);
+    assert_eq!(found.principals[0].arn, "arn:aws:iam::111122223333:user/dev");
+    assert_eq!(found.source_ips[0].to_string(), "184.164.242.10");
+    assert_eq!(found.channel, "out-of-VPC API reads");
+}
+
 #[test]
 fn every_detector_has_its_file_its_samples_and_its_page() {
-    let ids: BTreeSet<String> = DETECTORS.iter().map(|d| d.meta().id.to_owned()).collect();
-    assert_eq!(ids.len(), DETECTORS.len(), "two detectors share an id");
+    let of_trail = TRAIL_DETECTORS.iter().map(|d| d.meta().id.to_owned());
+    let ids: BTreeSet<String> = DETECTORS
+        .iter()
+        .map(|d| d.meta().id.to_owned())
+        .chain(of_trail)
+        .collect();
+    let count = DETECTORS.len() + TRAIL_DETECTORS.len();
+    assert_eq!(ids.len(), count, "two detectors share an id");
     for id in &ids {
         let file = root().join("src/detect").join(format!("{}.rs", id.replace('-', "_")));
         assert!(file.exists(), "{} is missing", file.display());

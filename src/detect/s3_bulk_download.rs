@@ -63,9 +63,12 @@ impl TrailDetector for S3BulkDownload {
 
     fn detect(&self, day: &TrailDay<'_>, settings: &Settings) -> Vec<TrailSignal> {
         let own = &settings.s3_bulk_download;
-        let of =
-            |(index, actor): (usize, &Actor<'_>)| [false, true].map(|inside| signal(day, index, actor, inside, own));
-        day.actors.iter().enumerate().flat_map(of).flatten().collect()
+        let of = |inside: bool| {
+            let judged = day.actors.iter().enumerate();
+            judged.filter_map(move |(index, actor)| signal(day, index, actor, inside, own))
+        };
+        let within = of(true).collect();
+        of(false).chain(without_fleets(day, within, own.fleet)).collect()
     }
 }
 

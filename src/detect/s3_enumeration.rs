@@ -52,13 +52,10 @@ impl TrailDetector for S3Enumeration {
 }
 
 fn signal(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, own: &Parameters) -> Option<TrailSignal> {
-    let asking = |n: &u32| {
-        let row = day.row(*n)?;
-        day.case.caller(row)?;
-        let refused = row.error != 0 && day.case.deed(*n) != Deed::Other;
-        (refused || day.case.deed(*n) == Deed::Discover).then_some(*n)
-    };
-    let asked: Vec<u32> = actor.rows.iter().filter_map(asking).collect();
+    // An application that may not read what it wants is a fault; who lists and probes looks around.
+    let asking =
+        |n: &u32| day.case.deed(*n) == Deed::Discover && day.row(*n).is_some_and(|r| day.case.caller(r).is_some());
+    let asked: Vec<u32> = actor.rows.iter().copied().filter(asking).collect();
     let past = day.history.of(actor).map(|p| p.habits.hour).unwrap_or_default();
     let beyond = |now: u64, least: u64, most: u64| now >= least && now as f64 > own.factor * most as f64;
     let mut refused = false;
