@@ -28,11 +28,13 @@ pub enum TrailKey {
     Owner,
     /// VPC endpoint.
     Endpoint,
+    /// Bucket that a server-side copy read from.
+    From,
 }
 
 impl TrailKey {
     /// All keys with their names in options and output.
-    pub const ALL: [(TrailKey, &'static str); 8] = [
+    pub const ALL: [(TrailKey, &'static str); 9] = [
         (TrailKey::Principal, "principal"),
         (TrailKey::Ip, "ip"),
         (TrailKey::Bucket, "bucket"),
@@ -41,14 +43,23 @@ impl TrailKey {
         (TrailKey::Key, "key"),
         (TrailKey::Owner, "owner"),
         (TrailKey::Endpoint, "endpoint"),
+        (TrailKey::From, "from"),
     ];
+
+    /// Its name in options and output.
+    pub fn name(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(key, _)| *key == self)
+            .map_or("", |(_, name)| name)
+    }
 
     /// The key of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, n)| *n == name).map(|(key, _)| key)
     }
 
-    fn of(self, index: &PrincipalIndex, row: &TrailRow) -> String {
+    pub(super) fn of(self, index: &PrincipalIndex, row: &TrailRow) -> String {
         let who = |f: fn(&super::index::Principal) -> &str| index.principal(row).map_or("", f).to_owned();
         match self {
             TrailKey::Principal => who(|p| &p.arn),
@@ -58,6 +69,7 @@ impl TrailKey {
             TrailKey::Event => index.text(row.event).to_owned(),
             TrailKey::Owner => index.text(row.owner).to_owned(),
             TrailKey::Endpoint => index.text(row.endpoint).to_owned(),
+            TrailKey::From => index.text(row.copied_from).to_owned(),
             TrailKey::Hour => rfc3339(row.hour),
         }
     }

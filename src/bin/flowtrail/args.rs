@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Coverage(crate::coverage::CoverageArgs),
     /// A case card for an address, interface, instance, principal, key, bucket or object
     Lookup(crate::lookup::LookupArgs),
+    /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
+    Trail(TrailArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
     /// A synthetic account with known incidents, for trying out and for tests
@@ -101,6 +103,50 @@ pub(crate) struct TopArgs {
     pub(crate) lists: ListArgs,
     #[command(flatten)]
     pub(crate) out: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrailArgs {
+    /// CloudTrail: files, directories, globs, `-` (standard input), `@list`
+    pub(crate) paths: Vec<OsString>,
+    /// A question of the playbook: `downloaders` by bytes, `callers` by address, `copies` into other accounts
+    #[arg(long, value_enum)]
+    pub(crate) view: Option<View>,
+    /// Keys, any subset of principal,ip,bucket,event,hour,key,owner,endpoint,from
+    #[arg(long)]
+    pub(crate) by: Option<String>,
+    /// Only what passes, as in 'event=GetObject principal=*user/* ip=10.0.0.0/8 error=no bytes>1e9'
+    #[arg(long = "where", value_name = "FILTER", default_value = "")]
+    pub(crate) filter: String,
+    /// Rows to show, most bytes first; 0 for all
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Add a last line with the number of groups and their sums
+    #[arg(long)]
+    pub(crate) totals: bool,
+    /// Print the query that gives the same report elsewhere, and read nothing
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub(crate) print_sql: Option<Dialect>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) lists: ListArgs,
+    #[command(flatten)]
+    pub(crate) out: OutputArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum View {
+    Downloaders,
+    Callers,
+    Copies,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    Athena,
+    Insights,
+    Duckdb,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod read;
 mod run;
 mod scan;
 mod top;
+mod trail;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         args::Command::Top(args) => top::run(args),
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),
+        args::Command::Trail(args) => trail::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Gen(args) => r#gen::run(args),
     };

@@ -22,7 +22,7 @@ pub enum Deed {
 }
 
 /// The deed of an event.
-pub(super) fn deed(service: &str, event: &str) -> Deed {
+pub fn deed(service: &str, event: &str) -> Deed {
     let s3 = matches!(
         service,
         "s3.amazonaws.com" | "s3express.amazonaws.com" | "s3-object-lambda.amazonaws.com"

@@ -21,7 +21,7 @@ use crate::trail::{Principal, TrailRow};
 
 pub use aws_buckets::aws_owner;
 pub use case::{Caller, TrailCase};
-pub use deed::Deed;
+pub use deed::{Deed, deed};
 pub use extent::{BucketSum, Extent};
 pub use habits::{Habits, History, LEARNED, Measure, Past, by_hour, group_of, measure};
 pub use signal::{API_READS, Aspect, CONTROL, FOREIGN_S3, OWN_S3, SERVER_COPY, TrailSignal};

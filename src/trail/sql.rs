@@ -1,0 +1,219 @@
+//! The same question as SQL: for Athena's table of CloudTrail, for CloudWatch Logs Insights, and for DuckDB over the files.
+//!
+//! What is easily got wrong is right here: bytes stand in `additionalEventData` (a JSON text in Athena), requests with an
+//! `errorCode` are no downloads, times are text and are compared as such or parsed, copies of an event count once.
+
+use super::filter::{Field, TrailFilter};
+use super::summary::TrailKey;
+
+/// Where a query is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Athena, the table of AWS's page (`cloudtrail_logs`).
+    Athena,
+    /// CloudWatch Logs Insights.
+    Insights,
+    /// DuckDB over the files.
+    DuckDb,
+}
+
+/// The query for a report grouped by `keys`.
+pub fn query(dialect: Dialect, keys: &[TrailKey], filter: &TrailFilter, limit: usize) -> String {
+    match dialect {
+        Dialect::Athena => athena(keys, filter, limit),
+        Dialect::Insights => insights(keys, filter, limit),
+        Dialect::DuckDb => duckdb(keys, filter, limit),
+    }
+}
+
+fn column(dialect: Dialect, key: TrailKey) -> &'static str {
+    use Dialect::{Athena, DuckDb, Insights};
+    match (key, dialect) {
+        (TrailKey::Principal, Athena) => {
+            "coalesce(useridentity.arn, useridentity.principalid, useridentity.invokedby, useridentity.accountid, 'unknown')"
+        }
+        (TrailKey::Principal, Insights) => {
+            "coalesce(userIdentity.arn, userIdentity.principalId, userIdentity.invokedBy, userIdentity.accountId)"
+        }
+        (TrailKey::Principal, DuckDb) => {
+            "CASE WHEN e->>'$.userIdentity.accountId' = 'ANONYMOUS_PRINCIPAL' THEN 'anonymous' ELSE coalesce(nullif(e->>'$.userIdentity.arn', ''), nullif(e->>'$.userIdentity.principalId', ''), nullif(e->>'$.userIdentity.invokedBy', ''), nullif(e->>'$.userIdentity.accountId', ''), 'unknown') END"
+        }
+        (TrailKey::Ip, Athena) => "sourceipaddress",
+        (TrailKey::Ip, Insights) => "sourceIPAddress",
+        (TrailKey::Ip, DuckDb) => "coalesce(e->>'$.sourceIPAddress', '')",
+        (TrailKey::Bucket, Athena) => "json_extract_scalar(requestparameters, '$.bucketName')",
+        (TrailKey::Bucket, Insights) => "requestParameters.bucketName",
+        (TrailKey::Bucket, DuckDb) => "coalesce(e->>'$.requestParameters.bucketName', '')",
+        (TrailKey::Event, Athena) => "eventname",
+        (TrailKey::Event, Insights) => "eventName",
+        (TrailKey::Event, DuckDb) => "e->>'$.eventName'",
+        (TrailKey::Hour, Athena) => "date_trunc('hour', from_iso8601_timestamp(eventtime))",
+        (TrailKey::Hour, Insights) => "bin(1h)",
+        (TrailKey::Hour, DuckDb) => "concat(substr(e->>'$.eventTime', 1, 13), ':00:00Z')",
+        (TrailKey::Key, Athena) => "useridentity.accesskeyid",
+        (TrailKey::Key, Insights) => "userIdentity.accessKeyId",
+        (TrailKey::Key, DuckDb) => "coalesce(e->>'$.userIdentity.accessKeyId', '')",
+        (TrailKey::Owner, Athena) => "element_at(filter(resources, r -> r.type = 'AWS::S3::Bucket'), 1).accountid",
+        (TrailKey::Owner, Insights) => "resources.1.accountId",
+        (TrailKey::Owner, DuckDb) => {
+            "coalesce(list_filter(CAST(e->'$.resources' AS JSON[]), r -> split_part(r->>'$.ARN', ':::', 2) = e->>'$.requestParameters.bucketName')[1]->>'$.accountId', '')"
+        }
+        (TrailKey::Endpoint, Athena) => "vpcendpointid",
+        (TrailKey::Endpoint, Insights) => "vpcEndpointId",
+        (TrailKey::Endpoint, DuckDb) => "coalesce(e->>'$.vpcEndpointId', '')",
+        (TrailKey::From, Athena) => {
+            "split_part(json_extract_scalar(requestparameters, '$[\"x-amz-copy-source\"]'), '/', 1)"
+        }
+        (TrailKey::From, Insights) => "`requestParameters.x-amz-copy-source`",
+        (TrailKey::From, DuckDb) => {
+            "coalesce(split_part(ltrim(e->>'$.requestParameters.\"x-amz-copy-source\"', '/'), '/', 1), '')"
+        }
+    }
+}
+
+fn athena(keys: &[TrailKey], filter: &TrailFilter, limit: usize) -> String {
+    let bytes = |name: &str| {
+        format!(
+            "coalesce(sum(CAST(json_extract_scalar(additionaleventdata, '$.{name}') AS double)) FILTER (WHERE errorcode IS NULL), 0)"
+        )
+    };
+    let sums = [
+        format!("{} AS bytes", bytes("bytesTransferredOut")),
+        format!("{} AS bytes_in", bytes("bytesTransferredIn")),
+        "count(*) AS requests".to_owned(),
+        "count(errorcode) AS errors".to_owned(),
+        "count(DISTINCT json_extract_scalar(requestparameters, '$.bucketName') || '/' || json_extract_scalar(requestparameters, '$.key')) FILTER (WHERE errorcode IS NULL) AS objects".to_owned(),
+        "min(eventtime) AS first_seen".to_owned(),
+        "max(eventtime) AS last_seen".to_owned(),
+    ];
+    let note = "-- eventtime is text like 2026-03-10T02:47:11Z: compare it with text of that form (or parse it), never with a\n-- timestamp. Add your partition columns (region, day) or the whole table is read. Copies of an event in several\n-- trails count once per eventid: select from a sub-query with DISTINCT ON that column where you have several.\n";
+    format!(
+        "{note}{}",
+        grouped(Dialect::Athena, keys, &sums, "cloudtrail_logs", filter, limit)
+    )
+}
+
+fn duckdb(keys: &[TrailKey], filter: &TrailFilter, limit: usize) -> String {
+    let bytes = |name: &str| {
+        format!(
+            "coalesce(sum(CAST(e->>'$.additionalEventData.{name}' AS DOUBLE)) FILTER (WHERE e->>'$.errorCode' IS NULL), 0)::HUGEINT"
+        )
+    };
+    let sums = [
+        format!("{} AS bytes", bytes("bytesTransferredOut")),
+        format!("{} AS bytes_in", bytes("bytesTransferredIn")),
+        "count(*) AS requests".to_owned(),
+        "count(e->>'$.errorCode') AS errors".to_owned(),
+        "count(DISTINCT (e->>'$.requestParameters.bucketName', e->>'$.requestParameters.key')) FILTER (WHERE e->>'$.errorCode' IS NULL AND coalesce(e->>'$.requestParameters.key', '') <> '' AND e->>'$.requestParameters.bucketName' IS NOT NULL) AS objects".to_owned(),
+        "min(e->>'$.eventTime') AS first_seen".to_owned(),
+        "max(e->>'$.eventTime') AS last_seen".to_owned(),
+    ];
+    let events = "WITH files AS (SELECT unnest(Records) AS e FROM read_json('PATH/**/*.json.gz', columns = {Records: 'JSON[]'}, maximum_object_size = 1000000000)),\n     events AS (SELECT DISTINCT ON (e->>'$.eventID', e->>'$.recipientAccountId') e FROM files)\n";
+    format!(
+        "{events}{}",
+        grouped(Dialect::DuckDb, keys, &sums, "events", filter, limit)
+    )
+}
+
+fn grouped(
+    dialect: Dialect,
+    keys: &[TrailKey],
+    sums: &[String],
+    table: &str,
+    filter: &TrailFilter,
+    limit: usize,
+) -> String {
+    let named = keys
+        .iter()
+        .map(|k| format!("{} AS \"{}\"", column(dialect, *k), k.name()));
+    let columns: Vec<String> = named.chain(sums.iter().cloned()).collect();
+    let mut text = format!("SELECT {}\nFROM {table}\n", columns.join(",\n       "));
+    let terms = terms(dialect, filter);
+    if !terms.is_empty() {
+        text += &format!("WHERE {}\n", terms.join("\n  AND "));
+    }
+    if !keys.is_empty() {
+        let numbers: Vec<String> = (1..=keys.len()).map(|n| n.to_string()).collect();
+        text += &format!("GROUP BY {}\n", numbers.join(", "));
+    }
+    let having: Vec<String> = filter
+        .sums
+        .iter()
+        .map(|s| format!("{} {} {}", s.column, s.op, s.value))
+        .collect();
+    if !having.is_empty() {
+        text = format!("SELECT * FROM (\n{text})\nWHERE {}\n", having.join(" AND "));
+    }
+    let order: Vec<String> = keys.iter().map(|k| format!("\"{}\"", k.name())).collect();
+    let order = [vec!["bytes DESC".to_owned(), "requests DESC".to_owned()], order].concat();
+    text += &format!("ORDER BY {}", order.join(", "));
+    if limit > 0 {
+        text += &format!("\nLIMIT {limit}");
+    }
+    text + ";\n"
+}
+
+fn insights(keys: &[TrailKey], filter: &TrailFilter, limit: usize) -> String {
+    let mut text = "# bytes of failed requests are error messages: the filter on errorCode keeps them out\nfilter not ispresent(errorCode)\n".to_owned();
+    for term in terms(Dialect::Insights, filter) {
+        text += &format!("| filter {term}\n");
+    }
+    let by: Vec<&str> = keys.iter().map(|k| column(Dialect::Insights, *k)).collect();
+    let sums = "sum(additionalEventData.bytesTransferredOut) as bytes, sum(additionalEventData.bytesTransferredIn) as bytes_in, count(*) as requests, min(eventTime) as first_seen, max(eventTime) as last_seen";
+    let by = if by.is_empty() {
+        String::new()
+    } else {
+        format!(" by {}", by.join(", "))
+    };
+    text += &format!(
+        "| stats {sums}{by}\n| sort bytes desc\n| limit {}\n",
+        if limit == 0 { 10_000 } else { limit }
+    );
+    text
+}
+
+/// The filter's terms as conditions. Networks have no equal in two of the dialects: they are left to the reader.
+fn terms(dialect: Dialect, filter: &TrailFilter) -> Vec<String> {
+    let mut out = Vec::new();
+    for term in &filter.terms {
+        let column = match (term.field, dialect) {
+            (Field::Key(key), _) => column(dialect, key),
+            (Field::Error, Dialect::Athena) => "errorcode",
+            (Field::Error, Dialect::Insights) => "errorCode",
+            (Field::Error, Dialect::DuckDb) => "e->>'$.errorCode'",
+            (Field::Service, Dialect::Athena) => "eventsource",
+            (Field::Service, Dialect::Insights) => "eventSource",
+            (Field::Service, Dialect::DuckDb) => "e->>'$.eventSource'",
+            (Field::Account, Dialect::Athena) => "useridentity.accountid",
+            (Field::Account, Dialect::Insights) => "userIdentity.accountId",
+            (Field::Account, Dialect::DuckDb) => "e->>'$.userIdentity.accountId'",
+        };
+        let any: Vec<String> = term
+            .values
+            .iter()
+            .map(|v| condition(dialect, term.field, column, v))
+            .collect();
+        let not = if term.keep { "" } else { "NOT " };
+        out.push(format!("{not}({})", any.join(" OR ")));
+    }
+    out
+}
+
+fn condition(dialect: Dialect, field: Field, column: &str, value: &str) -> String {
+    let quoted = value.replace('\'', "''");
+    match (field, value, dialect) {
+        (Field::Error, "no", Dialect::Insights) => format!("not ispresent({column})"),
+        (Field::Error, "yes", Dialect::Insights) => format!("ispresent({column})"),
+        (Field::Error, "no", _) => format!("{column} IS NULL"),
+        (Field::Error, "yes", _) => format!("{column} IS NOT NULL"),
+        (Field::Key(TrailKey::Ip), v, Dialect::Insights) if v.contains('/') => {
+            format!("isIpInSubnet({column}, '{quoted}')")
+        }
+        (Field::Key(TrailKey::Ip), v, Dialect::Athena) if v.contains('/') => {
+            format!("contains('{quoted}', try_cast({column} AS ipaddress))")
+        }
+        (_, v, Dialect::Insights) if v.contains('*') => format!("{column} like '{}'", quoted.replace('*', "%")),
+        (_, v, _) if v.contains('*') => format!("{column} LIKE '{}'", quoted.replace('*', "%")),
+        _ => format!("{column} = '{quoted}'"),
+    }
+}
