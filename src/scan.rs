@@ -5,8 +5,8 @@ use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage, finish,
     ingest, vantage, workers,
 };
-use crate::attribute::{Attribution, Question, Toward};
-use crate::coverage::{self, Claims};
+use crate::attribute::{Attribution, Question, Reconciliation, Toward};
+use crate::coverage::{self, Claims, Selectors};
 use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
@@ -119,6 +119,11 @@ pub fn scan(
         excluded: &middleboxes,
     };
     let mut findings = detect::run(&case, settings);
+    let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
+    if let Some(books) = &books {
+        let whole = covers_all(&known.inventory);
+        findings.extend(detect::unaccounted_s3::judge(&counted.table, books, whole, settings));
+    }
     phases.next("detect", 0);
     attribute(&mut findings, &counted.table, &known);
     let trail_case = trail_case(&known, inputs, intel);
@@ -147,6 +152,12 @@ pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &Th
     let case = trail_case(&known, inputs, intel);
     let findings = detect::trail::judge(&case, settings);
     Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
+}
+
+/// True if the selectors are known and ask for the data events of every bucket, ours or not.
+fn covers_all(inventory: &Inventory) -> bool {
+    let scope = Selectors::of(inventory).scope("any-bucket-of-somebody-else");
+    scope.write && !scope.part
 }
 
 fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase<'k> {
