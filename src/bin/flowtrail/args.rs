@@ -24,6 +24,10 @@ pub(crate) enum Command {
     Coverage(crate::coverage::CoverageArgs),
     /// A case card for an address, interface, instance, principal, key, bucket or object
     Lookup(crate::lookup::LookupArgs),
+    /// Why an incident scored as it did: the baseline, the observation, each reason with its weight, the records
+    Explain(crate::explain::ExplainArgs),
+    /// Count the incidents of a result again from the logs: which no longer hold?
+    Verify(crate::explain::VerifyArgs),
     /// What is normal: learn it from an archive, combine, show and compare it
     Baseline(crate::baseline::BaselineArgs),
     /// The lists in use: source, date, entries, sha256
