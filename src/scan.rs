@@ -83,6 +83,8 @@ pub struct Scanned {
     pub known: Known,
     /// Interfaces whose bytes began elsewhere.
     pub vantage: Vantage,
+    /// The baseline that judged the last day, with that day learned.
+    pub state: Baseline,
     /// What was learned before, and from this archive; nothing without [`Inputs::baseline`].
     pub learned: Option<Baseline>,
 }
@@ -137,7 +139,7 @@ pub fn scan(
     }
     phases.next("detect", 0);
     let learned = inputs.baseline.clone().map(|mut b| {
-        b.merge(lesson(&counted, judged.baseline, &middleboxes, counting.window));
+        b.merge(lesson(&counted, &judged.baseline, &middleboxes, counting.window));
         b
     });
     attribute(&mut findings, &counted.table, &known);
@@ -155,6 +157,7 @@ pub fn scan(
         counted,
         known,
         vantage,
+        state: judged.baseline,
         learned,
     })
 }
@@ -183,10 +186,10 @@ fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase
 }
 
 /// What one archive teaches: its counts, its contents, and the marks that judging it left.
-fn lesson(counted: &Counted, judged: Baseline, middleboxes: &BTreeSet<String>, window: TimeWindow) -> Baseline {
+fn lesson(counted: &Counted, judged: &Baseline, middleboxes: &BTreeSet<String>, window: TimeWindow) -> Baseline {
     let mut lesson = Baseline {
-        excluded: judged.excluded,
-        flagged: judged.flagged,
+        excluded: judged.excluded.clone(),
+        flagged: judged.flagged.clone(),
         ..Baseline::default()
     };
     lesson.learn(&counted.table);
@@ -266,7 +269,7 @@ pub fn read_inventory(paths: &[PathBuf], read: ReadOptions, graph: &mut Graph) -
 }
 
 /// Addresses that the inventory gives to interfaces: they decide directions that records leave open.
-fn own_addresses(inventory: &Inventory) -> BTreeSet<(String, Addr)> {
+pub fn own_addresses(inventory: &Inventory) -> BTreeSet<(String, Addr)> {
     let of = |i: &crate::inventory::KnownInterface| {
         let id = i.id.clone();
         i.addresses
@@ -355,7 +358,8 @@ fn cite(incidents: &mut [Incident], archive: &Archive) {
     }
 }
 
-fn sha256(source: &Source) -> Option<String> {
+/// SHA-256 of a file as it lies on disk, in hex; nothing if it cannot be read.
+pub fn sha256(source: &Source) -> Option<String> {
     let mut hash = Sha256::new();
     std::io::copy(&mut std::fs::File::open(&source.path).ok()?, &mut hash).ok()?;
     Some(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())

@@ -91,6 +91,17 @@ pub enum Role {
     Unknown,
 }
 
+impl Role {
+    /// The name in output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Client => "client",
+            Role::Server => "server",
+            Role::Unknown => "unknown",
+        }
+    }
+}
+
 /// Sums over flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Volume {

@@ -178,7 +178,7 @@ impl InterfaceHistory {
         };
         let mut hour = 0u64;
         for _ in 0..r.number()? {
-            hour = hour.checked_add(r.number()?).unwrap_or(u64::MAX);
+            hour = hour.saturating_add(r.number()?);
             let start = hour.checked_mul(HOUR).ok_or_else(beyond)?;
             let bytes = [r.number()?, r.number()?, r.number()?, r.number()?];
             out.hours.insert(start, bytes);

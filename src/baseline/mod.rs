@@ -4,6 +4,7 @@
 //! merges by addition and union) and what follows from them ([`Profiles`]: histograms, seasons, peer groups). Whoever
 //! judges a day asks the profiles of the days before it, and teaches the day afterwards: nothing is judged by its future.
 
+pub mod band;
 pub mod day;
 pub mod file;
 pub mod group;
@@ -14,6 +15,7 @@ pub mod sample;
 pub mod season;
 pub mod state;
 
+pub use band::{BandHour, bands};
 pub use day::{ActorDay, DayView, PlaceDay, Places};
 pub use file::Merged;
 pub use judge::Deviation;

@@ -299,7 +299,7 @@ fn hour_of(day: Day, hour: usize) -> u64 {
 }
 
 /// What each interface met for the first time, by day, from the raw counts.
-fn news_by_day(baseline: &Baseline) -> BTreeMap<Day, BTreeMap<String, Fresh>> {
+pub(super) fn news_by_day(baseline: &Baseline) -> BTreeMap<Day, BTreeMap<String, Fresh>> {
     let mut out: BTreeMap<Day, BTreeMap<String, Fresh>> = BTreeMap::new();
     for (id, history) in &baseline.interfaces {
         for hour in history.hours.keys() {

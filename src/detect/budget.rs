@@ -207,6 +207,7 @@ fn finding(
         cells,
         interface: Some(actor.interface),
         surprise,
+        weight: signal.surprise,
         corroborated: listed,
         ..Finding::default()
     })

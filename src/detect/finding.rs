@@ -173,12 +173,52 @@ pub struct Finding {
     /// Index of the interface in the aggregate.
     #[serde(skip)]
     pub interface: Option<u32>,
+    /// Decades of surprise of this finding's own signal.
+    #[serde(skip)]
+    pub weight: f64,
+    /// The findings that an incident was made of, each with its weight.
+    #[serde(skip)]
+    pub parts: Vec<Part>,
     /// Decades of surprise, for ranking inside a severity.
     #[serde(skip)]
     pub surprise: f64,
     /// True if a list, a principal or a second source speaks for it beside its volume.
     #[serde(skip)]
     pub corroborated: bool,
+}
+
+/// One finding's share in an incident.
+#[derive(Debug, Clone, Serialize, PartialEq, Default)]
+pub struct Part {
+    /// Its rule.
+    pub rule: &'static str,
+    /// How bad by itself.
+    pub severity: Severity,
+    /// Decades of surprise; 0 for rules that need no baseline.
+    pub decades: f64,
+    /// Its bytes.
+    #[serde(serialize_with = "big")]
+    pub bytes: u128,
+    /// Plain sentences.
+    pub reasons: Vec<String>,
+}
+
+impl Part {
+    /// Of a finding.
+    pub fn of(finding: &Finding) -> Self {
+        let decades = if finding.requests.is_empty() {
+            finding.weight
+        } else {
+            finding.surprise
+        };
+        Part {
+            rule: finding.rule,
+            severity: finding.severity,
+            decades: (decades.max(0.0) * 100.0).round() / 100.0,
+            bytes: finding.bytes,
+            reasons: finding.explanation.clone(),
+        }
+    }
 }
 
 /// One destination of a finding.

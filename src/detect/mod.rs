@@ -44,7 +44,7 @@ pub mod volume_spike;
 pub use budget::Budget;
 pub use cells::Sums;
 pub use finding::{
-    ATTACK_VERSION, Attack, BucketClaim, Confidence, CoverageClaim, Destination, Evidence, Expectation, Finding,
+    ATTACK_VERSION, Attack, BucketClaim, Confidence, CoverageClaim, Destination, Evidence, Expectation, Finding, Part,
     PrincipalClaim, SCHEMA, Severity, Technique,
 };
 pub use signal::{Kind, Signal};

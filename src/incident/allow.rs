@@ -1,15 +1,15 @@
 //! Announced transfers (`--allow`): what somebody said beforehand that he would send, where to, when and how much.
 //!
 //! An incident is set aside only if nearly all that it cites was announced: what else left in its cells must stay below the
-//! byte floor, or an attacker would ride along. More than `max_bytes`, counted over everything that left under the entry,
-//! and the transfer is reported like any other, with a sentence that says so.
+//! byte floor, or an attacker would ride along. More than `max_bytes` in one transfer, and it is reported like any other,
+//! with a sentence that says so.
 
 use std::path::Path;
 
 use ipnetwork::IpNetwork;
 
 use super::entries::{Entry, inside, read};
-use super::{Hidden, Incident};
+use super::{ADJACENT, Hidden, Incident};
 use crate::aggregate::{Direction, EgressTable, Row};
 use crate::detect::DETECTORS;
 use crate::error::Result;
@@ -103,7 +103,7 @@ impl AllowList {
     /// The entry that an incident falls under, with a sentence if it is reported all the same.
     fn verdict(&self, incident: &Incident, table: &EgressTable, floor: u64) -> Option<(&Announced, Option<String>)> {
         let flow_side = |rule: &&'static str| DETECTORS.iter().any(|d| d.meta().id == *rule);
-        if !incident.rules.iter().all(|r| flow_side(&r)) {
+        if !incident.rules.iter().all(|r| flow_side(r)) {
             return None;
         }
         let mut best: Option<(&Announced, u128)> = None;
@@ -124,11 +124,11 @@ impl AllowList {
             );
             return Some((entry, Some(text)));
         }
-        let total = entry.total(table);
+        let total = entry.transfer(incident, table);
         let above = entry.max_bytes.filter(|max| total > u128::from(*max));
         let text = above.map(|max| {
             format!(
-                "It was announced as {name}, for at most {}; {} were sent under it.",
+                "It was announced as {name}, for at most {}; {} were sent in one go.",
                 human_bytes(max.into()),
                 human_bytes(total)
             )
@@ -184,9 +184,24 @@ impl Announced {
         rows.filter(|r| self.matches(table, r)).map(|r| r.volume.bytes).sum()
     }
 
-    /// Bytes of everything that left under this entry.
-    fn total(&self, table: &EgressTable) -> u128 {
-        let rows = table.rows.iter().filter(|r| self.matches(table, r));
-        rows.map(|r| r.volume.bytes).sum()
+    /// Bytes of the transfer that the incident is part of: everything under this entry around it, without a pause of
+    /// more than [`ADJACENT`]. An entry may announce a weekly export; its limit is meant for each.
+    fn transfer(&self, incident: &Incident, table: &EgressTable) -> u128 {
+        let mut rows: Vec<&Row> = table.rows.iter().filter(|r| self.matches(table, r)).collect();
+        rows.sort_by_key(|r| (r.volume.first, r.volume.last));
+        let mut largest = 0;
+        let (mut bytes, mut last, mut touches) = (0u128, 0u64, false);
+        for row in rows {
+            if row.volume.first > last.saturating_add(ADJACENT) {
+                (bytes, touches) = (0, false);
+            }
+            bytes += row.volume.bytes;
+            last = last.max(row.volume.last);
+            touches |= row.volume.first <= incident.last_seen && incident.first_seen <= row.volume.last;
+            if touches {
+                largest = bytes.max(largest);
+            }
+        }
+        largest
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 mod allow;
+mod corroborate;
 mod entries;
 mod suppress;
 mod view;
@@ -19,7 +20,7 @@ pub use view::{Hidden, Shown, View};
 
 use crate::aggregate::EgressTable;
 use crate::detect::trail::{Deed, describe};
-use crate::detect::{Confidence, Finding, PrincipalClaim, Severity, Sums, TrailCase};
+use crate::detect::{Confidence, Finding, Part, PrincipalClaim, Severity, Sums, TrailCase};
 use crate::net::Addr;
 
 /// One incident has the shape of a finding; `rules` names all that fired.
@@ -127,9 +128,10 @@ fn share(a: &Finding, b: &Finding) -> bool {
 /// One incident of connected findings.
 fn fold(mut members: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase<'_>>) -> Option<Incident> {
     rank(&mut members);
-    let severity = members.iter().map(|f| f.severity).max()?;
+    let loudest = members.iter().map(|f| f.severity).max()?;
     // What is only informative does not add bytes to what is reported.
-    members.retain(|f| severity == Severity::Info || f.severity > Severity::Info);
+    members.retain(|f| loudest == Severity::Info || f.severity > Severity::Info);
+    let severity = corroborate::severity(&members);
     let cells = cells(&members, table);
     let mut incident = members.first()?.clone();
     let extra = members
@@ -139,7 +141,9 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase
         .len()
         .saturating_sub(1) as f64;
     incident.severity = severity;
-    incident.score = (incident.score + 2.0 * extra).min(severity.scores().1);
+    let (least, most) = severity.scores();
+    incident.score = (incident.score + 2.0 * extra).max(least).min(most);
+    incident.parts = members.iter().map(Part::of).collect();
     incident.confidence =
         Confidence::new(members.iter().map(|f| f.confidence.get()).fold(0.0, f64::max) + 0.05 * extra);
     incident.rules = distinct(members.iter().flat_map(|f| f.rules.iter().copied()));

@@ -3,6 +3,7 @@
 //! Nothing in it depends on the clock, on threads or on the place of the inputs: two runs over the same logs give the
 //! same bytes. Times that phases took are in `--stats`, not here.
 
+use crate::report::detail;
 use crate::report::grid::json_integer;
 use crate::report::run::Run;
 use serde_json::{Value, json};
@@ -48,26 +49,13 @@ pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
             "suppressed": run.suppressed,
         },
         "incidents": run.incidents,
-        "series": series(run),
+        "details": detail::details(run.incidents, run.table),
+        "series": detail::series(run.incidents, run.table, run.learned),
         "ledger": ledger(run),
         "stats": stats,
     });
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")
-}
-
-/// Egress by hour of the interfaces that have incidents.
-fn series(run: &Run<'_>) -> Value {
-    let hours = |hours: std::collections::BTreeMap<u64, u128>| -> Value {
-        hours
-            .into_iter()
-            .map(|(t, b)| json!([crate::net::rfc3339(t), json_integer(b)]))
-            .collect()
-    };
-    run.series()
-        .into_iter()
-        .map(|(eni, h)| json!({"eni": eni, "hours": hours(h)}))
-        .collect()
 }
 
 fn ledger(run: &Run<'_>) -> Value {

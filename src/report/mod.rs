@@ -4,10 +4,13 @@
 //! own, and nothing else reaches the output.
 
 pub mod coverage;
+pub mod detail;
+pub mod explain;
 pub mod grid;
 pub mod json;
 pub mod run;
 pub mod terminal;
+pub mod verify;
 
 pub use grid::{Cell, Grid};
 pub use run::{Ledger, Run};

@@ -2,10 +2,10 @@
 
 use crate::aggregate::stats::ScanStats;
 use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
+use crate::baseline::Baseline;
 use crate::incident::{Hidden, Incident};
 use crate::intel::ListInfo;
 use crate::net::{Class, Seconds};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A finished run, borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Run<'a> {
     pub suppressed: &'a [Hidden],
     /// What was counted.
     pub table: &'a EgressTable,
+    /// What was learned before and from it: for the bands of the series.
+    pub learned: &'a Baseline,
     /// Interfaces whose bytes began elsewhere.
     pub vantage: &'a Vantage,
     /// Names of the flow log files, sorted.
@@ -74,24 +76,6 @@ impl Run<'_> {
             }
         }
         ledger
-    }
-
-    /// Egress of each interface of an incident by hour, in bytes.
-    pub fn series(&self) -> BTreeMap<&str, BTreeMap<Seconds, u128>> {
-        let shown: BTreeSet<u32> = self.incidents.iter().filter_map(|i| i.interface).collect();
-        let mut series: BTreeMap<&str, BTreeMap<Seconds, u128>> = BTreeMap::new();
-        for interface in shown {
-            let Some(about) = self.table.interfaces.get(interface as usize) else {
-                continue;
-            };
-            let hours = series.entry(&about.id).or_default();
-            for row in self.table.of_interface(interface) {
-                if row.direction == Direction::Egress && self.table.peer(row).class.is_egress() {
-                    *hours.entry(row.hour).or_default() += row.volume.bytes;
-                }
-            }
-        }
-        series
     }
 
     /// Share of the egress whose origin is decided: the rest has no known direction, or left through a gateway without

@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Lookup(crate::lookup::LookupArgs),
     /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
     Trail(TrailArgs),
+    /// Why an incident scored as it did: the baseline, the observation, each reason with its weight, the records
+    Explain(crate::explain::ExplainArgs),
+    /// Count the incidents of a result again from the logs: which no longer hold?
+    Verify(crate::explain::VerifyArgs),
     /// What is normal: learn it from an archive, combine, show and compare it
     Baseline(crate::baseline::BaselineArgs),
     /// The lists in use: source, date, entries, sha256

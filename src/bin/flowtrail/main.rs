@@ -3,6 +3,7 @@
 mod args;
 mod baseline;
 mod coverage;
+mod explain;
 mod r#gen;
 mod intel;
 mod lookup;
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),
         args::Command::Trail(args) => trail::run(args),
+        args::Command::Explain(args) => explain::explain(args),
+        args::Command::Verify(args) => explain::verify(args),
         args::Command::Baseline(args) => baseline::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Gen(args) => r#gen::run(args),

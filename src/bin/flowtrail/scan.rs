@@ -129,6 +129,7 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         allowed: &shown.allowed,
         suppressed: &shown.suppressed,
         table: &counted.table,
+        learned: &scanned.state,
         vantage: &scanned.vantage,
         inputs: &inputs,
         lists: intel.lists(),

@@ -1,7 +1,7 @@
 //! The trail's side of detection: callers judged day by day, each day only by the days before it.
 //!
 //! [`TrailCase`] is what there is to see; [`TrailDay`] one day of it beside what was learned; a [`TrailDetector`] answers
-//! with [`TrailSignal`]s that cite rows of the trail's index; [`weigh`] lets signals of one caller speak for each other.
+//! with [`TrailSignal`]s that cite rows of the trail's index; `weigh` lets signals of one caller speak for each other.
 //! What became a finding does not teach, until it has lasted as long as `adopt_after` says.
 
 mod aws_buckets;

@@ -167,7 +167,7 @@ fn destinations(case: &super::TrailCase<'_>, rows: &BTreeSet<u32>) -> Vec<Destin
 
 /// The callers, those who moved most first, then those who called most.
 fn claims(extent: &Extent) -> Vec<PrincipalClaim> {
-    let mut sums: Vec<(&(String, String), &(u128, u64))> = extent.principals.iter().collect();
+    let mut sums: Vec<_> = extent.principals.iter().collect();
     sums.sort_by_key(|(_, sum)| std::cmp::Reverse(**sum));
     let claim = |((arn, key), (bytes, _)): (&(String, String), &(u128, u64))| PrincipalClaim {
         arn: arn.clone(),

@@ -1,0 +1,121 @@
+//! `flowtrail explain` and `flowtrail verify`: a result, taken apart and held against the logs.
+
+use crate::args::ReadArgs;
+use crate::{output, read, run};
+use clap::Args;
+use flowtrail::Error;
+use flowtrail::aggregate::{Counting, Filter, Grain};
+use flowtrail::intel::Intel;
+use flowtrail::inventory::Graph;
+use flowtrail::net::printable;
+use flowtrail::report;
+use flowtrail::report::verify::Verdict;
+use flowtrail::scan;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The incident, as the result names it; the start of its id is enough
+    id: String,
+    /// What `scan --format json` wrote
+    result: PathBuf,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// What `scan --format json` wrote
+    result: PathBuf,
+    /// Flow logs, as `scan` was given them; repeatable
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    flows: Vec<OsString>,
+    /// What the scan was given of it; repeatable
+    #[arg(long, value_name = "FILE")]
+    inventory: Vec<PathBuf>,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Say nothing, answer by the exit code
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Runs `explain`.
+pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
+    let text = report::explain::explain(&load(&args.result)?, &args.id)?;
+    output::to(args.output.as_deref(), |out| Ok(out.write_all(text.as_bytes())?))?;
+    Ok(run::DONE)
+}
+
+/// Runs `verify`.
+pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
+    let result = load(&args.result)?;
+    let counting = Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window: args.read.window()?,
+    };
+    let ingest = args.read.ingest()?;
+    let mut graph = Graph::default();
+    scan::read_inventory(&args.inventory, ingest.read, &mut graph)?;
+    let own = scan::own_addresses(&graph.resolve());
+    let intel = Intel::load(&Default::default())?;
+    let pool = scan::threads(args.read.threads)?;
+    let bar = read::Bar::new(args.quiet);
+    let counted = scan::count(&args.flows, &intel, &counting, &ingest, &own, &pool, &|a| bar.follow(a))?;
+    bar.done();
+    let code = read::account(&args.read, args.quiet, &counted.stats)?;
+    let files: BTreeMap<&str, _> = counted.archive.sources.iter().map(|s| (s.name.as_str(), s)).collect();
+    let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut sum = |name: &str| {
+        let fresh = || files.get(name).and_then(|s| scan::sha256(s));
+        known.entry(name.to_owned()).or_insert_with(fresh).clone()
+    };
+    let verdicts = report::verify::verify(&result, &counted.table, &mut sum);
+    if !args.quiet {
+        output::to(None, |out| Ok(tell(&verdicts, out)?))?;
+    }
+    let broken = verdicts.iter().any(|v| !v.holds());
+    Ok(if code == run::DONE && broken { run::FOUND } else { code })
+}
+
+fn tell(verdicts: &[Verdict], out: &mut dyn Write) -> std::io::Result<()> {
+    for v in verdicts {
+        let state = match (v.holds(), v.unchecked) {
+            (true, true) => "not checked: it rests on the trail alone".to_owned(),
+            (true, false) => format!("holds: {} cited cells counted again", v.same),
+            (false, _) => format!(
+                "NO LONGER HOLDS: {} of {} cells differ",
+                v.changed.len(),
+                v.same + v.changed.len()
+            ),
+        };
+        writeln!(out, "{}  {state}", printable(v.id.as_bytes()))?;
+        for text in v.changed.iter().take(SHOWN).chain(v.files.iter().take(SHOWN)) {
+            writeln!(out, "    {}", printable(text.as_bytes()))?;
+        }
+    }
+    let broken = verdicts.iter().filter(|v| !v.holds()).count();
+    let unchecked = verdicts.iter().filter(|v| v.holds() && v.unchecked).count();
+    let held = verdicts.len() - broken - unchecked;
+    writeln!(out, "{held} hold, {broken} no longer hold, {unchecked} not checked")
+}
+
+/// Differences shown of one incident.
+const SHOWN: usize = 5;
+
+/// A result of this program.
+fn load(path: &Path) -> flowtrail::Result<Value> {
+    let wrong = |text: String| Error::usage(text).at(path);
+    let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+    let result: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(format!("no JSON: {e}")))?;
+    if result["schema"] != "flowtrail.result/1" {
+        return Err(wrong("no result: write one with `flowtrail scan --format json`".into()));
+    }
+    Ok(result)
+}
