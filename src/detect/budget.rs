@@ -164,7 +164,6 @@ fn finding(
     let cells: BTreeSet<u32> = signal.cells.iter().copied().collect();
     let sums = Sums::of(view.table, &cells);
     let volume = sums.volume?;
-    let young = signal.deviation.is_some_and(|d| d.history_hours < 168);
     let (least, most) = severity.scores();
     Some(Finding {
         schema: SCHEMA,
@@ -174,11 +173,7 @@ fn finding(
         title: meta.title.to_owned(),
         severity,
         score: (least + (surprise * 4.0).min(most - least)).round(),
-        confidence: Confidence::new(if listed {
-            0.9
-        } else {
-            0.35 + surprise * 0.08 - if young { 0.2 } else { 0.0 }
-        }),
+        confidence: confidence(signal, listed, surprise),
         first_seen: volume.first,
         last_seen: volume.last,
         account: interface.account.clone(),
@@ -211,6 +206,13 @@ fn finding(
         corroborated: listed,
         ..Finding::default()
     })
+}
+
+/// A list is nearly certain; surprise counts, and less after a short history.
+fn confidence(signal: &Signal, listed: bool, surprise: f64) -> Confidence {
+    let young = signal.deviation.is_some_and(|d| d.history_hours < 168);
+    let less = if young { 0.2 } else { 0.0 };
+    Confidence::new(if listed { 0.9 } else { 0.35 + surprise * 0.08 - less })
 }
 
 fn meta(rule: &str) -> Option<&'static Meta> {

@@ -103,7 +103,7 @@ impl AllowList {
     /// The entry that an incident falls under, with a sentence if it is reported all the same.
     fn verdict(&self, incident: &Incident, table: &EgressTable, floor: u64) -> Option<(&Announced, Option<String>)> {
         let flow_side = |rule: &&'static str| DETECTORS.iter().any(|d| d.meta().id == *rule);
-        if !incident.rules.iter().all(|r| flow_side(r)) {
+        if !incident.rules.iter().all(flow_side) {
             return None;
         }
         let mut best: Option<(&Announced, u128)> = None;
