@@ -126,3 +126,28 @@ fn one_session_at_two_addresses_and_logs_switched_off_are_found() {
         assert!(tampered.explanation.iter().any(|e| e.contains(shared)), "{shared}");
     }
 }
+
+#[test]
+fn sums_by_principal_and_address_are_those_of_a_database() {
+    use flowtrail::trail::{TrailKey, summarise};
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Written by benches/trail_answer.sh --store, which asks DuckDB with the query that `--print-sql duckdb` prints.
+    let stored = std::fs::read_to_string(root.join("tests/data/trail_answer.csv")).unwrap();
+    let archive =
+        flowtrail::input::Archive::discover(&[root.join("samples/account/trail")], flowtrail::input::Family::Trail);
+    let pool = scan::threads(1).unwrap();
+    let read = flowtrail::trail::read_archive(&archive.unwrap(), flowtrail::input::ReadOptions::default(), &pool);
+    let told = summarise(&read.index, &[TrailKey::Principal, TrailKey::Ip], |_| true);
+    let line = |s: &flowtrail::trail::Summary| {
+        let at = flowtrail::net::rfc3339;
+        let (first, last) = (at(s.first_seen), at(s.last_seen));
+        let (keys, objects) = (s.keys.join(","), s.objects.number);
+        format!(
+            "{keys},{},{},{},{},{objects},{first},{last}",
+            s.bytes_out, s.bytes_in, s.requests, s.errors
+        )
+    };
+    let ours: Vec<String> = told.iter().map(line).collect();
+    assert!(ours.len() > 20);
+    assert_eq!(ours, stored.lines().skip(1).collect::<Vec<_>>());
+}

@@ -36,37 +36,37 @@ fn column(dialect: Dialect, key: TrailKey) -> &'static str {
             "coalesce(userIdentity.arn, userIdentity.principalId, userIdentity.invokedBy, userIdentity.accountId)"
         }
         (TrailKey::Principal, DuckDb) => {
-            "CASE WHEN e->>'$.userIdentity.accountId' = 'ANONYMOUS_PRINCIPAL' THEN 'anonymous' ELSE coalesce(nullif(e->>'$.userIdentity.arn', ''), nullif(e->>'$.userIdentity.principalId', ''), nullif(e->>'$.userIdentity.invokedBy', ''), nullif(e->>'$.userIdentity.accountId', ''), 'unknown') END"
+            "CASE WHEN json_extract_string(e, '$.userIdentity.accountId') = 'ANONYMOUS_PRINCIPAL' THEN 'anonymous' ELSE coalesce(nullif(json_extract_string(e, '$.userIdentity.arn'), ''), nullif(json_extract_string(e, '$.userIdentity.principalId'), ''), nullif(json_extract_string(e, '$.userIdentity.invokedBy'), ''), nullif(json_extract_string(e, '$.userIdentity.accountId'), ''), 'unknown') END"
         }
         (TrailKey::Ip, Athena) => "sourceipaddress",
         (TrailKey::Ip, Insights) => "sourceIPAddress",
-        (TrailKey::Ip, DuckDb) => "coalesce(e->>'$.sourceIPAddress', '')",
+        (TrailKey::Ip, DuckDb) => "coalesce(json_extract_string(e, '$.sourceIPAddress'), '')",
         (TrailKey::Bucket, Athena) => "json_extract_scalar(requestparameters, '$.bucketName')",
         (TrailKey::Bucket, Insights) => "requestParameters.bucketName",
-        (TrailKey::Bucket, DuckDb) => "coalesce(e->>'$.requestParameters.bucketName', '')",
+        (TrailKey::Bucket, DuckDb) => "coalesce(json_extract_string(e, '$.requestParameters.bucketName'), '')",
         (TrailKey::Event, Athena) => "eventname",
         (TrailKey::Event, Insights) => "eventName",
-        (TrailKey::Event, DuckDb) => "e->>'$.eventName'",
+        (TrailKey::Event, DuckDb) => "json_extract_string(e, '$.eventName')",
         (TrailKey::Hour, Athena) => "date_trunc('hour', from_iso8601_timestamp(eventtime))",
         (TrailKey::Hour, Insights) => "bin(1h)",
-        (TrailKey::Hour, DuckDb) => "concat(substr(e->>'$.eventTime', 1, 13), ':00:00Z')",
+        (TrailKey::Hour, DuckDb) => "concat(substr(json_extract_string(e, '$.eventTime'), 1, 13), ':00:00Z')",
         (TrailKey::Key, Athena) => "useridentity.accesskeyid",
         (TrailKey::Key, Insights) => "userIdentity.accessKeyId",
-        (TrailKey::Key, DuckDb) => "coalesce(e->>'$.userIdentity.accessKeyId', '')",
+        (TrailKey::Key, DuckDb) => "coalesce(json_extract_string(e, '$.userIdentity.accessKeyId'), '')",
         (TrailKey::Owner, Athena) => "element_at(filter(resources, r -> r.type = 'AWS::S3::Bucket'), 1).accountid",
         (TrailKey::Owner, Insights) => "resources.1.accountId",
         (TrailKey::Owner, DuckDb) => {
-            "coalesce(list_filter(CAST(e->'$.resources' AS JSON[]), r -> split_part(r->>'$.ARN', ':::', 2) = e->>'$.requestParameters.bucketName')[1]->>'$.accountId', '')"
+            "coalesce(json_extract_string(list_filter(CAST(json_extract(e, '$.resources') AS JSON[]), lambda r: split_part(json_extract_string(r, '$.ARN'), ':::', 2) = json_extract_string(e, '$.requestParameters.bucketName'))[1], '$.accountId'), '')"
         }
         (TrailKey::Endpoint, Athena) => "vpcendpointid",
         (TrailKey::Endpoint, Insights) => "vpcEndpointId",
-        (TrailKey::Endpoint, DuckDb) => "coalesce(e->>'$.vpcEndpointId', '')",
+        (TrailKey::Endpoint, DuckDb) => "coalesce(json_extract_string(e, '$.vpcEndpointId'), '')",
         (TrailKey::From, Athena) => {
             "split_part(json_extract_scalar(requestparameters, '$[\"x-amz-copy-source\"]'), '/', 1)"
         }
         (TrailKey::From, Insights) => "`requestParameters.x-amz-copy-source`",
         (TrailKey::From, DuckDb) => {
-            "coalesce(split_part(ltrim(e->>'$.requestParameters.\"x-amz-copy-source\"', '/'), '/', 1), '')"
+            "coalesce(split_part(ltrim(json_extract_string(e, '$.requestParameters.\"x-amz-copy-source\"'), '/'), '/', 1), '')"
         }
     }
 }
@@ -96,19 +96,19 @@ fn athena(keys: &[TrailKey], filter: &TrailFilter, limit: usize) -> String {
 fn duckdb(keys: &[TrailKey], filter: &TrailFilter, limit: usize) -> String {
     let bytes = |name: &str| {
         format!(
-            "coalesce(sum(CAST(e->>'$.additionalEventData.{name}' AS DOUBLE)) FILTER (WHERE e->>'$.errorCode' IS NULL), 0)::HUGEINT"
+            "coalesce(sum(CAST(json_extract_string(e, '$.additionalEventData.{name}') AS DOUBLE)) FILTER (WHERE json_extract_string(e, '$.errorCode') IS NULL), 0)::HUGEINT"
         )
     };
     let sums = [
         format!("{} AS bytes", bytes("bytesTransferredOut")),
         format!("{} AS bytes_in", bytes("bytesTransferredIn")),
         "count(*) AS requests".to_owned(),
-        "count(e->>'$.errorCode') AS errors".to_owned(),
-        "count(DISTINCT (e->>'$.requestParameters.bucketName', e->>'$.requestParameters.key')) FILTER (WHERE e->>'$.errorCode' IS NULL AND coalesce(e->>'$.requestParameters.key', '') <> '' AND e->>'$.requestParameters.bucketName' IS NOT NULL) AS objects".to_owned(),
-        "min(e->>'$.eventTime') AS first_seen".to_owned(),
-        "max(e->>'$.eventTime') AS last_seen".to_owned(),
+        "count(json_extract_string(e, '$.errorCode')) AS errors".to_owned(),
+        "count(DISTINCT (json_extract_string(e, '$.requestParameters.bucketName'), json_extract_string(e, '$.requestParameters.key'))) FILTER (WHERE json_extract_string(e, '$.errorCode') IS NULL AND coalesce(json_extract_string(e, '$.requestParameters.key'), '') <> '' AND json_extract_string(e, '$.requestParameters.bucketName') IS NOT NULL) AS objects".to_owned(),
+        "min(json_extract_string(e, '$.eventTime')) AS first_seen".to_owned(),
+        "max(json_extract_string(e, '$.eventTime')) AS last_seen".to_owned(),
     ];
-    let events = "WITH files AS (SELECT unnest(Records) AS e FROM read_json('PATH/**/*.json.gz', columns = {Records: 'JSON[]'}, maximum_object_size = 1000000000)),\n     events AS (SELECT DISTINCT ON (e->>'$.eventID', e->>'$.recipientAccountId') e FROM files)\n";
+    let events = "WITH files AS (SELECT unnest(Records) AS e FROM read_json('PATH/**/*.json.gz', columns = {Records: 'JSON[]'}, maximum_object_size = 100000000)),\n     events AS (SELECT DISTINCT ON (json_extract_string(e, '$.eventID'), json_extract_string(e, '$.recipientAccountId')) e FROM files)\n";
     format!(
         "{events}{}",
         grouped(Dialect::DuckDb, keys, &sums, "events", filter, limit)
@@ -180,13 +180,13 @@ fn terms(dialect: Dialect, filter: &TrailFilter) -> Vec<String> {
             (Field::Key(key), _) => column(dialect, key),
             (Field::Error, Dialect::Athena) => "errorcode",
             (Field::Error, Dialect::Insights) => "errorCode",
-            (Field::Error, Dialect::DuckDb) => "e->>'$.errorCode'",
+            (Field::Error, Dialect::DuckDb) => "json_extract_string(e, '$.errorCode')",
             (Field::Service, Dialect::Athena) => "eventsource",
             (Field::Service, Dialect::Insights) => "eventSource",
-            (Field::Service, Dialect::DuckDb) => "e->>'$.eventSource'",
+            (Field::Service, Dialect::DuckDb) => "json_extract_string(e, '$.eventSource')",
             (Field::Account, Dialect::Athena) => "useridentity.accountid",
             (Field::Account, Dialect::Insights) => "userIdentity.accountId",
-            (Field::Account, Dialect::DuckDb) => "e->>'$.userIdentity.accountId'",
+            (Field::Account, Dialect::DuckDb) => "json_extract_string(e, '$.userIdentity.accountId')",
         };
         let any: Vec<String> = term
             .values
