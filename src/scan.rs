@@ -5,9 +5,9 @@ use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
     WithEndpoints, finish, ingest, vantage, workers,
 };
-use crate::attribute::{Attribution, Question, Toward};
+use crate::attribute::{Attribution, Question, Reconciliation, Toward};
 use crate::baseline::{Baseline, day_of};
-use crate::coverage::{self, Claims};
+use crate::coverage::{self, Claims, Selectors};
 use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
@@ -130,6 +130,11 @@ pub fn scan(
     };
     let judged = detect::judge(&case, settings);
     let mut findings = judged.findings;
+    let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
+    let whole = covers_all(&known.inventory);
+    for books in &books {
+        findings.extend(detect::unaccounted_s3::judge(&counted.table, books, whole, settings));
+    }
     phases.next("detect", 0);
     let learned = inputs.baseline.clone().map(|mut b| {
         b.merge(lesson(&counted, judged.baseline, &middleboxes, counting.window));
@@ -163,6 +168,12 @@ pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &Th
     let case = trail_case(&known, inputs, intel);
     let findings = detect::trail::judge(&case, settings);
     Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
+}
+
+/// True if the selectors are known and ask for the data events of every bucket, ours or not.
+fn covers_all(inventory: &Inventory) -> bool {
+    let scope = Selectors::of(inventory).scope("any-bucket-of-somebody-else");
+    scope.write && !scope.part
 }
 
 fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase<'k> {

@@ -7,9 +7,11 @@
 
 mod evidence;
 mod question;
+mod reconcile;
 mod subject;
 mod verdict;
 
 pub use evidence::Attribution;
 pub use question::{Question, Toward};
+pub use reconcile::{Balance, Reconciliation};
 pub use verdict::{Class, Principal};

@@ -37,6 +37,7 @@ pub mod stolen_instance_credentials;
 pub mod threat_ip;
 pub mod tor_egress;
 pub mod trail;
+pub mod unaccounted_s3;
 pub mod unusual_port;
 pub mod volume_spike;
 
@@ -165,6 +166,8 @@ pub struct Settings {
     pub s3_unusual_caller: s3_unusual_caller::Parameters,
     /// Of `stolen-instance-credentials`.
     pub stolen_instance_credentials: stolen_instance_credentials::Parameters,
+    /// Of `unaccounted-s3`.
+    pub unaccounted_s3: unaccounted_s3::Parameters,
 }
 
 impl Default for Settings {
@@ -195,6 +198,7 @@ impl Default for Settings {
             s3_tor_caller: Default::default(),
             s3_unusual_caller: Default::default(),
             stolen_instance_credentials: Default::default(),
+            unaccounted_s3: Default::default(),
         }
     }
 }
