@@ -10,4 +10,4 @@ pub mod run;
 pub mod terminal;
 
 pub use grid::{Cell, Grid};
-pub use run::{Ledger, Run};
+pub use run::{Ledger, Run, S3Channels};
