@@ -8,6 +8,7 @@ use crate::aggregate::{
 use crate::attribute::{Attribution, Question, Reconciliation, Toward};
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::{self, Claims, Selectors};
+use crate::detect::trail::Deed;
 use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
@@ -15,7 +16,8 @@ use crate::input::{Archive, Family, ReadOptions, Source};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
 use crate::net::{Addr, Class, TimeWindow};
-use crate::trail::{PrincipalIndex, TrailRun, read_archive};
+use crate::report::S3Channels;
+use crate::trail::{Distinct, PrincipalIndex, TrailRun, read_archive};
 use rayon::ThreadPool;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +89,8 @@ pub struct Scanned {
     pub state: Baseline,
     /// What was learned before, and from this archive; nothing without [`Inputs::baseline`].
     pub learned: Option<Baseline>,
+    /// The ledger's channels that only CloudTrail's data events show.
+    pub channels: Option<S3Channels>,
 }
 
 /// Starts the threads; 0 means one per core.
@@ -145,6 +149,7 @@ pub fn scan(
     attribute(&mut findings, &counted.table, &known);
     let trail_case = trail_case(&known, inputs, intel);
     findings.extend(detect::trail::judge(&trail_case, settings));
+    let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
     phases.next("attribute", 0);
@@ -159,6 +164,7 @@ pub fn scan(
         vantage,
         state: judged.baseline,
         learned,
+        channels,
     })
 }
 
@@ -171,6 +177,32 @@ pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &Th
     let case = trail_case(&known, inputs, intel);
     let findings = detect::trail::judge(&case, settings);
     Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
+}
+
+/// The channels that only data events show. Requests that failed moved nothing.
+fn s3_channels(case: &TrailCase<'_>, books: &Reconciliation) -> S3Channels {
+    let mut out = S3Channels {
+        unaccounted: books.totals().1,
+        ..S3Channels::default()
+    };
+    let mut copied = Distinct::default();
+    for (n, row) in (0u32..).zip(&case.index.rows).filter(|(_, r)| r.error == 0) {
+        let Some(caller) = case.caller(row) else { continue };
+        let who = case
+            .index
+            .principal(row)
+            .and_then(|p| p.account.as_deref())
+            .unwrap_or_default();
+        let abroad = case.is_foreign(case.index.text(row.owner));
+        match case.deed(n) {
+            Deed::Read if !caller.inside => out.api_reads = out.api_reads.saturating_add(row.bytes_out),
+            Deed::Write if abroad && !case.is_foreign(who) => out.foreign = out.foreign.saturating_add(row.bytes_in),
+            Deed::Copy if abroad || case.is_foreign(who) => copied.merge(&row.objects),
+            _ => {}
+        }
+    }
+    out.copied_objects = copied.count().number;
+    out
 }
 
 /// True if the selectors are known and ask for the data events of every bucket, ours or not.

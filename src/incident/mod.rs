@@ -117,7 +117,10 @@ fn connected(a: &Finding, b: &Finding) -> bool {
     let (first, second) = if a.first_seen <= b.first_seen { (a, b) } else { (b, a) };
     let gap = second.first_seen.saturating_sub(first.last_seen);
     let alike = a.severity == b.severity || a.severity.min(b.severity) >= Severity::Medium;
-    gap <= ADJACENT && (a.severity == b.severity || share(a, b)) || gap <= SAME_DESTINATION && alike && share(a, b)
+    // What one caller, or one machine, did at one time is one story in the trail.
+    let of_trail = !a.requests.is_empty() || !b.requests.is_empty();
+    let near = gap <= ADJACENT && (a.severity == b.severity || of_trail || share(a, b));
+    near || gap <= SAME_DESTINATION && alike && share(a, b)
 }
 
 fn share(a: &Finding, b: &Finding) -> bool {

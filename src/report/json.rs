@@ -5,7 +5,7 @@
 
 use crate::report::detail;
 use crate::report::grid::json_integer;
-use crate::report::run::Run;
+use crate::report::run::{Run, S3Channels};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -58,12 +58,25 @@ pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// What stands where no log can show a channel: never 0.
+const NOT_OBSERVABLE: &str = "not observable";
+
+/// A channel that only CloudTrail's data events show.
+fn channel(run: &Run<'_>, of: impl FnOnce(&S3Channels) -> Value) -> Value {
+    run.channels.as_ref().map_or_else(|| Value::from(NOT_OBSERVABLE), of)
+}
+
 fn ledger(run: &Run<'_>) -> Value {
     let l = run.ledger();
     json!({
         "internet": json_integer(l.internet),
         "served": json_integer(l.served),
         "s3": json_integer(l.s3),
+        "own_s3": channel(run, |c| json_integer(l.s3.saturating_sub(c.foreign).saturating_sub(c.unaccounted))),
+        "foreign_s3": channel(run, |c| json_integer(c.foreign)),
+        "s3_unaccounted": channel(run, |c| json_integer(c.unaccounted)),
+        "out_of_vpc_api_reads": channel(run, |c| json_integer(c.api_reads)),
+        "server_side_copy": channel(run, |c| json!({"objects": c.copied_objects, "bytes": NOT_OBSERVABLE})),
         "passed_on": json_integer(l.passed_on),
         "role_unknown": json_integer(l.role_unknown),
         "direction_unknown": json_integer(run.left_out.ambiguous),

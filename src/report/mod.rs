@@ -13,4 +13,4 @@ pub mod terminal;
 pub mod verify;
 
 pub use grid::{Cell, Grid};
-pub use run::{Ledger, Run};
+pub use run::{Ledger, Run, S3Channels};

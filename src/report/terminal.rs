@@ -40,6 +40,7 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
         parts.push(format!("direction unknown {}", human_bytes(run.left_out.ambiguous)));
     }
     writeln!(out, "egress: {}", parts.join(", "))?;
+    writeln!(out, "{}", of_s3(run))?;
     let boxes = run.vantage.middleboxes.len();
     if boxes > 0 {
         let (on, residual) = (human_bytes(run.vantage.passed_on), human_bytes(run.vantage.residual));
@@ -81,6 +82,23 @@ fn hidden(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
 
 /// Incidents set aside that are named one by one.
 const HIDDEN_SHOWN: usize = 5;
+
+/// The channels of S3, as far as the logs show them.
+fn of_s3(run: &Run<'_>) -> String {
+    let Some(c) = &run.channels else {
+        return "S3 by channel, reads from outside and copies inside S3: not observable without CloudTrail data events"
+            .into();
+    };
+    let own = run.ledger().s3.saturating_sub(c.foreign).saturating_sub(c.unaccounted);
+    format!(
+        "S3: own buckets {}, buckets of others {}, unaccounted {}; read from outside {}; copied to others {} objects (bytes not observable)",
+        human_bytes(own),
+        human_bytes(c.foreign),
+        human_bytes(c.unaccounted),
+        human_bytes(c.api_reads),
+        grouped(c.copied_objects.into())
+    )
+}
 
 fn card(run: &Run<'_>, n: usize, i: &Incident, colour: bool, out: &mut dyn Write) -> io::Result<()> {
     let severity = paint(

@@ -137,6 +137,7 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         span: counted.outcome.span,
         left_out: counted.left_out,
         show_keys: args.show_keys,
+        channels: scanned.channels,
     };
     let colour = match args.color {
         When::Always => true,
