@@ -8,7 +8,7 @@ use crate::aggregate::{
 use crate::attribute::{Attribution, Question, Toward};
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::{self, Claims};
-use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
+use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions, Source};
@@ -160,6 +160,37 @@ pub fn scan(
         state: judged.baseline,
         learned,
     })
+}
+
+/// What each interface could send to a new host on the archive's last day without an alert.
+///
+/// # Errors
+/// As [`scan`].
+pub fn floors(
+    inputs: &Inputs,
+    intel: &Intel,
+    settings: &Settings,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Vec<Floor>)> {
+    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
+    let counting = Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window: inputs.window.unwrap_or(TimeWindow::ALL),
+    };
+    let own = own_addresses(&known.inventory);
+    let counted = count(&inputs.flows, intel, &counting, &inputs.ingest, &own, pool, follow)?;
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let first = counted.table.hours().map_or(0, |(first, _)| day_of(first));
+    let before = inputs.baseline.clone().map(|b| b.before(first));
+    let case = Case {
+        table: &counted.table,
+        baseline: before.as_ref(),
+        excluded: &vantage.middleboxes.keys().cloned().collect(),
+    };
+    let floors = detect::floors(&case, settings);
+    Ok((counted, floors))
 }
 
 /// What one archive teaches: its counts, its contents, and the marks that judging it left.
