@@ -8,19 +8,18 @@ use crate::aggregate::{
 use crate::attribute::{Attribution, Question, Reconciliation, Toward};
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::{self, Claims, Selectors};
-use crate::detect::trail::Deed;
-use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
+use crate::detect::trail::S3Channels;
+use crate::detect::trail::s3_channels;
+use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
-use crate::input::{Archive, Family, ReadOptions, Source};
+use crate::input::{Archive, Family, ReadOptions};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
 use crate::net::{Addr, Class, TimeWindow};
-use crate::report::S3Channels;
-use crate::trail::{Distinct, PrincipalIndex, TrailRun, read_archive};
+use crate::trail::{PrincipalIndex, TrailRun, read_archive};
 use rayon::ThreadPool;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -115,20 +114,12 @@ pub fn scan(
 ) -> Result<Scanned> {
     let mut phases = Phases::default();
     let (known, trail) = learn(inputs, pool, &mut phases)?;
-    let counting = Counting {
-        grain: Grain::SCAN,
-        filter: Filter::default(),
-        window: inputs.window.unwrap_or(TimeWindow::ALL),
-    };
-    let own = own_addresses(&known.inventory);
-    let places = WithEndpoints::new(intel, &known.inventory);
-    let mut counted = count(&inputs.flows, &places, &counting, &inputs.ingest, &own, pool, follow)?;
+    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
     phases.restart();
     let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
     phases.next("vantage", 0);
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
-    let first = counted.table.hours().map_or(0, |(first, _)| day_of(first));
-    let before = inputs.baseline.clone().map(|b| b.before(first));
+    let before = learned_before(inputs, &counted.table);
     let case = Case {
         table: &counted.table,
         baseline: before.as_ref(),
@@ -143,7 +134,12 @@ pub fn scan(
     }
     phases.next("detect", 0);
     let learned = inputs.baseline.clone().map(|mut b| {
-        b.merge(lesson(&counted, &judged.baseline, &middleboxes, counting.window));
+        b.merge(lesson(
+            &counted,
+            &judged.baseline,
+            &middleboxes,
+            inputs.window.unwrap_or(TimeWindow::ALL),
+        ));
         b
     });
     attribute(&mut findings, &counted.table, &known);
@@ -153,7 +149,7 @@ pub fn scan(
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
     phases.next("attribute", 0);
-    cite(&mut incidents, &counted.archive);
+    incident::cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
     counted.stats.phases.extend(phases.done);
     counted.stats.peak_memory = ScanStats::peak_memory_now();
@@ -179,32 +175,6 @@ pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &Th
     Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
 }
 
-/// The channels that only data events show. Requests that failed moved nothing.
-fn s3_channels(case: &TrailCase<'_>, books: &Reconciliation) -> S3Channels {
-    let mut out = S3Channels {
-        unaccounted: books.totals().1,
-        ..S3Channels::default()
-    };
-    let mut copied = Distinct::default();
-    for (n, row) in (0u32..).zip(&case.index.rows).filter(|(_, r)| r.error == 0) {
-        let Some(caller) = case.caller(row) else { continue };
-        let who = case
-            .index
-            .principal(row)
-            .and_then(|p| p.account.as_deref())
-            .unwrap_or_default();
-        let abroad = case.is_foreign(case.index.text(row.owner));
-        match case.deed(n) {
-            Deed::Read if !caller.inside => out.api_reads = out.api_reads.saturating_add(row.bytes_out),
-            Deed::Write if abroad && !case.is_foreign(who) => out.foreign = out.foreign.saturating_add(row.bytes_in),
-            Deed::Copy if abroad || case.is_foreign(who) => copied.merge(&row.objects),
-            _ => {}
-        }
-    }
-    out.copied_objects = copied.count().number;
-    out
-}
-
 /// True if the selectors are known and ask for the data events of every bucket, ours or not.
 fn covers_all(inventory: &Inventory) -> bool {
     let scope = Selectors::of(inventory).scope("any-bucket-of-somebody-else");
@@ -215,6 +185,30 @@ fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase
     let facts = |addr: Addr| Places::peer(intel, addr);
     let own = inputs.own_accounts.iter().cloned();
     TrailCase::new(&known.index, &known.inventory, own, &facts)
+}
+
+/// What each interface could send to a new host on the archive's last day without an alert.
+///
+/// # Errors
+/// As [`scan`].
+pub fn floors(
+    inputs: &Inputs,
+    intel: &Intel,
+    settings: &Settings,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Vec<Floor>)> {
+    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
+    let counted = count_all(inputs, &known, intel, pool, follow)?;
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let before = learned_before(inputs, &counted.table);
+    let case = Case {
+        table: &counted.table,
+        baseline: before.as_ref(),
+        excluded: &vantage.middleboxes.keys().cloned().collect(),
+    };
+    let floors = detect::floors(&case, settings);
+    Ok((counted, floors))
 }
 
 /// What one archive teaches: its counts, its contents, and the marks that judging it left.
@@ -228,6 +222,25 @@ fn lesson(counted: &Counted, judged: &Baseline, middleboxes: &BTreeSet<String>, 
     lesson.interfaces.retain(|id, _| !middleboxes.contains(id));
     lesson.learned = counted.outcome.taught(window).map(|c| (c.size, c.hash)).collect();
     lesson
+}
+
+/// Counts the flow logs as finely as detectors need, with what is known of the estate.
+fn count_all(inputs: &Inputs, known: &Known, intel: &Intel, pool: &ThreadPool, follow: Follow<'_>) -> Result<Counted> {
+    let window = inputs.window.unwrap_or(TimeWindow::ALL);
+    let counting = Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window,
+    };
+    let places = WithEndpoints::new(intel, &known.inventory);
+    let own = own_addresses(&known.inventory);
+    count(&inputs.flows, &places, &counting, &inputs.ingest, &own, pool, follow)
+}
+
+/// What was learned of the days before this archive.
+fn learned_before(inputs: &Inputs, table: &EgressTable) -> Option<Baseline> {
+    let first = table.hours().map_or(0, |(first, _)| day_of(first));
+    inputs.baseline.clone().map(|b| b.before(first))
 }
 
 /// Finds flow log files and counts them; `own` holds interface addresses known from elsewhere.
@@ -373,28 +386,6 @@ fn cover(incidents: &mut [Incident], counted: &Counted, inventory: &Inventory) {
             skipdata: claim.skipdata,
         };
     }
-}
-
-/// Puts file names and the SHA-256 of the cited files into the evidence.
-fn cite(incidents: &mut [Incident], archive: &Archive) {
-    let mut sums: BTreeMap<u32, Option<String>> = BTreeMap::new();
-    for evidence in incidents.iter_mut().flat_map(|i| &mut i.evidence) {
-        let Some(source) = archive.sources.get(evidence.file_index as usize) else {
-            continue;
-        };
-        evidence.file = source.name.clone();
-        evidence.sha256 = sums
-            .entry(evidence.file_index)
-            .or_insert_with(|| sha256(source))
-            .clone();
-    }
-}
-
-/// SHA-256 of a file as it lies on disk, in hex; nothing if it cannot be read.
-pub fn sha256(source: &Source) -> Option<String> {
-    let mut hash = Sha256::new();
-    std::io::copy(&mut std::fs::File::open(&source.path).ok()?, &mut hash).ok()?;
-    Some(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// Wall time of each phase, for `--stats`.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
+mod cite;
 mod allow;
 mod corroborate;
 mod entries;
@@ -15,6 +16,7 @@ mod suppress;
 mod view;
 
 pub use allow::AllowList;
+pub use cite::{cite, sha256};
 pub use suppress::Suppressions;
 pub use view::{Hidden, Shown, View};
 

@@ -3,9 +3,10 @@
 //! Nothing in it depends on the clock, on threads or on the place of the inputs: two runs over the same logs give the
 //! same bytes. Times that phases took are in `--stats`, not here.
 
+use crate::detect::trail::S3Channels;
 use crate::report::detail;
 use crate::report::grid::json_integer;
-use crate::report::run::{Run, S3Channels};
+use crate::report::run::Run;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 

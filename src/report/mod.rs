@@ -3,6 +3,7 @@
 //! Whatever is written here comes from logs that attackers may have written: every format has one escaping function of its
 //! own, and nothing else reaches the output.
 
+pub mod backtest;
 pub mod coverage;
 pub mod detail;
 pub mod explain;
@@ -13,4 +14,4 @@ pub mod terminal;
 pub mod verify;
 
 pub use grid::{Cell, Grid};
-pub use run::{Ledger, Run, S3Channels};
+pub use run::{Ledger, Run};

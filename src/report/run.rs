@@ -3,6 +3,7 @@
 use crate::aggregate::stats::ScanStats;
 use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
 use crate::baseline::Baseline;
+use crate::detect::trail::S3Channels;
 use crate::incident::{Hidden, Incident};
 use crate::intel::ListInfo;
 use crate::net::{Class, Seconds};
@@ -38,19 +39,6 @@ pub struct Run<'a> {
     pub show_keys: bool,
     /// Channels that only CloudTrail's data events show; none without them.
     pub channels: Option<S3Channels>,
-}
-
-/// What CloudTrail's data events add to the ledger.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct S3Channels {
-    /// Payload that our credentials wrote into buckets of other accounts.
-    pub foreign: u128,
-    /// Flow bytes to S3 that no event explains.
-    pub unaccounted: u128,
-    /// Objects' bytes that callers outside of the network read.
-    pub api_reads: u128,
-    /// Objects copied inside S3 into other accounts: nobody counts their bytes.
-    pub copied_objects: u64,
 }
 
 /// Egress by channel of the ledger, in bytes; middleboxes are left out.

@@ -73,7 +73,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     let files: BTreeMap<&str, _> = counted.archive.sources.iter().map(|s| (s.name.as_str(), s)).collect();
     let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut sum = |name: &str| {
-        let fresh = || files.get(name).and_then(|s| scan::sha256(s));
+        let fresh = || files.get(name).and_then(|s| flowtrail::incident::sha256(s));
         known.entry(name.to_owned()).or_insert_with(fresh).clone()
     };
     let verdicts = report::verify::verify(&result, &counted.table, &mut sum);

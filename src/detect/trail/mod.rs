@@ -6,6 +6,7 @@
 
 mod aws_buckets;
 mod case;
+mod channels;
 mod deed;
 mod extent;
 mod habits;
@@ -21,6 +22,7 @@ use crate::trail::{Principal, TrailRow};
 
 pub use aws_buckets::aws_owner;
 pub use case::{Caller, TrailCase};
+pub use channels::{S3Channels, s3_channels};
 pub use deed::{Deed, deed};
 pub use extent::{BucketSum, Extent};
 pub use habits::{Habits, History, LEARNED, Measure, Past, by_hour, group_of, measure};
