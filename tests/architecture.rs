@@ -141,7 +141,7 @@ fn every_room_has_its_heading_in_the_architecture() {
                 .is_some_and(|names| names.split(", ").any(|n| n == room))
         };
         assert!(
-            headings.iter().any(|h| named(h)),
+            headings.iter().any(named),
             "docs/architecture.md says nothing of {room}"
         );
     }
