@@ -13,6 +13,7 @@ pub mod place;
 pub mod profile;
 pub mod sample;
 pub mod season;
+pub mod series;
 pub mod state;
 
 pub use band::{BandHour, bands};
@@ -22,4 +23,5 @@ pub use judge::Deviation;
 pub use place::{Channel, Day, HOURS, channel, day_of, place};
 pub use profile::{Learning, Novelty, Profile, Profiles, STEADY_HOURS};
 pub use sample::Sample;
+pub use series::SeriesScorer;
 pub use state::{Baseline, Bounds, Fresh, InterfaceHistory, Seen};
