@@ -9,7 +9,7 @@ use crate::attribute::{Attribution, Question, Reconciliation, Toward};
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::{self, Claims, Selectors};
 use crate::detect::trail::Deed;
-use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
+use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions, Source};
@@ -215,6 +215,38 @@ fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase
     let facts = |addr: Addr| Places::peer(intel, addr);
     let own = inputs.own_accounts.iter().cloned();
     TrailCase::new(&known.index, &known.inventory, own, &facts)
+}
+
+/// What each interface could send to a new host on the archive's last day without an alert.
+///
+/// # Errors
+/// As [`scan`].
+pub fn floors(
+    inputs: &Inputs,
+    intel: &Intel,
+    settings: &Settings,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Vec<Floor>)> {
+    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
+    let counting = Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window: inputs.window.unwrap_or(TimeWindow::ALL),
+    };
+    let own = own_addresses(&known.inventory);
+    let places = WithEndpoints::new(intel, &known.inventory);
+    let counted = count(&inputs.flows, &places, &counting, &inputs.ingest, &own, pool, follow)?;
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let first = counted.table.hours().map_or(0, |(first, _)| day_of(first));
+    let before = inputs.baseline.clone().map(|b| b.before(first));
+    let case = Case {
+        table: &counted.table,
+        baseline: before.as_ref(),
+        excluded: &vantage.middleboxes.keys().cloned().collect(),
+    };
+    let floors = detect::floors(&case, settings);
+    Ok((counted, floors))
 }
 
 /// What one archive teaches: its counts, its contents, and the marks that judging it left.

@@ -64,7 +64,11 @@ impl Default for SeriesScorer {
 impl SeriesScorer {
     /// Decades of surprise at a value, beyond those of an event that is going on; then learns it. Times in seconds, rising.
     pub fn score(&mut self, time: Seconds, value: f64) -> f64 {
-        let value = if value.is_finite() { value.clamp(-1e100, 1e100) } else { 0.0 };
+        let value = if value.is_finite() {
+            value.clamp(-1e100, 1e100)
+        } else {
+            0.0
+        };
         if self.unit == 0.0 {
             self.waiting.push((time, value));
             if self.waiting.len() >= WARM_UP {

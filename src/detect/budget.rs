@@ -44,7 +44,7 @@ const UNLEARNED: f64 = 2.0;
 impl Budget {
     /// Turns a day's signals into findings, and remembers the day.
     pub fn weigh(&mut self, view: &DayView<'_>, signals: Vec<Signal>, settings: &Settings) -> Vec<Finding> {
-        let threshold = self.threshold(view, settings);
+        let threshold = self.threshold(view.actors.len(), view, settings);
         let mut surprises = Vec::new();
         let mut out = Vec::new();
         for event in events(view, signals) {
@@ -65,10 +65,23 @@ impl Budget {
         out
     }
 
+    /// True if the signals of an interface, one of a fleet of so many, would be reported; nothing is remembered.
+    pub(super) fn reports(&self, fleet: usize, view: &DayView<'_>, signals: Vec<Signal>, settings: &Settings) -> bool {
+        let threshold = self.threshold(fleet, view, settings);
+        let loud = |event: &Vec<Signal>| {
+            let surprise = surprise(event);
+            let severities = event
+                .iter()
+                .filter_map(|s| severity(view, s, settings, surprise, threshold));
+            severities.max() >= Some(Severity::Medium)
+        };
+        events(view, signals).iter().any(loud)
+    }
+
     /// The surprise from which an uncorroborated event is reported, by the days before this one.
-    fn threshold(&self, view: &DayView<'_>, settings: &Settings) -> f64 {
+    fn threshold(&self, actors: usize, view: &DayView<'_>, settings: &Settings) -> f64 {
         let learned = f64::from(view.profiles.days()) / f64::from(view.profiles.learning.full_history);
-        let tests = view.actors.len().max(10) as f64 * TESTS;
+        let tests = actors.max(10) as f64 * TESTS;
         let aim = (settings.alert_budget * MARGIN).max(0.01);
         let base = (tests / aim).log10().max(LEAST) + UNLEARNED * (1.0 - learned).max(0.0);
         let recent = &self.past[self.past.len().saturating_sub(WINDOW)..];

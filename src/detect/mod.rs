@@ -15,6 +15,7 @@ mod budget;
 mod cells;
 pub mod fan_out;
 pub mod finding;
+mod floor;
 mod listed;
 pub mod log_tampering;
 pub mod new_country;
@@ -47,6 +48,7 @@ pub use finding::{
     ATTACK_VERSION, Attack, BucketClaim, Confidence, CoverageClaim, Destination, Evidence, Expectation, Finding, Part,
     PrincipalClaim, SCHEMA, Severity, Technique,
 };
+pub use floor::{Floor, floors};
 pub use signal::{Kind, Signal};
 pub use trail::{TrailCase, TrailDetector};
 
@@ -220,43 +222,79 @@ pub fn run(case: &Case<'_>, settings: &Settings) -> Vec<Finding> {
 /// As [`run`], and hands back what was learned.
 pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
     let places = Places::of(case.table);
-    let learning = Learning {
-        adopt_after: settings.adopt_after,
-        ..Learning::default()
-    };
-    let mut baseline = case.baseline.cloned().unwrap_or_default();
-    let mut profiles = Profiles::replay(&baseline, learning);
-    let mut budget = Budget::default();
+    let mut court = Court::open(case.baseline, settings);
     let mut findings = Vec::new();
     for (day, slices) in days(case) {
-        let newcomers = newcomers(case.table, &slices, &baseline, &places);
-        profiles.regroup(&baseline, &newcomers);
-        let view = DayView::new(case.table, &places, day, slices.clone(), &baseline, &profiles);
+        findings.extend(court.hear(case.table, &places, day, slices, settings));
+    }
+    Outcome {
+        findings,
+        baseline: court.baseline,
+    }
+}
+
+/// Whatever is known in the morning of a day.
+struct Court {
+    learning: Learning,
+    baseline: Baseline,
+    profiles: Profiles,
+    budget: Budget,
+}
+
+impl Court {
+    /// With what was learned before.
+    fn open(before: Option<&Baseline>, settings: &Settings) -> Self {
+        let learning = Learning {
+            adopt_after: settings.adopt_after,
+            ..Learning::default()
+        };
+        let baseline = before.cloned().unwrap_or_default();
+        Court {
+            learning,
+            profiles: Profiles::replay(&baseline, learning),
+            baseline,
+            budget: Budget::default(),
+        }
+    }
+
+    /// Forms the groups of a day.
+    fn assemble(&mut self, table: &EgressTable, places: &Places, slices: &Slices<'_>) {
+        let newcomers = newcomers(table, slices, &self.baseline, places);
+        self.profiles.regroup(&self.baseline, &newcomers);
+    }
+
+    /// Judges a day and learns it.
+    fn hear(
+        &mut self,
+        table: &EgressTable,
+        places: &Places,
+        day: Day,
+        slices: Slices<'_>,
+        settings: &Settings,
+    ) -> Vec<Finding> {
+        self.assemble(table, places, &slices);
+        let view = DayView::new(table, places, day, slices.clone(), &self.baseline, &self.profiles);
         let signals = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
-        let found = budget.weigh(&view, signals, settings);
+        let found = self.budget.weigh(&view, signals, settings);
         // A fleet's first week teaches whatever happened: there is nothing yet that it could be strange against.
-        let learned = profiles.days() >= learning.full_history;
+        let learned = self.profiles.days() >= self.learning.full_history;
         let marks: Vec<Mark> = found
             .iter()
             .filter(|_| learned)
-            .filter_map(|f| Mark::of(case.table, &places, f))
+            .filter_map(|f| Mark::of(table, places, f))
             .collect();
-        findings.extend(found);
         drop(view);
-        marks.into_iter().for_each(|m| m.apply(&mut baseline, day));
+        marks.into_iter().for_each(|m| m.apply(&mut self.baseline, day));
         let mut news = BTreeMap::new();
         for (_, rows) in slices {
-            let fresh = baseline.learn_rows(case.table, rows, &places.of_peer);
-            if let Some(interface) = rows
-                .first()
-                .and_then(|r| case.table.interfaces.get(r.interface as usize))
-            {
+            let fresh = self.baseline.learn_rows(table, rows, &places.of_peer);
+            if let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) {
                 news.insert(interface.id.clone(), fresh);
             }
         }
-        profiles.close_day(&baseline, day, &news);
+        self.profiles.close_day(&self.baseline, day, &news);
+        found
     }
-    Outcome { findings, baseline }
 }
 
 type Slices<'a> = Vec<(u32, &'a [Row])>;

@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Explain(crate::explain::ExplainArgs),
     /// Count the incidents of a result again from the logs: which no longer hold?
     Verify(crate::explain::VerifyArgs),
+    /// How much each interface could send to a new host in a day without an alert
+    Floor(crate::quality::FloorArgs),
+    /// The detectors' score on an archive whose truth is known
+    Backtest(crate::quality::BacktestArgs),
     /// What is normal: learn it from an archive, combine, show and compare it
     Baseline(crate::baseline::BaselineArgs),
     /// The lists in use: source, date, entries, sha256
@@ -304,7 +308,7 @@ fn share(s: &str) -> Result<f64, String> {
 }
 
 /// `5/day` or `5`.
-fn budget(s: &str) -> Result<f64, String> {
+pub(crate) fn budget(s: &str) -> Result<f64, String> {
     let number = s.strip_suffix("/day").unwrap_or(s);
     let value: Option<f64> = number.parse().ok().filter(|v: &f64| v.is_finite() && *v >= 0.0);
     value.ok_or_else(|| format!("`{s}` is not a number of findings a day like 5/day"))

@@ -8,6 +8,7 @@ mod r#gen;
 mod intel;
 mod lookup;
 mod output;
+mod quality;
 mod read;
 mod run;
 mod scan;
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         args::Command::Trail(args) => trail::run(args),
         args::Command::Explain(args) => explain::explain(args),
         args::Command::Verify(args) => explain::verify(args),
+        args::Command::Floor(args) => quality::floor(args),
+        args::Command::Backtest(args) => quality::backtest(args),
         args::Command::Baseline(args) => baseline::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Gen(args) => r#gen::run(args),
