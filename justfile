@@ -22,6 +22,10 @@ bench:
 bench-answer lines="2000000":
     bash benches/answer.sh {{lines}}
 
+# the detectors' score on generated archives, as in docs/quality.md
+quality seeds="1 2 3" days="17":
+    bash benches/quality.sh "{{seeds}}" {{days}}
+
 # regenerate the checked-in sample account
 samples:
     rm -rf samples/account

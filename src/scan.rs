@@ -8,8 +8,7 @@ use crate::aggregate::{
 use crate::attribute::{Attribution, Question, Reconciliation, Toward};
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::{self, Claims, Selectors};
-use crate::detect::trail::S3Channels;
-use crate::detect::trail::s3_channels;
+use crate::detect::trail::{S3Channels, s3_channels};
 use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};

@@ -79,16 +79,13 @@ impl Truth {
         let from = time(&value["detect_from"]).or_else(|| time(&value["window"]["detect_start"]));
         let incidents = value["incidents"].as_array();
         let incidents = incidents.ok_or_else(|| Error::list("no truth: it has no `incidents`"))?;
-        let read = |v: &Value| {
-            let window = TimeWindow {
-                from: time(&v["start"])?,
-                to: time(&v["end"])?,
-            };
-            Some(True::of(v, window))
+        let read = |v: &Value| match (time(&v["start"]), time(&v["end"])) {
+            (Some(from), Some(to)) => Ok(True::of(v, TimeWindow { from, to })),
+            _ => Err(Error::list("no truth: an incident has no `start` and `end`")),
         };
         Ok(Truth {
             detect_from: from.unwrap_or(0),
-            incidents: incidents.iter().filter_map(read).collect(),
+            incidents: incidents.iter().map(read).collect::<Result<_>>()?,
         })
     }
 }

@@ -4,7 +4,7 @@ use crate::args::ReadArgs;
 use crate::{output, read, run};
 use clap::Args;
 use flowtrail::Error;
-use flowtrail::aggregate::{Counting, Filter, Grain};
+use flowtrail::aggregate::{Counting, Filter, Grain, WithEndpoints};
 use flowtrail::intel::Intel;
 use flowtrail::inventory::Graph;
 use flowtrail::net::printable;
@@ -63,11 +63,15 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     let ingest = args.read.ingest()?;
     let mut graph = Graph::default();
     scan::read_inventory(&args.inventory, ingest.read, &mut graph)?;
-    let own = scan::own_addresses(&graph.resolve());
+    let inventory = graph.resolve();
+    let own = scan::own_addresses(&inventory);
     let intel = Intel::load(&Default::default())?;
+    let places = WithEndpoints::new(&intel, &inventory);
     let pool = scan::threads(args.read.threads)?;
     let bar = read::Bar::new(args.quiet);
-    let counted = scan::count(&args.flows, &intel, &counting, &ingest, &own, &pool, &|a| bar.follow(a))?;
+    let counted = scan::count(&args.flows, &places, &counting, &ingest, &own, &pool, &|a| {
+        bar.follow(a)
+    })?;
     bar.done();
     let code = read::account(&args.read, args.quiet, &counted.stats)?;
     let files: BTreeMap<&str, _> = counted.archive.sources.iter().map(|s| (s.name.as_str(), s)).collect();
