@@ -19,8 +19,8 @@ MB = 1_000_000
 
 
 def user(name="dev"):
-    return {"type": "IAMUser", "principalId": "AIDA" + name.upper(), "arn": f"arn:aws:iam::{US}:user/{name}",
-            "accountId": US, "accessKeyId": f"AKIAEXAMPLE{name.upper()}", "userName": name}
+    return {"type": "IAMUser", "arn": f"arn:aws:iam::{US}:user/{name}",
+            "accountId": US, "accessKeyId": f"AKIAEXAMPLE{name.upper()}"}
 
 
 def session(role="app", name=INSTANCE):
@@ -45,10 +45,10 @@ class Trail:
     def call(self, source, name, who, ip, day, hour, minute, request, **more):
         n = len(self.records)
         time = T0 + timedelta(days=day, hours=hour, minutes=minute % 60, seconds=n % 60)
-        record = {"eventVersion": "1.11", "userIdentity": who, "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        record = {"userIdentity": who, "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
                   "eventSource": source + ".amazonaws.com", "eventName": name, "awsRegion": "us-east-1",
                   "sourceIPAddress": ip, "requestParameters": request, "eventID": str(uuid.UUID(int=n + 1)),
-                  "managementEvent": True, "eventCategory": "Management", "recipientAccountId": US}
+                  "eventCategory": "Management", "recipientAccountId": US}
         record.update(more)
         self.records.append(record)
 
@@ -59,11 +59,10 @@ class Trail:
             request["key"] = key
         if copied:
             request["x-amz-copy-source"] = copied
-        more = {"managementEvent": False, "eventCategory": "Data",
+        more = {"eventCategory": "Data",
                 "additionalEventData": {"bytesTransferredIn": size, "bytesTransferredOut": out,
                                         "AuthenticationMethod": "QueryString" if query else "AuthHeader"},
-                "resources": [{"ARN": f"arn:aws:s3:::{bucket}/{key}"},
-                              {"ARN": f"arn:aws:s3:::{bucket}", "accountId": owner, "type": "AWS::S3::Bucket"}]}
+                "resources": [{"ARN": f"arn:aws:s3:::{bucket}", "accountId": owner}]}
         if vpce:
             more["vpcEndpointId"] = vpce
         if error:
