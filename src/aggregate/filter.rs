@@ -133,11 +133,6 @@ impl Filter {
             .any(|t| matches!(t, RecordTerm::Class(list, true) if list.contains(&class)))
     }
 
-    /// True if nothing is tested on single records.
-    pub fn keeps_all_records(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Tests a record; `interface` is asked only by the terms that need it.
     #[inline]
     pub fn keeps_record(&self, facts: &RecordFacts, interface: &[u8]) -> bool {
