@@ -6,12 +6,15 @@ pub mod field;
 pub mod format;
 pub mod lines;
 pub mod record;
+pub mod rows;
 pub mod sift;
+mod simd;
 mod tokens;
 pub mod value;
 
 pub use field::{FIELDS, Field, FieldInfo, Kind};
 pub use format::{Column, LogFormat};
 pub use lines::{LineCounts, LineReader, Reject, Sink};
+pub use rows::{Columns, MISSING, Rows};
 pub use record::{Action, Fault, FlowDirection, FlowRecord, LogStatus, Reason};
 pub use sift::Sieve;

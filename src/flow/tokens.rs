@@ -1,81 +1,234 @@
-//! Where fields end: the positions of every space and newline in a block, 64 bytes at a time.
+//! Where fields end: every blank and newline of a window, 64 bytes at a time.
 //!
-//! The only unsafe code of this room. AVX2 is used where the processor has it (asked once); the portable twin is memchr,
-//! and a test holds the two against each other.
+//! Bytes up to the space end a field; which of them are newlines, and whether the window holds anything but single
+//! spaces and newlines, is noted in the same pass. The positions come from bit masks: by AVX-512 or AVX2 where the
+//! processor has them, else byte by byte, which is also the twin that the tests hold the others against.
 
-/// The positions of all spaces and newlines of `block`, in order, in the room that `room` has for them. `block` must be
-/// shorter than 4 GiB.
-pub(super) fn delimiters<'r>(block: &[u8], room: &'r mut Vec<u32>) -> &'r [u32] {
-    // One place for every byte and for the eight that are written at once: no check while writing.
-    if room.len() < block.len() + STEP {
-        room.resize(block.len() + STEP, 0);
-    }
-    let whole = block.len() - block.len() % STEP;
-    let mut n = whole_steps(&block[..whole], room);
-    for i in portable(block, whole) {
-        room[n] = i;
-        n += 1;
-    }
-    &room[..n]
+/// The delimiters of one window.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tokens {
+    /// Room for [`Tokens::ends`]; the first is a sentinel, so that field `i` starts one after `ends[i]`.
+    ends: Vec<u32>,
+    count: usize,
+    /// For each newline its index in [`Tokens::ends`].
+    pub(super) lines: Vec<u32>,
+    /// True if the window holds single spaces and newlines only: no other control character, no empty field.
+    pub(super) clean: bool,
 }
 
+/// The bytes below or equal are taken for delimiters.
+const BLANK: u8 = b' ';
 const STEP: usize = 64;
+/// So many positions are written at once, wanted or not.
+const SLACK: usize = 16;
 
-/// Positions in a block of whole steps, written to the start of `room`; returns how many.
-fn whole_steps(block: &[u8], room: &mut [u32]) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi1") {
-        #[expect(unsafe_code, reason = "instructions that not every processor has")]
-        // SAFETY: the processor was just asked for both.
-        return unsafe { x86::positions(block, room) };
-    }
-    portable(block, 0)
-        .zip(room.iter_mut())
-        .map(|(i, slot)| *slot = i)
-        .count()
+/// One bit for each of 64 bytes.
+#[derive(Clone, Copy)]
+struct Masks {
+    blank: u64,
+    newline: u64,
+    control: u64,
 }
 
-/// The twin, and the end of a block that is no multiple of a step.
-fn portable(block: &[u8], from: usize) -> impl Iterator<Item = u32> {
-    memchr::memchr2_iter(b' ', b'\n', &block[from..]).map(move |i| (from + i) as u32)
+impl Tokens {
+    /// Positions of all delimiters, after the sentinel.
+    pub(super) fn ends(&self) -> &[u32] {
+        &self.ends[..self.count]
+    }
+
+    /// Finds the delimiters of `window`, which must be shorter than 4 GiB.
+    pub(super) fn find(&mut self, window: &[u8]) {
+        self.begin(window.len());
+        let whole = window.len() - window.len() % STEP;
+        let (steps, rest) = window.split_at(whole);
+        let carry = whole_steps(steps, self);
+        let mut last = [b'x'; STEP];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut finder = Finder { tokens: self, carry };
+        finder.step(whole as u32, masks_by_byte(&last), by_bit);
+    }
+
+    fn begin(&mut self, length: usize) {
+        // One place for every byte and for those that are written at once: no check while writing.
+        let room = length + STEP + SLACK;
+        if self.ends.len() < room {
+            self.ends.resize(room, 0);
+        }
+        self.ends[0] = u32::MAX;
+        self.count = 1;
+        self.lines.clear();
+        self.clean = true;
+    }
+}
+
+struct Finder<'t> {
+    tokens: &'t mut Tokens,
+    /// 1 if the byte before was a delimiter, as the start of a window is.
+    carry: u64,
+}
+
+impl Finder<'_> {
+    /// Takes in the masks of 64 bytes that start at `base`; `write` puts the positions of a mask's bits into its room.
+    #[inline(always)]
+    fn step(&mut self, base: u32, m: Masks, write: impl FnOnce(u32, u64, &mut [u32])) {
+        let t = &mut *self.tokens;
+        let odd = (m.control & !m.newline) | (m.blank & (m.blank << 1 | self.carry));
+        t.clean &= odd == 0;
+        self.carry = m.blank >> 63;
+        let mut newlines = m.newline;
+        while newlines != 0 {
+            let before = (newlines & newlines.wrapping_neg()) - 1;
+            t.lines.push(t.count as u32 + (m.blank & before).count_ones());
+            newlines &= newlines - 1;
+        }
+        write(base, m.blank, &mut t.ends[t.count..]);
+        t.count += m.blank.count_ones() as usize;
+    }
+}
+
+/// Writes positions eight at a time.
+#[inline(always)]
+fn by_bit(base: u32, mut mask: u64, into: &mut [u32]) {
+    let mut left = mask.count_ones();
+    let mut at = 0;
+    loop {
+        let Some(slots) = into.get_mut(at..at + 8) else { return };
+        for slot in slots {
+            *slot = base.wrapping_add(mask.trailing_zeros());
+            mask &= mask.wrapping_sub(1);
+        }
+        if left <= 8 {
+            return;
+        }
+        left -= 8;
+        at += 8;
+    }
+}
+
+fn masks_by_byte(bytes: &[u8; STEP]) -> Masks {
+    let mask = |of: fn(u8) -> bool| {
+        let bit = |(i, b): (usize, &u8)| u64::from(of(*b)) << i;
+        bytes.iter().enumerate().map(bit).fold(0, |a, b| a | b)
+    };
+    Masks {
+        blank: mask(|b| b <= BLANK),
+        newline: mask(|b| b == b'\n'),
+        control: mask(|b| b < BLANK),
+    }
+}
+
+/// Takes a window of whole steps; returns whether its last byte was a delimiter.
+fn whole_steps(window: &[u8], tokens: &mut Tokens) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(carry) = x86::whole_steps(window, tokens) {
+        return carry;
+    }
+    by_byte(window, tokens)
+}
+
+/// The portable twin.
+fn by_byte(window: &[u8], tokens: &mut Tokens) -> u64 {
+    let mut finder = Finder { tokens, carry: 1 };
+    for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
+        finder.step((i * STEP) as u32, masks_by_byte(bytes), by_bit);
+    }
+    finder.carry
 }
 
 #[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "instructions that not every processor has")]
 mod x86 {
-    use super::STEP;
-    use std::arch::x86_64::_mm256_set1_epi8;
-    use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256};
+    use super::{BLANK, Finder, Masks, STEP, Tokens, by_bit};
+    use std::arch::x86_64::*;
 
-    /// Positions in a block of whole steps, written to the start of `into`; returns how many.
-    #[target_feature(enable = "avx2,bmi1")]
-    pub(super) fn positions(block: &[u8], into: &mut [u32]) -> usize {
-        let mut n = 0;
-        for (step, bytes) in block.chunks_exact(STEP).enumerate() {
-            let mut mask = u64::from(half(&bytes[..32])) | u64::from(half(&bytes[32..])) << 32;
-            let (base, count) = ((step * STEP) as u32, mask.count_ones() as usize);
-            let mut at = n;
-            n += count;
-            while at < n {
-                for slot in &mut into[at..at + 8] {
-                    *slot = base + mask.trailing_zeros();
-                    mask &= mask.wrapping_sub(1);
-                }
-                at += 8;
-            }
+    /// The best that this processor can; `None` if that is nothing special.
+    pub(super) fn whole_steps(window: &[u8], tokens: &mut Tokens) -> Option<u64> {
+        if crate::flow::simd::has_avx512() {
+            // SAFETY: the processor was asked for these instructions.
+            return Some(unsafe { avx512(window, tokens) });
         }
-        n
+        // SAFETY: the processor was asked for these instructions.
+        crate::flow::simd::has_avx2().then(|| unsafe { avx2(window, tokens) })
     }
 
-    /// A bit for each of 32 bytes that is a space or a newline.
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn avx2(window: &[u8], tokens: &mut Tokens) -> u64 {
+        let mut finder = Finder { tokens, carry: 1 };
+        for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
+            let (low, high) = (half(bytes, 0), half(bytes, 32));
+            let join = |a: u32, b: u32| u64::from(a) | u64::from(b) << 32;
+            let masks = Masks {
+                blank: join(low[0], high[0]),
+                newline: join(low[1], high[1]),
+                control: join(low[2], high[2]),
+            };
+            finder.step((i * STEP) as u32, masks, by_bit);
+        }
+        finder.carry
+    }
+
+    /// Blanks, newlines and control characters of 32 bytes.
     #[target_feature(enable = "avx2")]
-    fn half(bytes: &[u8]) -> u32 {
-        assert!(bytes.len() >= 32);
-        #[expect(unsafe_code, reason = "a load of 32 bytes takes a pointer")]
-        // SAFETY: the slice has at least 32 bytes (checked above), and the load needs no alignment.
-        let v = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>()) };
-        let space = _mm256_cmpeq_epi8(v, _mm256_set1_epi8(b' ' as i8));
-        let line = _mm256_cmpeq_epi8(v, _mm256_set1_epi8(b'\n' as i8));
-        _mm256_movemask_epi8(_mm256_or_si256(space, line)) as u32
+    fn half(bytes: &[u8; STEP], from: usize) -> [u32; 3] {
+        // SAFETY: `from` is 0 or 32 of 64 bytes, and the load needs no alignment.
+        let v = unsafe { _mm256_loadu_si256(bytes.as_ptr().add(from).cast()) };
+        let at_most = |n: u8| _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(n as i8)), v);
+        let newline = _mm256_cmpeq_epi8(v, _mm256_set1_epi8(b'\n' as i8));
+        [at_most(BLANK), newline, at_most(BLANK - 1)].map(|m| _mm256_movemask_epi8(m) as u32)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn avx512(window: &[u8], tokens: &mut Tokens) -> u64 {
+        let mut finder = Finder { tokens, carry: 1 };
+        let places = std::array::from_fn::<i8, STEP, _>(|i| i as i8);
+        // SAFETY: the array has 64 bytes, and the load needs no alignment.
+        let places = unsafe { _mm512_loadu_si512(places.as_ptr().cast()) };
+        for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
+            // SAFETY: a step is 64 bytes, and the load needs no alignment.
+            let v = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+            let masks = Masks {
+                blank: _mm512_cmple_epu8_mask(v, _mm512_set1_epi8(BLANK as i8)),
+                newline: _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(b'\n' as i8)),
+                control: _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(BLANK as i8)),
+            };
+            finder.step((i * STEP) as u32, masks, |base, mask, into| compress(places, base, mask, into));
+        }
+        finder.carry
+    }
+
+    /// Writes the positions of the bits of `mask`, sixteen at a time.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt")]
+    #[inline]
+    fn compress(places: __m512i, base: u32, mask: u64, into: &mut [u32]) {
+        let packed = _mm512_maskz_compress_epi8(mask, places);
+        let base = _mm512_set1_epi32(base as i32);
+        let count = mask.count_ones() as usize;
+        let Some(first) = into.first_chunk_mut::<16>() else { return };
+        let wide = _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed)), base);
+        // SAFETY: the array has room for sixteen numbers, and the store needs no alignment.
+        unsafe { _mm512_storeu_si512(first.as_mut_ptr().cast(), wide) };
+        if count > 16 {
+            by_bit_from(places, packed, base, count, into);
+        }
+    }
+
+    #[cold]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2")]
+    fn by_bit_from(_: __m512i, packed: __m512i, base: __m512i, count: usize, into: &mut [u32]) {
+        let parts = [
+            _mm512_extracti32x4_epi32::<1>(packed),
+            _mm512_extracti32x4_epi32::<2>(packed),
+            _mm512_extracti32x4_epi32::<3>(packed),
+        ];
+        for (k, part) in parts.into_iter().enumerate() {
+            let at = 16 * (k + 1);
+            let Some(room) = into.get_mut(at..).and_then(|r| r.first_chunk_mut::<16>()) else { return };
+            if at < count {
+                let wide = _mm512_add_epi32(_mm512_cvtepu8_epi32(part), base);
+                // SAFETY: the array has room for sixteen numbers, and the store needs no alignment.
+                unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), wide) };
+            }
+        }
     }
 }
 
@@ -84,15 +237,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn of(window: &[u8], steps: impl Fn(&[u8], &mut Tokens) -> u64) -> (Vec<u32>, Vec<u32>, bool) {
+        let mut t = Tokens::default();
+        t.begin(window.len());
+        let whole = window.len() - window.len() % STEP;
+        steps(&window[..whole], &mut t);
+        (t.ends().to_vec(), t.lines.clone(), t.clean)
+    }
+
     proptest! {
         #[test]
-        fn all_paths_find_the_same(block in proptest::collection::vec(prop_oneof![Just(b' '), Just(b'\n'), any::<u8>()], 0..700)) {
-            let mut room = vec![7; 100];
-            let fast = delimiters(&block, &mut room);
-            let slow: Vec<u32> = portable(&block, 0).collect();
-            prop_assert_eq!(fast, &slow);
-            let naive: Vec<u32> = (0..block.len() as u32).filter(|i| matches!(block[*i as usize], b' ' | b'\n')).collect();
-            prop_assert_eq!(slow, naive);
+        fn all_paths_find_the_same(window in proptest::collection::vec(
+            prop_oneof![4 => Just(b' '), 2 => Just(b'\n'), 1 => any::<u8>(), 9 => b'0'..=b'z'], 0..700)) {
+            prop_assert_eq!(of(&window, whole_steps), of(&window, by_byte));
+            let mut tokens = Tokens::default();
+            tokens.find(&window);
+            let ends: Vec<u32> = (0..window.len() as u32).filter(|i| window[*i as usize] <= b' ').collect();
+            prop_assert_eq!(&tokens.ends()[1..], &ends[..]);
+            let newlines: Vec<u32> = tokens.lines.iter().map(|l| tokens.ends()[*l as usize]).collect();
+            let naive: Vec<u32> = ends.into_iter().filter(|i| window[*i as usize] == b'\n').collect();
+            prop_assert_eq!(newlines, naive);
+            let empty = window.first().is_some_and(|b| *b <= b' ') || window.windows(2).any(|w| w[0] <= b' ' && w[1] <= b' ');
+            let control = window.iter().any(|b| *b < b' ' && *b != b'\n');
+            prop_assert_eq!(tokens.clean, !empty && !control);
         }
     }
 }

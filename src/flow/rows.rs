@@ -1,0 +1,367 @@
+//! Lines of the usual shape, column by column: the fast path of everything that reads whole archives.
+//!
+//! A stretch of lines with exactly the format's fields becomes one array a column; each column is read for all lines at
+//! once, several values in an instruction. A line with any value that is not plain here (`-` where an OK record needs a
+//! value, NODATA, SKIPDATA, a bad number) is marked, and the caller reads it by [`FlowRecord`](crate::flow::FlowRecord),
+//! the slow and obvious twin: the rule for good and bad lines stands there alone.
+
+use crate::flow::field::{Field, Kind};
+use crate::flow::format::{Column, LogFormat};
+use crate::flow::record::{Action, FlowDirection};
+use crate::flow::simd::{Plain, Values, eight};
+use crate::flow::value::{DASH, address, number};
+use crate::net::Addr;
+
+/// Stands for `-`, or for a column that the format lacks: no field reaches it.
+pub const MISSING: u64 = u64::MAX;
+
+/// Consecutive records with log-status OK, by column; those that are not are marked in [`Rows::is_good`].
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'b> {
+    pub(super) text: &'b [u8],
+    /// `ends[row * stride + column]` stands before the token, the next one after it.
+    pub(super) ends: &'b [u32],
+    pub(super) stride: usize,
+    pub(super) len: usize,
+    pub(super) first_line: u64,
+    /// The format of all of them.
+    pub format: &'b LogFormat,
+    /// The values.
+    pub columns: &'b Columns,
+}
+
+/// One array a field; of rows that are not good the values mean nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Columns {
+    good: Vec<bool>,
+    /// `srcaddr`
+    pub srcaddr: Vec<Addr>,
+    /// `dstaddr`
+    pub dstaddr: Vec<Addr>,
+    /// `pkt-srcaddr`; `srcaddr` where it is missing.
+    pub pkt_srcaddr: Vec<Addr>,
+    /// `pkt-dstaddr`; `dstaddr` where it is missing.
+    pub pkt_dstaddr: Vec<Addr>,
+    /// `srcport`
+    pub srcport: Vec<u64>,
+    /// `dstport`
+    pub dstport: Vec<u64>,
+    /// `protocol`
+    pub protocol: Vec<u64>,
+    /// `tcp-flags`
+    pub tcp_flags: Vec<u64>,
+    /// `packets`
+    pub packets: Vec<u64>,
+    /// `bytes`
+    pub bytes: Vec<u64>,
+    /// `start`
+    pub start: Vec<u64>,
+    /// `end`
+    pub end: Vec<u64>,
+    /// `action`
+    pub action: Vec<Action>,
+    /// `flow-direction`
+    pub direction: Vec<Option<FlowDirection>>,
+    /// Of columns that are validated and not kept.
+    scratch: Vec<u64>,
+    scratch_addr: Vec<Addr>,
+}
+
+impl<'b> Rows<'b> {
+    /// Rows, good or not.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// True if the row is a good record; the others are handed out as records or rejects.
+    #[inline]
+    pub fn is_good(&self, row: usize) -> bool {
+        self.columns.good[row]
+    }
+
+    /// The line of a row, counted as [`Sink`](crate::flow::Sink) counts them.
+    #[inline]
+    pub fn line(&self, row: usize) -> u64 {
+        self.first_line + row as u64
+    }
+
+    /// The text of a column, if the format has it and it is not `-`.
+    #[inline]
+    pub fn text(&self, row: usize, field: Field) -> Option<&'b [u8]> {
+        let column = self.format.position(field)?;
+        Some(self.token(row, column)).filter(|t| *t != DASH)
+    }
+
+    #[inline]
+    pub(super) fn token(&self, row: usize, column: usize) -> &'b [u8] {
+        let (start, end) = place(self.ends, row * self.stride + column);
+        &self.text[start..end]
+    }
+}
+
+/// What is to be read of a format, in an order in which what falls back on another column comes after it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan {
+    steps: Vec<(usize, Field)>,
+    required: Vec<Field>,
+}
+
+impl Plan {
+    pub(super) fn of(format: &LogFormat) -> Self {
+        let needs_a_look = |f: Field| {
+            f.info().kind != Kind::Text || matches!(f, Field::Action | Field::LogStatus | Field::FlowDirection)
+        };
+        let known = format.columns().iter().enumerate().filter_map(|(i, c)| match c {
+            Column::Known(f) if needs_a_look(*f) => Some((i, *f)),
+            _ => None,
+        });
+        let mut steps: Vec<_> = known.collect();
+        steps.sort_by_key(|(i, f)| (!matches!(f, Field::SrcAddr | Field::DstAddr), *i));
+        let required = [Field::SrcAddr, Field::DstAddr, Field::Bytes, Field::Start, Field::End];
+        Plan {
+            steps,
+            required: required.to_vec(),
+        }
+    }
+}
+
+/// Where token `i` starts and ends.
+#[inline(always)]
+fn place(ends: &[u32], i: usize) -> (usize, usize) {
+    (ends[i].wrapping_add(1) as usize, ends[i + 1] as usize)
+}
+
+/// The lines of a stretch, before their values are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch<'b, 'e> {
+    pub(super) text: &'b [u8],
+    pub(super) ends: &'e [u32],
+    pub(super) stride: usize,
+    pub(super) len: usize,
+}
+
+impl Columns {
+    /// Reads all columns of a stretch.
+    pub(super) fn read(&mut self, plan: &Plan, stretch: &Stretch<'_, '_>) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = crate::flow::simd::Avx2::proof() {
+            #[expect(unsafe_code, reason = "instructions that not every processor has")]
+            // SAFETY: the processor was asked for them.
+            return unsafe { read_avx2(self, simd, plan, stretch) };
+        }
+        self.read_by(Plain, plan, stretch);
+    }
+
+    #[inline(always)]
+    fn read_by<V: Values>(&mut self, values: V, plan: &Plan, stretch: &Stretch<'_, '_>) {
+        self.begin(stretch.len);
+        for (column, field) in &plan.steps {
+            let required = plan.required.contains(field);
+            match (field, field.info().kind) {
+                (Field::LogStatus, _) => self.statuses(stretch, *column),
+                (Field::Action, _) => self.actions(stretch, *column),
+                (Field::FlowDirection, _) => self.directions(stretch, *column),
+                (_, Kind::Number(max)) => {
+                    let (out, good) = self.numbers_of(*field);
+                    numbers(values, stretch, (*column, max, required), out, good);
+                }
+                (_, Kind::Address) => {
+                    let (out, good) = self.addresses_of(*field);
+                    addresses(values, stretch, (*column, required), out, good);
+                }
+                (_, Kind::Text) => {}
+            }
+            match field {
+                Field::SrcAddr => self.pkt_srcaddr.copy_from_slice(&self.srcaddr),
+                Field::DstAddr => self.pkt_dstaddr.copy_from_slice(&self.dstaddr),
+                _ => {}
+            }
+        }
+    }
+
+    /// True if the row is a good record.
+    pub(super) fn is_good(&self, row: usize) -> bool {
+        self.good[row]
+    }
+
+    /// Makes room; columns that the format lacks say so.
+    fn begin(&mut self, len: usize) {
+        self.good.clear();
+        self.good.resize(len, true);
+        for c in [&mut self.srcaddr, &mut self.dstaddr, &mut self.pkt_srcaddr, &mut self.pkt_dstaddr, &mut self.scratch_addr] {
+            c.resize(len, Addr::default());
+        }
+        let numbers = [
+            &mut self.srcport,
+            &mut self.dstport,
+            &mut self.protocol,
+            &mut self.tcp_flags,
+            &mut self.packets,
+            &mut self.bytes,
+            &mut self.start,
+            &mut self.end,
+            &mut self.scratch,
+        ];
+        for c in numbers {
+            c.resize(len, MISSING);
+        }
+        self.action.resize(len, Action::Unknown);
+        self.direction.resize(len, None);
+    }
+
+    /// The arrays are kept from one stretch to the next; another format may lack what this one had.
+    pub(super) fn forget(&mut self) {
+        *self = Columns::default();
+    }
+
+    fn numbers_of(&mut self, field: Field) -> (&mut [u64], &mut [bool]) {
+        let column = match field {
+            Field::SrcPort => &mut self.srcport,
+            Field::DstPort => &mut self.dstport,
+            Field::Protocol => &mut self.protocol,
+            Field::TcpFlags => &mut self.tcp_flags,
+            Field::Packets => &mut self.packets,
+            Field::Bytes => &mut self.bytes,
+            Field::Start => &mut self.start,
+            Field::End => &mut self.end,
+            _ => &mut self.scratch,
+        };
+        (column, &mut self.good)
+    }
+
+    fn addresses_of(&mut self, field: Field) -> (&mut [Addr], &mut [bool]) {
+        let column = match field {
+            Field::SrcAddr => &mut self.srcaddr,
+            Field::DstAddr => &mut self.dstaddr,
+            Field::PktSrcAddr => &mut self.pkt_srcaddr,
+            Field::PktDstAddr => &mut self.pkt_dstaddr,
+            _ => &mut self.scratch_addr,
+        };
+        (column, &mut self.good)
+    }
+
+    #[inline(always)]
+    fn statuses(&mut self, s: &Stretch<'_, '_>, column: usize) {
+        for (row, good) in self.good.iter_mut().enumerate() {
+            let (start, end) = place(s.ends, row * s.stride + column);
+            *good &= s.text.get(start..end) == Some(b"OK");
+        }
+    }
+
+    #[inline(always)]
+    fn actions(&mut self, s: &Stretch<'_, '_>, column: usize) {
+        const SIX: u64 = 0xffff_ffff_ffff;
+        const ACCEPT: u64 = u64::from_le_bytes(*b"ACCEPT\0\0");
+        const REJECT: u64 = u64::from_le_bytes(*b"REJECT\0\0");
+        for (row, action) in self.action.iter_mut().enumerate() {
+            let (start, end) = place(s.ends, row * s.stride + column);
+            *action = match eight(s.text, start).map(|w| w & SIX) {
+                Some(ACCEPT) if end - start == 6 => Action::Accept,
+                Some(REJECT) if end - start == 6 => Action::Reject,
+                Some(_) => Action::Other,
+                None => match s.text.get(start..end) {
+                    Some(b"ACCEPT") => Action::Accept,
+                    Some(b"REJECT") => Action::Reject,
+                    _ => Action::Other,
+                },
+            };
+        }
+    }
+
+    #[inline(always)]
+    fn directions(&mut self, s: &Stretch<'_, '_>, column: usize) {
+        for (row, direction) in self.direction.iter_mut().enumerate() {
+            let (start, end) = place(s.ends, row * s.stride + column);
+            *direction = match s.text.get(start..end) {
+                Some(b"egress") => Some(FlowDirection::Egress),
+                Some(b"ingress") => Some(FlowDirection::Ingress),
+                _ => None,
+            };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn read_avx2(columns: &mut Columns, simd: crate::flow::simd::Avx2, plan: &Plan, stretch: &Stretch<'_, '_>) {
+    columns.read_by(simd, plan, stretch);
+}
+
+#[inline(always)]
+fn numbers<V: Values>(
+    values: V,
+    s: &Stretch<'_, '_>,
+    (column, max, required): (usize, u64, bool),
+    out: &mut [u64],
+    good: &mut [bool],
+) {
+    let (fours, _) = out.as_chunks_mut::<4>();
+    let whole = fours.len() * 4;
+    for (group, slots) in fours.iter_mut().enumerate() {
+        let i = group * 4 * s.stride + column;
+        let at = [0, 1, 2, 3].map(|k| place(s.ends, i + k * s.stride));
+        match values.four_numbers(s.text, at) {
+            Some(n) if n[0].max(n[1]).max(n[2].max(n[3])) <= max => *slots = n,
+            _ => {
+                for (k, slot) in slots.iter_mut().enumerate() {
+                    *slot = one_number(s, at[k], max, required, &mut good[group * 4 + k]);
+                }
+            }
+        }
+    }
+    for (row, slot) in out.iter_mut().enumerate().skip(whole) {
+        *slot = one_number(s, place(s.ends, row * s.stride + column), max, required, &mut good[row]);
+    }
+}
+
+fn one_number(s: &Stretch<'_, '_>, (start, end): (usize, usize), max: u64, required: bool, good: &mut bool) -> u64 {
+    let token = s.text.get(start..end).unwrap_or_default();
+    if token == DASH {
+        *good &= !required;
+        return MISSING;
+    }
+    let n = number(token, max);
+    *good &= n.is_some();
+    n.unwrap_or(MISSING)
+}
+
+/// Of a missing address the slot is left as it is.
+#[inline(always)]
+fn addresses<V: Values>(
+    values: V,
+    s: &Stretch<'_, '_>,
+    (column, required): (usize, bool),
+    out: &mut [Addr],
+    good: &mut [bool],
+) {
+    let (twos, _) = out.as_chunks_mut::<2>();
+    let whole = twos.len() * 2;
+    for (group, slots) in twos.iter_mut().enumerate() {
+        let i = group * 2 * s.stride + column;
+        let at = [0, 1].map(|k| place(s.ends, i + k * s.stride));
+        match values.two_addresses(s.text, at) {
+            Some(a) => *slots = a.map(Addr::v4),
+            None => {
+                for (k, slot) in slots.iter_mut().enumerate() {
+                    one_address(s, at[k], required, slot, &mut good[group * 2 + k]);
+                }
+            }
+        }
+    }
+    for (row, slot) in out.iter_mut().enumerate().skip(whole) {
+        one_address(s, place(s.ends, row * s.stride + column), required, slot, &mut good[row]);
+    }
+}
+
+fn one_address(s: &Stretch<'_, '_>, (start, end): (usize, usize), required: bool, slot: &mut Addr, good: &mut bool) {
+    let token = s.text.get(start..end).unwrap_or_default();
+    match address(token) {
+        Some(a) => *slot = a,
+        None => *good &= token == DASH && !required,
+    }
+}
