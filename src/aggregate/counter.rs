@@ -3,15 +3,17 @@
 //! Counting rules 1, 3 and 4 of the design stand here: ACCEPT and OK only, direction by the record or by home addresses,
 //! the peer is `pkt-dstaddr` where there is one. Merging two counters is a commutative sum.
 
+use crate::aggregate::cells::{Cells, Outbox};
 use crate::aggregate::filter::{Filter, RecordFacts};
-use crate::aggregate::interner::Interner;
+use crate::aggregate::interner::{Described, Ids, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Peer, Role};
-use crate::flow::{Action, FlowDirection, FlowRecord, LogStatus};
+use crate::flow::{Action, Field, FlowDirection, FlowRecord, LogStatus, MISSING, Rows};
 use crate::net::{Addr, Class, TimeWindow};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// What the lists say of an address; the intel room knows, tests make it up.
 pub trait Places: Sync {
@@ -32,14 +34,25 @@ pub struct Counting {
     pub window: TimeWindow,
 }
 
+/// What all workers of a run share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// The sums.
+    pub cells: Cells,
+    /// Numbers of interfaces.
+    pub ids: Arc<Ids>,
+}
+
 /// One worker's tables.
 pub struct Counter<'p, P> {
     places: &'p P,
     counting: &'p Counting,
     /// Interfaces met.
     pub interfaces: Interner,
-    /// The sums. The hash is keyed at random: whoever chooses addresses cannot choose collisions.
-    pub cells: HashMap<FlowKey, Cell, RandomState>,
+    shared: Arc<Shared>,
+    outbox: Outbox,
+    /// The sums that do not fit the shared table. The hash is keyed at random, as is that of the others.
+    wide: HashMap<FlowKey, Cell, RandomState>,
     /// Counts over all good records.
     pub records: RecordCounts,
     /// Task that is being counted, for samples.
@@ -47,6 +60,26 @@ pub struct Counter<'p, P> {
     /// Flow log subscription of its file.
     pub log: u16,
     by_interface: bool,
+}
+
+/// The numbers of a good record, however it was read.
+#[derive(Debug, Clone, Copy)]
+struct Flow {
+    src: Addr,
+    dst: Addr,
+    /// The packet's own addresses, or those above.
+    source: Addr,
+    destination: Addr,
+    direction: Option<FlowDirection>,
+    src_port: u16,
+    dst_port: u16,
+    protocol: u8,
+    tcp_flags: Option<u32>,
+    packets: u64,
+    bytes: u64,
+    start: u64,
+    end: u64,
+    line: u64,
 }
 
 struct Ends {
@@ -62,14 +95,63 @@ struct Ends {
     passed: bool,
 }
 
+impl Flow {
+    /// A record that has both addresses.
+    fn of_record(line: u64, r: &FlowRecord<'_>) -> Option<Self> {
+        let (src, dst) = (r.srcaddr?, r.dstaddr?);
+        let start = r.start.unwrap_or(0);
+        Some(Flow {
+            src,
+            dst,
+            source: r.pkt_srcaddr.unwrap_or(src),
+            destination: r.pkt_dstaddr.unwrap_or(dst),
+            direction: r.direction,
+            src_port: r.srcport.unwrap_or(0),
+            dst_port: r.dstport.unwrap_or(0),
+            protocol: r.protocol.unwrap_or(0),
+            tcp_flags: r.tcp_flags,
+            packets: r.packets.unwrap_or(0),
+            bytes: r.bytes.unwrap_or(0),
+            start,
+            end: r.end.unwrap_or(start),
+            line,
+        })
+    }
+
+    #[inline]
+    fn of_row(rows: &Rows<'_>, i: usize) -> Self {
+        let c = rows.columns;
+        let known = |n: u64| if n == MISSING { 0 } else { n };
+        let start = known(c.start[i]);
+        Flow {
+            src: c.srcaddr[i],
+            dst: c.dstaddr[i],
+            source: c.pkt_srcaddr[i],
+            destination: c.pkt_dstaddr[i],
+            direction: c.direction[i],
+            src_port: known(c.srcport[i]) as u16,
+            dst_port: known(c.dstport[i]) as u16,
+            protocol: known(c.protocol[i]) as u8,
+            tcp_flags: Some(c.tcp_flags[i] as u32).filter(|_| c.tcp_flags[i] != MISSING),
+            packets: known(c.packets[i]),
+            bytes: known(c.bytes[i]),
+            start,
+            end: if c.end[i] == MISSING { start } else { c.end[i] },
+            line: rows.line(i),
+        }
+    }
+}
+
 impl<'p, P: Places> Counter<'p, P> {
-    /// Empty tables.
-    pub fn new(places: &'p P, counting: &'p Counting) -> Self {
+    /// Empty tables of a worker of the run that shares `shared`.
+    pub fn new(places: &'p P, counting: &'p Counting, shared: Arc<Shared>) -> Self {
         Counter {
             places,
             counting,
-            interfaces: Interner::default(),
-            cells: HashMap::default(),
+            interfaces: Interner::sharing(shared.ids.clone()),
+            shared,
+            outbox: Outbox::default(),
+            wide: HashMap::default(),
             records: RecordCounts::default(),
             task: 0,
             log: 0,
@@ -92,23 +174,40 @@ impl<'p, P: Places> Counter<'p, P> {
         }
         self.records.observe(r);
         let counted = matches!(r.action, Action::Accept | Action::Unknown) && !r.format().is_transit_gateway();
-        let start = r.start.unwrap_or(0);
-        if !counted || !self.counting.window.contains(start) {
+        if let Some(flow) = Flow::of_record(line, r).filter(|_| counted) {
+            self.flow(&flow, r);
+        }
+    }
+
+    /// Counts many records at once.
+    pub fn rows(&mut self, rows: &Rows<'_>) {
+        self.records.observe_rows(rows);
+        let ends = [Field::SrcAddr, Field::DstAddr].iter().all(|f| rows.format.has(*f));
+        if !ends || rows.format.is_transit_gateway() {
             return;
         }
-        let (Some(src), Some(dst)) = (r.srcaddr, r.dstaddr) else {
-            return;
-        };
-        if let Some(ends) = self.ends(r, src, dst) {
-            self.count(line, r, &ends);
+        for i in 0..rows.len() {
+            if rows.is_good(i) && matches!(rows.columns.action[i], Action::Accept | Action::Unknown) {
+                self.flow(&Flow::of_row(rows, i), &(rows, i));
+            }
+        }
+    }
+
+    #[inline]
+    fn flow(&mut self, flow: &Flow, texts: &impl Described) {
+        if self.counting.window.contains(flow.start)
+            && let Some(ends) = self.ends(flow)
+        {
+            self.count(flow, texts, &ends);
         }
     }
 
     /// Which end is the interface's, and whether the grain wants such a flow at all.
     #[inline]
-    fn ends(&self, r: &FlowRecord<'_>, src: Addr, dst: Addr) -> Option<Ends> {
-        let (source, destination) = (r.pkt_srcaddr.unwrap_or(src), r.pkt_dstaddr.unwrap_or(dst));
-        let bearing = match r.direction {
+    fn ends(&self, f: &Flow) -> Option<Ends> {
+        let (src, dst) = (f.src, f.dst);
+        let (source, destination) = (f.source, f.destination);
+        let bearing = match f.direction {
             Some(FlowDirection::Egress) => Bearing::Known(Direction::Egress),
             Some(FlowDirection::Ingress) => Bearing::Known(Direction::Ingress),
             None => self.bearing_by_home(src, dst, destination),
@@ -118,12 +217,6 @@ impl<'p, P: Places> Counter<'p, P> {
             Bearing::Known(Direction::Ingress) => (dst, destination, source),
             Bearing::Open => (src, src, dst),
         };
-        let transit = source != src || destination != dst;
-        let passed = transit && self.is_sent_on(dst, destination);
-        // Behind an interface stand pods and secondary addresses; a far address there is only passing through.
-        let behind_it = behind != own && self.places.class(behind) == Class::Home;
-        let local = if behind_it { behind } else { own };
-        let carried = behind_it || passed && bearing == Bearing::Known(Direction::Egress);
         let class = self.places.class(peer);
         let grain = &self.counting.grain;
         let wanted = match bearing {
@@ -131,7 +224,16 @@ impl<'p, P: Places> Counter<'p, P> {
             Bearing::Known(Direction::Ingress) => grain.ingress && (class.is_egress() || grain.home),
             Bearing::Open => grain.home || self.may_be_egress(src) || self.may_be_egress(dst),
         };
-        wanted.then_some(Ends {
+        if !wanted {
+            return None;
+        }
+        let transit = source != src || destination != dst;
+        let passed = transit && self.is_sent_on(dst, destination);
+        // Behind an interface stand pods and secondary addresses; a far address there is only passing through.
+        let behind_it = behind != own && self.places.class(behind) == Class::Home;
+        let local = if behind_it { behind } else { own };
+        let carried = behind_it || passed && bearing == Bearing::Known(Direction::Egress);
+        Some(Ends {
             local,
             peer,
             bearing,
@@ -165,56 +267,52 @@ impl<'p, P: Places> Counter<'p, P> {
     }
 
     #[inline]
-    fn count(&mut self, line: u64, r: &FlowRecord<'_>, ends: &Ends) {
-        let (src_port, dst_port) = (r.srcport.unwrap_or(0), r.dstport.unwrap_or(0));
-        let protocol = r.protocol.unwrap_or(0);
-        let of_source = role_of_source(r.tcp_flags, protocol, src_port, dst_port);
-        let (port, other_port) = ports(of_source, ends.bearing, src_port, dst_port);
+    fn count(&mut self, f: &Flow, texts: &impl Described, ends: &Ends) {
+        let of_source = role_of_source(f.tcp_flags, f.protocol, f.src_port, f.dst_port);
+        let (port, other_port) = ports(of_source, ends.bearing, f.src_port, f.dst_port);
         let facts = RecordFacts {
             local: ends.local,
             peer: ends.peer,
             class: ends.class,
             port,
-            protocol,
+            protocol: f.protocol,
         };
-        let interface = interface_name(r);
-        if !self.counting.filter.keeps_record(&facts, interface) {
+        if !self.counting.filter.keeps_record(&facts, || texts.interface()) {
             return;
         }
         let ingress = ends.bearing == Bearing::Known(Direction::Ingress);
         let role = if ingress { of_source.flip() } else { of_source };
         // Which end of an open flow is ours, and whose a carried one is, can only be told by interface.
         let apart = self.by_interface || ends.bearing == Bearing::Open || ends.carried;
-        let interface = if apart {
-            self.interfaces.intern(interface, r)
-        } else {
-            u32::MAX
-        };
-        if ends.transit {
-            let passed = if ends.passed { r.bytes.unwrap_or(0) } else { 0 };
-            self.interfaces.note_transit(interface, passed);
+        let mut interface = u32::MAX;
+        if apart {
+            interface = self.interfaces.intern(texts.interface(), texts);
+            if ends.transit {
+                self.interfaces.note_transit(if ends.passed { f.bytes } else { 0 });
+            }
         }
         let sides = Sides::new(ends.bearing, role)
             .carried(ends.carried)
             .passed(ends.carried && ends.passed);
-        let key = self.key(interface, r, ends, &facts, (sides, other_port));
-        let start = r.start.unwrap_or(0);
+        let key = self.key(interface, f.start, ends, &facts, (sides, other_port));
         let cell = Cell {
-            bytes: u128::from(r.bytes.unwrap_or(0)),
-            packets: u128::from(r.packets.unwrap_or(0)),
+            bytes: f.bytes.into(),
+            packets: f.packets.into(),
             flows: 1,
-            first: start,
-            last: r.end.unwrap_or(start),
-            sample: (self.task, line),
+            first: f.start,
+            last: f.end,
+            sample: (self.task, f.line),
         };
-        self.cells.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
+        if !self.outbox.add(&self.shared.cells, &key, &cell) {
+            self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
+        }
     }
 
     #[inline]
     fn key(
         &self,
         interface: u32,
-        r: &FlowRecord<'_>,
+        start: u64,
         ends: &Ends,
         facts: &RecordFacts,
         (sides, other): (Sides, u16),
@@ -237,11 +335,7 @@ impl<'p, P: Places> Counter<'p, P> {
             interface,
             log: self.log,
             other_port: if grain.port { other } else { 0 },
-            hour: if grain.hour {
-                hour_bucket(r.start.unwrap_or(0))
-            } else {
-                0
-            },
+            hour: if grain.hour { hour_bucket(start) } else { 0 },
             port: if grain.port { facts.port } else { 0 },
             protocol: if grain.port { facts.protocol } else { 0 },
             sides: if grain.port {
@@ -254,24 +348,33 @@ impl<'p, P: Places> Counter<'p, P> {
         }
     }
 
+    /// Hands everything to the shared table that waits for it. Called once the worker has read all that it will.
+    pub fn flush(&mut self) {
+        self.outbox.flush(&self.shared.cells);
+    }
+
     /// Adds another worker's tables; in whatever order, the result is the same.
-    pub fn merge(&mut self, other: Counter<'p, P>) {
-        let map = self.interfaces.merge(&other.interfaces);
+    pub fn merge(&mut self, mut other: Counter<'p, P>) {
+        other.flush();
+        self.interfaces.merge(&other.interfaces);
         self.records.add(&other.records);
-        self.cells.reserve(
-            other
-                .cells
-                .len()
-                .saturating_sub(self.cells.capacity() - self.cells.len())
-                / 2,
-        );
-        for (key, cell) in other.cells {
-            let key = FlowKey {
-                interface: map.get(key.interface as usize).copied().unwrap_or(u32::MAX),
-                ..key
-            };
-            self.cells.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
+        for (key, cell) in other.wide {
+            self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
         }
+    }
+
+    /// Every key with its sums, once.
+    pub(super) fn into_entries(mut self) -> Vec<(FlowKey, Cell)> {
+        self.flush();
+        let mut entries = Vec::with_capacity(self.shared.cells.len() + self.wide.len());
+        self.shared.cells.drain(|key, mut cell| {
+            if let Some(more) = self.wide.remove(&key) {
+                cell.add(&more);
+            }
+            entries.push((key, cell));
+        });
+        entries.extend(self.wide);
+        entries
     }
 }
 
@@ -285,12 +388,4 @@ fn ports(of_source: Role, bearing: Bearing, src: u16, dst: u16) -> (u16, u16) {
         (Role::Unknown, Bearing::Known(Direction::Ingress)) => (dst, src),
         (Role::Unknown, _) => (src, dst),
     }
-}
-
-/// The interface's id; a regional NAT gateway logs without one, by `resource-id`.
-fn interface_name<'a>(r: &FlowRecord<'a>) -> &'a [u8] {
-    use crate::flow::Field;
-    r.text(Field::InterfaceId)
-        .or_else(|| r.text(Field::ResourceId))
-        .unwrap_or(b"-")
 }

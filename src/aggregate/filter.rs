@@ -135,8 +135,8 @@ impl Filter {
 
     /// Tests a record; `interface` is asked only by the terms that need it.
     #[inline]
-    pub fn keeps_record(&self, facts: &RecordFacts, interface: &[u8]) -> bool {
-        self.records.iter().all(|t| t.keeps(facts, interface))
+    pub fn keeps_record<'i>(&self, facts: &RecordFacts, interface: impl Fn() -> &'i [u8]) -> bool {
+        self.records.iter().all(|t| t.keeps(facts, &interface))
     }
 
     /// Tests a peer.
@@ -158,7 +158,7 @@ impl Filter {
 }
 
 impl RecordTerm {
-    fn keeps(&self, f: &RecordFacts, interface: &[u8]) -> bool {
+    fn keeps<'i>(&self, f: &RecordFacts, interface: &impl Fn() -> &'i [u8]) -> bool {
         match self {
             RecordTerm::Family { v4, keep } => (f.peer.is_v4() == *v4) == *keep,
             RecordTerm::Class(list, keep) => list.contains(&f.class) == *keep,
@@ -166,7 +166,7 @@ impl RecordTerm {
             RecordTerm::Protocol(list, keep) => list.contains(&f.protocol) == *keep,
             RecordTerm::Peer(list, keep) => within(list, f.peer) == *keep,
             RecordTerm::Local(list, keep) => within(list, f.local) == *keep,
-            RecordTerm::Interface(list, keep) => list.iter().any(|i| i.as_bytes() == interface) == *keep,
+            RecordTerm::Interface(list, keep) => list.iter().any(|i| i.as_bytes() == interface()) == *keep,
         }
     }
 }
@@ -282,11 +282,11 @@ mod tests {
     #[test]
     fn terms_are_joined_by_and_values_by_or() {
         let f = Filter::parse("family=ipv4 class=external,s3 port=443,8443 dst=192.0.2.0/24 eni!=eni-2").unwrap();
-        assert!(f.keeps_record(&facts("192.0.2.9", Class::S3, 8443), b"eni-1"));
-        assert!(!f.keeps_record(&facts("192.0.2.9", Class::S3, 8443), b"eni-2"));
-        assert!(!f.keeps_record(&facts("192.0.2.9", Class::Aws, 443), b"eni-1"));
-        assert!(!f.keeps_record(&facts("192.0.3.9", Class::S3, 443), b"eni-1"));
-        assert!(!f.keeps_record(&facts("2001:db8::1", Class::S3, 443), b"eni-1"));
+        assert!(f.keeps_record(&facts("192.0.2.9", Class::S3, 8443), || b"eni-1"));
+        assert!(!f.keeps_record(&facts("192.0.2.9", Class::S3, 8443), || b"eni-2"));
+        assert!(!f.keeps_record(&facts("192.0.2.9", Class::Aws, 443), || b"eni-1"));
+        assert!(!f.keeps_record(&facts("192.0.3.9", Class::S3, 443), || b"eni-1"));
+        assert!(!f.keeps_record(&facts("2001:db8::1", Class::S3, 443), || b"eni-1"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn finish<P: Places>(
             cell,
         )
     };
-    let cells: Vec<Entry> = counter.cells.into_iter().map(renumbered).collect();
+    let cells: Vec<Entry> = counter.into_entries().into_iter().map(renumbered).collect();
     let cells = logs::one_per_interface(cells, &mut left_out);
     let known = sides::known_addresses(&cells, &interfaces, own);
     let cells = sides::resolve(cells, &known, places, &mut left_out);

@@ -5,7 +5,7 @@
 //! A content that comes twice, however packed, is counted once: whichever copy comes first claims it.
 
 use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
-use crate::aggregate::counter::{Counter, Counting, Places};
+use crate::aggregate::counter::{Counter, Counting, Places, Shared};
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
 use crate::aggregate::pieces::{PIECE, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
@@ -14,7 +14,7 @@ use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::{BOM, format_of};
-use crate::flow::{FlowRecord, LineReader, LogFormat, LogStatus, Reject, Sink};
+use crate::flow::{FlowRecord, LineReader, LogFormat, LogStatus, Reject, Rows, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Source};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,8 +68,10 @@ pub fn ingest<'p, P: Places>(
     pool: &ThreadPool,
     progress: &Progress,
 ) -> Result<(Counter<'p, P>, Outcome)> {
+    let shared = Arc::new(Shared::default());
     let reading = Reading {
-        new: &|logs: &FlowLogs| Counter::new(places, counting).by_interface(logs.ids.len() > 2),
+        new: &|logs: &FlowLogs| Counter::new(places, counting, shared.clone()).by_interface(logs.ids.len() > 2),
+        restart: &|| shared.cells.clear(),
         sieve: None,
         window: counting.window,
     };
@@ -103,6 +105,7 @@ pub fn read_into<T: Tally>(
             return (tally, outcome);
         }
         whole.extend(changed);
+        (reading.restart)();
     }
 }
 
@@ -156,6 +159,15 @@ impl<T: Tally> Sink for Counted<'_, T> {
         if self.watch.all || record.status != LogStatus::Ok {
             self.watch.observe(record);
         }
+    }
+
+    fn by_columns(&self) -> bool {
+        T::BY_COLUMNS && !self.watch.all
+    }
+
+    fn rows(&mut self, rows: &Rows<'_>) {
+        self.tally.rows(rows);
+        self.report.observe_rows(rows);
     }
 
     fn reject(&mut self, line: u64, reject: &Reject<'_>) {

@@ -4,9 +4,59 @@
 //! the choice is the same whatever the order, and a fact hardly ever has two values.
 
 use crate::aggregate::table::{Interface, Signs};
-use crate::flow::{Field, FlowRecord};
+use crate::flow::{Field, FlowRecord, LogFormat, Rows};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The columns of a record as text, wherever it stands.
+pub trait Described {
+    /// A column, if the format has it and it is not `-`.
+    fn text(&self, field: Field) -> Option<&[u8]>;
+    /// The record's format.
+    fn format(&self) -> &LogFormat;
+
+    /// The interface's id; a regional NAT gateway logs without one, by `resource-id`.
+    fn interface(&self) -> &[u8] {
+        let id = self.text(Field::InterfaceId).or_else(|| self.text(Field::ResourceId));
+        id.unwrap_or(b"-")
+    }
+}
+
+impl Described for FlowRecord<'_> {
+    #[inline]
+    fn text(&self, field: Field) -> Option<&[u8]> {
+        FlowRecord::text(self, field)
+    }
+
+    fn format(&self) -> &LogFormat {
+        FlowRecord::format(self)
+    }
+}
+
+/// One of many rows.
+impl Described for (&Rows<'_>, usize) {
+    #[inline]
+    fn text(&self, field: Field) -> Option<&[u8]> {
+        self.0.text(self.1, field)
+    }
+
+    fn format(&self) -> &LogFormat {
+        self.0.format
+    }
+}
+
+/// Numbers of interfaces that several workers share.
+#[derive(Debug, Default)]
+pub struct Ids(Mutex<HashMap<Box<[u8]>, u32, RandomState>>);
+
+impl Ids {
+    fn number(&self, id: &[u8]) -> u32 {
+        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = ids.len() as u32;
+        *ids.entry(id.into()).or_insert(next)
+    }
+}
 
 /// The fields that describe an interface, as far as a format has them.
 const FACTS: [Field; 6] = [
@@ -21,7 +71,8 @@ const FACTS: [Field; 6] = [
 /// Ids and facts.
 #[derive(Debug, Default)]
 pub struct Interner {
-    numbers: HashMap<Box<[u8]>, u32, RandomState>,
+    shared: Option<Arc<Ids>>,
+    places: HashMap<Box<[u8]>, u32, RandomState>,
     entries: Vec<Entry>,
     last: u32,
 }
@@ -29,6 +80,7 @@ pub struct Interner {
 #[derive(Debug, Clone)]
 struct Entry {
     id: Box<[u8]>,
+    number: u32,
     facts: [Option<Box<[u8]>>; FACTS.len()],
     /// Records that had an `instance-id` column.
     instance_column: bool,
@@ -37,43 +89,52 @@ struct Entry {
 }
 
 impl Interner {
-    /// The number of the interface `id`, after noting what `record` says of it.
-    #[inline]
-    pub fn intern(&mut self, id: &[u8], record: &FlowRecord<'_>) -> u32 {
-        let number = match self.entries.get(self.last as usize) {
-            Some(entry) if *entry.id == *id => self.last,
-            _ => self.number(id),
-        };
-        self.last = number;
-        self.entries[number as usize].note(record);
-        number
+    /// An interner whose numbers are those of `ids`.
+    pub fn sharing(ids: Arc<Ids>) -> Self {
+        Interner {
+            shared: Some(ids),
+            ..Interner::default()
+        }
     }
 
-    /// Notes a record whose packet addresses are not the interface's; `passed` are its bytes if it came in for an address
-    /// that is not ours.
-    pub fn note_transit(&mut self, interface: u32, passed: u64) {
-        if let Some(entry) = self.entries.get_mut(interface as usize) {
+    /// The number of the interface `id`, after noting what `record` says of it.
+    #[inline]
+    pub fn intern(&mut self, id: &[u8], record: &impl Described) -> u32 {
+        match self.entries.get(self.last as usize) {
+            Some(entry) if *entry.id == *id => {}
+            _ => self.last = self.place(id),
+        }
+        let entry = &mut self.entries[self.last as usize];
+        entry.note(record);
+        entry.number
+    }
+
+    /// Notes that the record interned last has packet addresses that are not the interface's; `passed` are its bytes if it
+    /// came in for an address that is not ours.
+    pub fn note_transit(&mut self, passed: u64) {
+        if let Some(entry) = self.entries.get_mut(self.last as usize) {
             entry.transit += 1;
             entry.passed += u128::from(passed);
         }
     }
 
-    fn number(&mut self, id: &[u8]) -> u32 {
-        if let Some(n) = self.numbers.get(id) {
+    fn place(&mut self, id: &[u8]) -> u32 {
+        if let Some(n) = self.places.get(id) {
             return *n;
         }
         let n = self.entries.len() as u32;
-        self.numbers.insert(id.into(), n);
-        self.entries.push(Entry::new(id));
+        let number = self.shared.as_ref().map_or(n, |ids| ids.number(id));
+        self.places.insert(id.into(), n);
+        self.entries.push(Entry::new(id, number));
         n
     }
 
-    /// Takes over another interner; returns its numbers in this one's terms.
+    /// Takes over another interner; returns its numbers in this one's terms. Numbers that are shared stay as they are.
     pub fn merge(&mut self, other: &Interner) -> Vec<u32> {
         let add = |entry: &Entry| {
-            let n = self.number(&entry.id);
-            self.entries[n as usize].merge(entry);
-            n
+            let place = self.place(&entry.id) as usize;
+            self.entries[place].merge(entry);
+            self.entries[place].number
         };
         other.entries.iter().map(add).collect()
     }
@@ -82,9 +143,10 @@ impl Interner {
     pub fn sorted(&self) -> (Vec<Interface>, Vec<u32>) {
         let mut order: Vec<u32> = (0..self.entries.len() as u32).collect();
         order.sort_by(|a, b| self.entries[*a as usize].id.cmp(&self.entries[*b as usize].id));
-        let mut place = vec![0; order.len()];
+        let most = self.entries.iter().map(|e| e.number as usize + 1).max();
+        let mut place = vec![0; most.unwrap_or(0)];
         for (i, n) in order.iter().enumerate() {
-            place[*n as usize] = i as u32;
+            place[self.entries[*n as usize].number as usize] = i as u32;
         }
         (
             order.iter().map(|n| self.entries[*n as usize].interface()).collect(),
@@ -94,9 +156,10 @@ impl Interner {
 }
 
 impl Entry {
-    fn new(id: &[u8]) -> Self {
+    fn new(id: &[u8], number: u32) -> Self {
         Entry {
             id: id.into(),
+            number,
             facts: Default::default(),
             instance_column: false,
             transit: 0,
@@ -105,7 +168,7 @@ impl Entry {
     }
 
     #[inline]
-    fn note(&mut self, record: &FlowRecord<'_>) {
+    fn note(&mut self, record: &impl Described) {
         for (slot, field) in self.facts.iter_mut().zip(FACTS) {
             if let Some(text) = record.text(field) {
                 keep_smaller(slot, text);

@@ -54,6 +54,16 @@ impl Sides {
         Sides(b << 2 | role as u8)
     }
 
+    /// The byte; its two upper bits are 0.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// What [`Sides::bits`] gave.
+    pub const fn from_bits(bits: u8) -> Self {
+        Sides(bits)
+    }
+
     const CARRIED: u8 = 1 << 4;
 
     /// The same, marked: the interface carried these packets for an address behind it (`pkt-srcaddr` or `pkt-dstaddr`

@@ -3,6 +3,7 @@
 //! Records become sums in per-worker hash tables, tables are merged, and one sorted [`EgressTable`] comes out. Any split
 //! of the input over files, threads or runs gives the same table.
 
+pub mod cells;
 mod copies;
 pub mod counter;
 pub mod filter;

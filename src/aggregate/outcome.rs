@@ -3,7 +3,7 @@
 use crate::aggregate::stats::{FileCounts, FileError, FileStatus, REJECTS_SHOWN, RejectedLine, ScanStats};
 use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
-use crate::flow::{FlowRecord, LineCounts, LineReader, Reason, Reject};
+use crate::flow::{FlowRecord, LineCounts, LineReader, MISSING, Reason, Reject, Rows};
 use crate::input::{Archive, Fingerprint};
 use crate::net::TimeWindow;
 use std::collections::BTreeMap;
@@ -66,6 +66,15 @@ impl TaskReport {
         if let (Some(start), Some(end)) = (r.start, r.end) {
             let (first, last) = self.span.unwrap_or((start, end));
             self.span = Some((first.min(start), last.max(end)));
+        }
+    }
+
+    pub(super) fn observe_rows(&mut self, rows: &Rows<'_>) {
+        let c = rows.columns;
+        let known = |i: &usize| rows.is_good(*i) && c.start[*i] != MISSING && c.end[*i] != MISSING;
+        for i in (0..rows.len()).filter(known) {
+            let (first, last) = self.span.unwrap_or((c.start[i], c.end[i]));
+            self.span = Some((first.min(c.start[i]), last.max(c.end[i])));
         }
     }
 

@@ -3,7 +3,7 @@
 //! Everything is an integer and adds up, so that any split of the input gives the same numbers. The shape is the
 //! contract of the design page; `trail` is filled by the trail room through the scan.
 
-use crate::flow::{Action, FlowRecord, LineCounts};
+use crate::flow::{Action, FlowRecord, LineCounts, MISSING, Rows};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -109,6 +109,34 @@ impl RecordCounts {
         if r.format().is_transit_gateway() {
             self.transit_gateway += 1;
             self.transit_gateway_bytes += bytes;
+        }
+    }
+
+    /// Counts the good records of many rows; the same as [`RecordCounts::observe`] of each.
+    pub fn observe_rows(&mut self, rows: &Rows<'_>) {
+        let c = rows.columns;
+        let known = |n: u64| Some(n).filter(|n| *n != MISSING);
+        let mut all = [(0u64, 0u128); 3];
+        for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {
+            self.anomalies.observe(known(c.start[i]), known(c.end[i]));
+            let bytes = known(c.bytes[i]);
+            self.unknown_bytes += u64::from(bytes.is_none());
+            let kind = match c.action[i] {
+                Action::Accept | Action::Unknown => 0,
+                Action::Reject => 1,
+                Action::Other => 2,
+            };
+            all[kind].0 += 1;
+            all[kind].1 += u128::from(bytes.unwrap_or(0));
+        }
+        let [accept, reject, other] = all;
+        self.good_accept += accept.0;
+        self.accept_bytes += accept.1;
+        self.reject_records += reject.0;
+        self.reject_bytes += reject.1;
+        if rows.format.is_transit_gateway() {
+            self.transit_gateway += accept.0 + reject.0 + other.0;
+            self.transit_gateway_bytes += accept.1 + reject.1 + other.1;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::watch::FlowLogs;
-use crate::flow::{FlowRecord, Sieve};
+use crate::flow::{FlowRecord, Rows, Sieve};
 use crate::net::TimeWindow;
 
 /// One worker's state. Merging is commutative, so that any split of the input over workers gives the same.
@@ -12,6 +12,12 @@ pub trait Tally: Send {
 
     /// A good, NODATA or SKIPDATA record, at `line` of the current task.
     fn observe(&mut self, line: u64, record: &FlowRecord<'_>);
+
+    /// True if good records may come many at once, by [`Tally::rows`].
+    const BY_COLUMNS: bool = false;
+
+    /// Good records of the current task; only called with [`Tally::BY_COLUMNS`].
+    fn rows(&mut self, _: &Rows<'_>) {}
 
     /// Good ACCEPT and REJECT records so far.
     fn actions(&self) -> (u64, u64);
@@ -24,6 +30,8 @@ pub trait Tally: Send {
 pub struct Reading<'r, T> {
     /// A new tally for a worker, told what flow logs there are.
     pub new: &'r (dyn Fn(&FlowLogs) -> T + Sync),
+    /// Called before the archive is read once more from the start.
+    pub restart: &'r (dyn Fn() + Sync),
     /// Read only the lines that it names; none reads all.
     pub sieve: Option<&'r dyn Sieve>,
     /// When records count for coverage.
@@ -38,6 +46,12 @@ impl<P: Places> Tally for Counter<'_, P> {
     #[inline]
     fn observe(&mut self, line: u64, record: &FlowRecord<'_>) {
         Counter::observe(self, line, record);
+    }
+
+    const BY_COLUMNS: bool = true;
+
+    fn rows(&mut self, rows: &Rows<'_>) {
+        Counter::rows(self, rows);
     }
 
     fn actions(&self) -> (u64, u64) {

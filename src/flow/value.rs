@@ -47,8 +47,8 @@ fn ipv4(i: &[u8]) -> Option<Addr> {
     for b in i {
         let digit = b.wrapping_sub(b'0');
         if digit <= 9 {
-            // A second digit after a leading zero is refused.
-            if digits > 0 && part == 0 {
+            // A second digit after a leading zero is refused, and a fourth.
+            if digits > 0 && part == 0 || digits == 3 {
                 return None;
             }
             part = part * 10 + u32::from(digit);

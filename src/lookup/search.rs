@@ -141,6 +141,7 @@ pub fn search<P: Places>(
     let needles = if slow { None } else { search.needles() };
     let reading = Reading {
         new: &|_: &FlowLogs| Hits::new(search),
+        restart: &|| {},
         sieve: needles.as_ref().map(|n| n as &dyn crate::flow::Sieve),
         window: search.window,
     };
@@ -230,7 +231,7 @@ impl<'s, P: Places> Search<'s, P> {
             protocol,
         };
         let (bytes, packets) = (r.bytes.unwrap_or(0).into(), r.packets.unwrap_or(0).into());
-        self.filter.keeps_record(&facts, interface_of(r).unwrap_or(b"-"))
+        self.filter.keeps_record(&facts, || interface_of(r).unwrap_or(b"-"))
             && self.filter.keeps_sum(bytes, packets, 1)
             && (!self.filter.needs_peer() || self.filter.keeps_peer(&self.places.peer(peer)))
     }
