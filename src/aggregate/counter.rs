@@ -9,7 +9,7 @@ use crate::aggregate::interner::{Described, Ids, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Peer, Role};
-use crate::flow::{Action, Field, FlowDirection, FlowRecord, LogStatus, MISSING, Rows};
+use crate::flow::{Action, Columns, Field, FlowDirection, FlowRecord, LogStatus, MISSING, Rows};
 use crate::net::{Addr, Class, TimeWindow};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -62,15 +62,20 @@ pub struct Counter<'p, P> {
     by_interface: bool,
 }
 
-/// The numbers of a good record, however it was read.
+/// Where a good record's packets went, however it was read.
 #[derive(Debug, Clone, Copy)]
-struct Flow {
+struct Way {
     src: Addr,
     dst: Addr,
     /// The packet's own addresses, or those above.
     source: Addr,
     destination: Addr,
     direction: Option<FlowDirection>,
+}
+
+/// The numbers of a good record.
+#[derive(Debug, Clone, Copy)]
+struct Numbers {
     src_port: u16,
     dst_port: u16,
     protocol: u8,
@@ -95,17 +100,35 @@ struct Ends {
     passed: bool,
 }
 
-impl Flow {
-    /// A record that has both addresses.
-    fn of_record(line: u64, r: &FlowRecord<'_>) -> Option<Self> {
+impl Way {
+    /// Of a record that has both addresses.
+    fn of_record(r: &FlowRecord<'_>) -> Option<Self> {
         let (src, dst) = (r.srcaddr?, r.dstaddr?);
-        let start = r.start.unwrap_or(0);
-        Some(Flow {
+        Some(Way {
             src,
             dst,
             source: r.pkt_srcaddr.unwrap_or(src),
             destination: r.pkt_dstaddr.unwrap_or(dst),
             direction: r.direction,
+        })
+    }
+
+    #[inline(always)]
+    fn of_row(c: &Columns, i: usize) -> Self {
+        Way {
+            src: c.srcaddr[i],
+            dst: c.dstaddr[i],
+            source: c.pkt_srcaddr[i],
+            destination: c.pkt_dstaddr[i],
+            direction: c.direction[i],
+        }
+    }
+}
+
+impl Numbers {
+    fn of_record(line: u64, r: &FlowRecord<'_>) -> Self {
+        let start = r.start.unwrap_or(0);
+        Numbers {
             src_port: r.srcport.unwrap_or(0),
             dst_port: r.dstport.unwrap_or(0),
             protocol: r.protocol.unwrap_or(0),
@@ -115,20 +138,15 @@ impl Flow {
             start,
             end: r.end.unwrap_or(start),
             line,
-        })
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn of_row(rows: &Rows<'_>, i: usize) -> Self {
         let c = rows.columns;
         let known = |n: u64| if n == MISSING { 0 } else { n };
         let start = known(c.start[i]);
-        Flow {
-            src: c.srcaddr[i],
-            dst: c.dstaddr[i],
-            source: c.pkt_srcaddr[i],
-            destination: c.pkt_dstaddr[i],
-            direction: c.direction[i],
+        Numbers {
             src_port: known(c.srcport[i]) as u16,
             dst_port: known(c.dstport[i]) as u16,
             protocol: known(c.protocol[i]) as u8,
@@ -174,100 +192,87 @@ impl<'p, P: Places> Counter<'p, P> {
         }
         self.records.observe(r);
         let counted = matches!(r.action, Action::Accept | Action::Unknown) && !r.format().is_transit_gateway();
-        if let Some(flow) = Flow::of_record(line, r).filter(|_| counted) {
-            self.flow(&flow, r);
+        let way = Way::of_record(r).filter(|_| counted && self.counting.window.contains(r.start.unwrap_or(0)));
+        if let Some(ends) = way.and_then(|way| self.ends(&way)) {
+            self.count(&Numbers::of_record(line, r), r, &ends);
         }
     }
 
     /// Counts many records at once.
     pub fn rows(&mut self, rows: &Rows<'_>) {
         self.records.observe_rows(rows);
-        let ends = [Field::SrcAddr, Field::DstAddr].iter().all(|f| rows.format.has(*f));
-        if !ends || rows.format.is_transit_gateway() {
+        let both = [Field::SrcAddr, Field::DstAddr].iter().all(|f| rows.format.has(*f));
+        if !both || rows.format.is_transit_gateway() {
             return;
         }
+        let c = rows.columns;
+        let all = self.counting.window == TimeWindow::ALL;
         for i in 0..rows.len() {
-            if rows.is_good(i) && matches!(rows.columns.action[i], Action::Accept | Action::Unknown) {
-                self.flow(&Flow::of_row(rows, i), &(rows, i));
+            let counted = rows.is_good(i) && matches!(c.action[i], Action::Accept | Action::Unknown);
+            let start = || if c.start[i] == MISSING { 0 } else { c.start[i] };
+            if !counted || !all && !self.counting.window.contains(start()) {
+                continue;
             }
-        }
-    }
-
-    #[inline]
-    fn flow(&mut self, flow: &Flow, texts: &impl Described) {
-        if self.counting.window.contains(flow.start)
-            && let Some(ends) = self.ends(flow)
-        {
-            self.count(flow, texts, &ends);
+            if let Some(ends) = self.ends(&Way::of_row(c, i)) {
+                self.count(&Numbers::of_row(rows, i), &(rows, i), &ends);
+            }
         }
     }
 
     /// Which end is the interface's, and whether the grain wants such a flow at all.
     #[inline]
-    fn ends(&self, f: &Flow) -> Option<Ends> {
-        let (src, dst) = (f.src, f.dst);
-        let (source, destination) = (f.source, f.destination);
-        let bearing = match f.direction {
+    fn ends(&self, w: &Way) -> Option<Ends> {
+        let of = |a: Addr| self.places.class(a);
+        let (of_src, of_dst) = (of(w.src), of(w.dst));
+        let of_source = if w.source == w.src { of_src } else { of(w.source) };
+        let of_destination = if w.destination == w.dst { of_dst } else { of(w.destination) };
+        let (home_src, home_dst) = (of_src == Class::Home, of_dst == Class::Home);
+        let bearing = match w.direction {
             Some(FlowDirection::Egress) => Bearing::Known(Direction::Egress),
             Some(FlowDirection::Ingress) => Bearing::Known(Direction::Ingress),
-            None => self.bearing_by_home(src, dst, destination),
+            // An interface logs its private address: home to elsewhere is egress (design.md, counting rule 3). Towards a
+            // NAT gateway only the packet's own destination shows where the bytes go.
+            None => match (home_src, home_dst) {
+                (true, false) => Bearing::Known(Direction::Egress),
+                (false, true) => Bearing::Known(Direction::Ingress),
+                (true, true) if of_destination != Class::Home => Bearing::Known(Direction::Egress),
+                _ => Bearing::Open,
+            },
         };
-        let (own, behind, peer) = match bearing {
-            Bearing::Known(Direction::Egress) => (src, source, destination),
-            Bearing::Known(Direction::Ingress) => (dst, destination, source),
-            Bearing::Open => (src, src, dst),
-        };
-        let class = self.places.class(peer);
         let grain = &self.counting.grain;
-        let wanted = match bearing {
-            Bearing::Known(Direction::Egress) => class.is_egress() || grain.home && class == Class::Home,
-            Bearing::Known(Direction::Ingress) => grain.ingress && (class.is_egress() || grain.home),
-            Bearing::Open => grain.home || self.may_be_egress(src) || self.may_be_egress(dst),
+        let (class, wanted) = match bearing {
+            Bearing::Known(Direction::Egress) => {
+                let wanted = of_destination.is_egress() || grain.home && of_destination == Class::Home;
+                (of_destination, wanted)
+            }
+            Bearing::Known(Direction::Ingress) => (of_source, grain.ingress && (of_source.is_egress() || grain.home)),
+            Bearing::Open => (of_dst, grain.home || of_src.is_egress() || of_dst.is_egress()),
         };
-        if !wanted {
-            return None;
-        }
-        let transit = source != src || destination != dst;
-        let passed = transit && self.is_sent_on(dst, destination);
-        // Behind an interface stand pods and secondary addresses; a far address there is only passing through.
-        let behind_it = behind != own && self.places.class(behind) == Class::Home;
-        let local = if behind_it { behind } else { own };
-        let carried = behind_it || passed && bearing == Bearing::Known(Direction::Egress);
-        Some(Ends {
-            local,
-            peer,
-            bearing,
-            class,
-            carried,
-            transit,
-            passed,
+        wanted.then(|| {
+            // It came in for an address of ours and goes on to one that is not.
+            let passed = home_dst && of_destination != Class::Home;
+            let transit = w.source != w.src || w.destination != w.dst;
+            // Behind an interface stand pods and secondary addresses; a far address there is only passing through.
+            let (own, behind, of_behind, peer) = match bearing {
+                Bearing::Known(Direction::Egress) => (w.src, w.source, of_source, w.destination),
+                Bearing::Known(Direction::Ingress) => (w.dst, w.destination, of_destination, w.source),
+                Bearing::Open => (w.src, w.src, of_src, w.dst),
+            };
+            let behind_it = behind != own && of_behind == Class::Home;
+            Ends {
+                local: if behind_it { behind } else { own },
+                peer,
+                bearing,
+                class,
+                carried: behind_it || passed && bearing == Bearing::Known(Direction::Egress),
+                transit,
+                passed,
+            }
         })
     }
 
-    /// True if a packet that arrived at an address of ours goes on to one that is not.
-    fn is_sent_on(&self, dst: Addr, destination: Addr) -> bool {
-        destination != dst && self.places.class(destination) != Class::Home && self.places.class(dst) == Class::Home
-    }
-
-    fn may_be_egress(&self, a: Addr) -> bool {
-        self.places.class(a).is_egress()
-    }
-
-    /// An interface logs its private address: home to elsewhere is egress (design.md, counting rule 3). Towards a NAT
-    /// gateway only the packet's own destination shows where the bytes go.
     #[inline]
-    fn bearing_by_home(&self, src: Addr, dst: Addr, destination: Addr) -> Bearing {
-        let home = |a| self.places.class(a) == Class::Home;
-        match (home(src), home(dst)) {
-            (true, false) => Bearing::Known(Direction::Egress),
-            (false, true) => Bearing::Known(Direction::Ingress),
-            (true, true) if destination != dst && !home(destination) => Bearing::Known(Direction::Egress),
-            _ => Bearing::Open,
-        }
-    }
-
-    #[inline]
-    fn count(&mut self, f: &Flow, texts: &impl Described, ends: &Ends) {
+    fn count(&mut self, f: &Numbers, texts: &impl Described, ends: &Ends) {
         let of_source = role_of_source(f.tcp_flags, f.protocol, f.src_port, f.dst_port);
         let (port, other_port) = ports(of_source, ends.bearing, f.src_port, f.dst_port);
         let facts = RecordFacts {

@@ -3,7 +3,7 @@
 use crate::aggregate::stats::{FileCounts, FileError, FileStatus, REJECTS_SHOWN, RejectedLine, ScanStats};
 use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
-use crate::flow::{FlowRecord, LineCounts, LineReader, MISSING, Reason, Reject, Rows};
+use crate::flow::{Field, FlowRecord, LineCounts, LineReader, Reason, Reject, Rows};
 use crate::input::{Archive, Fingerprint};
 use crate::net::TimeWindow;
 use std::collections::BTreeMap;
@@ -70,12 +70,17 @@ impl TaskReport {
     }
 
     pub(super) fn observe_rows(&mut self, rows: &Rows<'_>) {
-        let c = rows.columns;
-        let known = |i: &usize| rows.is_good(*i) && c.start[*i] != MISSING && c.end[*i] != MISSING;
-        for i in (0..rows.len()).filter(known) {
-            let (first, last) = self.span.unwrap_or((c.start[i], c.end[i]));
-            self.span = Some((first.min(c.start[i]), last.max(c.end[i])));
+        if ![Field::Start, Field::End].iter().all(|f| rows.format.has(*f)) {
+            return;
         }
+        let (mut first, mut last) = self.span.unwrap_or((u64::MAX, 0));
+        let mut met = self.span.is_some();
+        for (i, (start, end)) in rows.columns.start.iter().zip(&rows.columns.end).enumerate() {
+            if rows.is_good(i) {
+                (first, last, met) = (first.min(*start), last.max(*end), true);
+            }
+        }
+        self.span = met.then_some((first, last));
     }
 
     pub(super) fn reject(&mut self, line: u64, reject: &Reject<'_>) {

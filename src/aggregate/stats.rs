@@ -117,17 +117,23 @@ impl RecordCounts {
         let c = rows.columns;
         let known = |n: u64| Some(n).filter(|n| *n != MISSING);
         let mut all = [(0u64, 0u128); 3];
+        let mut odd = false;
         for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {
-            self.anomalies.observe(known(c.start[i]), known(c.end[i]));
-            let bytes = known(c.bytes[i]);
-            self.unknown_bytes += u64::from(bytes.is_none());
+            let (start, end) = (c.start[i], c.end[i]);
+            odd |= end < start || !(YEAR_2014..I32_END).contains(&start);
+            let bytes = c.bytes[i];
+            self.unknown_bytes += u64::from(bytes == MISSING);
             let kind = match c.action[i] {
                 Action::Accept | Action::Unknown => 0,
                 Action::Reject => 1,
                 Action::Other => 2,
             };
             all[kind].0 += 1;
-            all[kind].1 += u128::from(bytes.unwrap_or(0));
+            all[kind].1 += u128::from(if bytes == MISSING { 0 } else { bytes });
+        }
+        if odd {
+            let good = (0..rows.len()).filter(|i| rows.is_good(*i));
+            good.for_each(|i| self.anomalies.observe(known(c.start[i]), known(c.end[i])));
         }
         let [accept, reject, other] = all;
         self.good_accept += accept.0;

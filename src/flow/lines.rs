@@ -6,7 +6,8 @@
 
 use crate::flow::format::LogFormat;
 use crate::flow::record::{Fault, FlowRecord, LogStatus, Reason};
-use crate::flow::rows::{Columns, Plan, Rows, Stretch};
+use crate::flow::rows::{Columns, Plan, Rows};
+use crate::flow::simd::Stretch;
 use crate::flow::tokens::Tokens;
 use crate::net::printable;
 use memchr::{memchr, memchr_iter, memrchr};
@@ -182,17 +183,8 @@ impl LineReader {
         while let Some(end) = room.tokens.lines.get(line) {
             let (len, stride) = regular(text, &room.tokens, (line, before), self.format.columns().len());
             if len > 0 {
-                let stretch = Stretch {
-                    text,
-                    ends: &room.tokens.ends()[before..=before + len * stride],
-                    stride,
-                    len,
-                };
-                if sink.by_columns() {
-                    self.columns(&stretch, (&mut room.columns, fields), sink);
-                } else {
-                    self.records(&stretch, fields, sink);
-                }
+                let ends = &room.tokens.ends()[before..=before + len * stride];
+                self.regular_lines((text, ends), (stride, len), (&mut room.columns, fields), sink);
                 (line, before) = (line + len, before + len * stride);
             } else {
                 let ends = room.tokens.ends();
@@ -209,6 +201,29 @@ impl LineReader {
         }
     }
 
+    /// Reads lines of the usual shape; of the last ones of a block too little text follows for the columns.
+    fn regular_lines<'b>(
+        &mut self,
+        (text, ends): (&'b [u8], &[u32]),
+        (stride, len): (usize, usize),
+        (columns, fields): (&mut Columns, &mut Vec<&'b [u8]>),
+        sink: &mut impl Sink,
+    ) {
+        let mut by_columns = if sink.by_columns() { len } else { 0 };
+        while by_columns > 0 {
+            if let Some(stretch) = Stretch::new(text, &ends[..=by_columns * stride], stride, by_columns) {
+                self.columns(&stretch, (columns, fields), sink);
+                break;
+            }
+            by_columns -= 1;
+        }
+        for row in by_columns..len {
+            let line = fields_of(text, &ends[row * stride..], self.format.columns().len(), fields);
+            self.counts.lines += 1;
+            self.record(fields, line, sink);
+        }
+    }
+
     /// Reads a stretch column by column; what is not plain there is read again, line by line.
     fn columns<'b>(
         &mut self,
@@ -219,38 +234,25 @@ impl LineReader {
         columns.read(&self.plan, stretch);
         let before = self.counts.lines;
         let rows = Rows {
-            text: stretch.text,
-            ends: stretch.ends,
-            stride: stretch.stride,
-            len: stretch.len,
+            stretch: *stretch,
             first_line: before + self.counts.searched + 1,
             format: &self.format,
             columns,
         };
         sink.rows(&rows);
         let mut good = 0;
-        for row in 0..stretch.len {
+        for row in 0..stretch.len() {
             if columns.is_good(row) {
                 good += 1;
                 continue;
             }
-            let plan = std::mem::take(&mut self.plan);
             self.counts.lines = before + row as u64 + 1;
-            let text = fields_of(stretch, row, self.format.columns().len(), fields);
-            self.record(fields, text, sink);
-            self.plan = plan;
+            let ends = &stretch.ends()[row * stretch.stride()..];
+            let line = fields_of(stretch.text(), ends, self.format.columns().len(), fields);
+            self.record(fields, line, sink);
         }
         self.counts.good += good;
-        self.counts.lines = before + stretch.len as u64;
-    }
-
-    /// Reads a stretch record by record.
-    fn records<'b>(&mut self, stretch: &Stretch<'b, '_>, fields: &mut Vec<&'b [u8]>, sink: &mut impl Sink) {
-        for row in 0..stretch.len {
-            let text = fields_of(stretch, row, self.format.columns().len(), fields);
-            self.counts.lines += 1;
-            self.record(fields, text, sink);
-        }
+        self.counts.lines = before + stretch.len() as u64;
     }
 
     /// Reads `block` line by line: the obvious twin of [`LineReader::read`].
@@ -377,13 +379,12 @@ fn is_plain(text: &[u8], ends: &[u32], fields: usize) -> bool {
     spaces && cr && ends[..=fields].windows(2).all(gap)
 }
 
-/// The fields of a regular line; returns the line.
-fn fields_of<'b>(s: &Stretch<'b, '_>, row: usize, count: usize, fields: &mut Vec<&'b [u8]>) -> &'b [u8] {
-    let ends = &s.ends[row * s.stride..=row * s.stride + count];
+/// The fields of the regular line whose first token starts after `ends[0]`; returns the line.
+fn fields_of<'b>(text: &'b [u8], ends: &[u32], count: usize, fields: &mut Vec<&'b [u8]>) -> &'b [u8] {
     let start = |e: u32| e.wrapping_add(1) as usize;
     fields.clear();
-    fields.extend(ends.windows(2).map(|w| &s.text[start(w[0])..w[1] as usize]));
-    &s.text[start(ends[0])..ends[count] as usize]
+    fields.extend(ends[..=count].windows(2).map(|w| &text[start(w[0])..w[1] as usize]));
+    &text[start(ends[0])..ends[count] as usize]
 }
 
 fn header(line: &[u8]) -> Option<LogFormat> {

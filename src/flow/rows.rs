@@ -8,7 +8,7 @@
 use crate::flow::field::{Field, Kind};
 use crate::flow::format::{Column, LogFormat};
 use crate::flow::record::{Action, FlowDirection};
-use crate::flow::simd::{Plain, Values, eight};
+use crate::flow::simd::{Plain, Stretch, Values};
 use crate::flow::value::{DASH, address, number};
 use crate::net::Addr;
 
@@ -18,11 +18,7 @@ pub const MISSING: u64 = u64::MAX;
 /// Consecutive records with log-status OK, by column; those that are not are marked in [`Rows::is_good`].
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'b> {
-    pub(super) text: &'b [u8],
-    /// `ends[row * stride + column]` stands before the token, the next one after it.
-    pub(super) ends: &'b [u32],
-    pub(super) stride: usize,
-    pub(super) len: usize,
+    pub(super) stretch: Stretch<'b, 'b>,
     pub(super) first_line: u64,
     /// The format of all of them.
     pub format: &'b LogFormat,
@@ -70,12 +66,12 @@ pub struct Columns {
 impl<'b> Rows<'b> {
     /// Rows, good or not.
     pub fn len(&self) -> usize {
-        self.len
+        self.stretch.len()
     }
 
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// True if the row is a good record; the others are handed out as records or rejects.
@@ -99,8 +95,7 @@ impl<'b> Rows<'b> {
 
     #[inline]
     pub(super) fn token(&self, row: usize, column: usize) -> &'b [u8] {
-        let (start, end) = place(self.ends, row * self.stride + column);
-        &self.text[start..end]
+        self.stretch.token(row * self.stretch.stride() + column)
     }
 }
 
@@ -130,21 +125,6 @@ impl Plan {
     }
 }
 
-/// Where token `i` starts and ends.
-#[inline(always)]
-fn place(ends: &[u32], i: usize) -> (usize, usize) {
-    (ends[i].wrapping_add(1) as usize, ends[i + 1] as usize)
-}
-
-/// The lines of a stretch, before their values are read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch<'b, 'e> {
-    pub(super) text: &'b [u8],
-    pub(super) ends: &'e [u32],
-    pub(super) stride: usize,
-    pub(super) len: usize,
-}
-
 impl Columns {
     /// Reads all columns of a stretch.
     pub(super) fn read(&mut self, plan: &Plan, stretch: &Stretch<'_, '_>) {
@@ -159,7 +139,7 @@ impl Columns {
 
     #[inline(always)]
     fn read_by<V: Values>(&mut self, values: V, plan: &Plan, stretch: &Stretch<'_, '_>) {
-        self.begin(stretch.len);
+        self.begin(stretch.len());
         for (column, field) in &plan.steps {
             let required = plan.required.contains(field);
             match (field, field.info().kind) {
@@ -248,27 +228,17 @@ impl Columns {
     #[inline(always)]
     fn statuses(&mut self, s: &Stretch<'_, '_>, column: usize) {
         for (row, good) in self.good.iter_mut().enumerate() {
-            let (start, end) = place(s.ends, row * s.stride + column);
-            *good &= s.text.get(start..end) == Some(b"OK");
+            *good &= s.token(row * s.stride() + column) == b"OK";
         }
     }
 
     #[inline(always)]
     fn actions(&mut self, s: &Stretch<'_, '_>, column: usize) {
-        const SIX: u64 = 0xffff_ffff_ffff;
-        const ACCEPT: u64 = u64::from_le_bytes(*b"ACCEPT\0\0");
-        const REJECT: u64 = u64::from_le_bytes(*b"REJECT\0\0");
         for (row, action) in self.action.iter_mut().enumerate() {
-            let (start, end) = place(s.ends, row * s.stride + column);
-            *action = match eight(s.text, start).map(|w| w & SIX) {
-                Some(ACCEPT) if end - start == 6 => Action::Accept,
-                Some(REJECT) if end - start == 6 => Action::Reject,
-                Some(_) => Action::Other,
-                None => match s.text.get(start..end) {
-                    Some(b"ACCEPT") => Action::Accept,
-                    Some(b"REJECT") => Action::Reject,
-                    _ => Action::Other,
-                },
+            *action = match s.token(row * s.stride() + column) {
+                b"ACCEPT" => Action::Accept,
+                b"REJECT" => Action::Reject,
+                _ => Action::Other,
             };
         }
     }
@@ -276,10 +246,9 @@ impl Columns {
     #[inline(always)]
     fn directions(&mut self, s: &Stretch<'_, '_>, column: usize) {
         for (row, direction) in self.direction.iter_mut().enumerate() {
-            let (start, end) = place(s.ends, row * s.stride + column);
-            *direction = match s.text.get(start..end) {
-                Some(b"egress") => Some(FlowDirection::Egress),
-                Some(b"ingress") => Some(FlowDirection::Ingress),
+            *direction = match s.token(row * s.stride() + column) {
+                b"egress" => Some(FlowDirection::Egress),
+                b"ingress" => Some(FlowDirection::Ingress),
                 _ => None,
             };
         }
@@ -300,34 +269,30 @@ fn numbers<V: Values>(
     out: &mut [u64],
     good: &mut [bool],
 ) {
-    let (fours, _) = out.as_chunks_mut::<4>();
-    let whole = fours.len() * 4;
-    for (group, slots) in fours.iter_mut().enumerate() {
-        let i = group * 4 * s.stride + column;
-        let at = [0, 1, 2, 3].map(|k| place(s.ends, i + k * s.stride));
-        match values.four_numbers(s.text, at) {
-            Some(n) if n[0].max(n[1]).max(n[2].max(n[3])) <= max => *slots = n,
-            _ => {
-                for (k, slot) in slots.iter_mut().enumerate() {
-                    *slot = one_number(s, at[k], max, required, &mut good[group * 4 + k]);
-                }
-            }
+    let (fours, rest) = out.as_chunks_mut::<4>();
+    let mut i = column;
+    for (slots, good) in fours.iter_mut().zip(good.chunks_exact_mut(4)) {
+        if !values.four_numbers(s, i, max, slots) {
+            one_by_one(s, (i, max, required), slots, good);
         }
+        i += 4 * s.stride();
     }
-    for (row, slot) in out.iter_mut().enumerate().skip(whole) {
-        *slot = one_number(s, place(s.ends, row * s.stride + column), max, required, &mut good[row]);
-    }
+    let whole = good.len() - rest.len();
+    one_by_one(s, (i, max, required), rest, &mut good[whole..]);
 }
 
-fn one_number(s: &Stretch<'_, '_>, (start, end): (usize, usize), max: u64, required: bool, good: &mut bool) -> u64 {
-    let token = s.text.get(start..end).unwrap_or_default();
-    if token == DASH {
-        *good &= !required;
-        return MISSING;
+fn one_by_one(
+    s: &Stretch<'_, '_>,
+    (from, max, required): (usize, u64, bool),
+    out: &mut [u64],
+    good: &mut [bool],
+) {
+    for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
+        let token = s.token(from + row * s.stride());
+        let n = number(token, max);
+        *good &= n.is_some() || token == DASH && !required;
+        *slot = n.unwrap_or(MISSING);
     }
-    let n = number(token, max);
-    *good &= n.is_some();
-    n.unwrap_or(MISSING)
 }
 
 /// Of a missing address the slot is left as it is.
@@ -339,29 +304,25 @@ fn addresses<V: Values>(
     out: &mut [Addr],
     good: &mut [bool],
 ) {
-    let (twos, _) = out.as_chunks_mut::<2>();
-    let whole = twos.len() * 2;
-    for (group, slots) in twos.iter_mut().enumerate() {
-        let i = group * 2 * s.stride + column;
-        let at = [0, 1].map(|k| place(s.ends, i + k * s.stride));
-        match values.two_addresses(s.text, at) {
-            Some(a) => *slots = a.map(Addr::v4),
-            None => {
-                for (k, slot) in slots.iter_mut().enumerate() {
-                    one_address(s, at[k], required, slot, &mut good[group * 2 + k]);
-                }
-            }
+    let (twos, rest) = out.as_chunks_mut::<2>();
+    let mut i = column;
+    for (slots, good) in twos.iter_mut().zip(good.chunks_exact_mut(2)) {
+        match values.two_addresses(s, i) {
+            Some(a) => *slots = [Addr::v4(a[0]), Addr::v4(a[1])],
+            None => each_address(s, (i, required), slots, good),
         }
+        i += 2 * s.stride();
     }
-    for (row, slot) in out.iter_mut().enumerate().skip(whole) {
-        one_address(s, place(s.ends, row * s.stride + column), required, slot, &mut good[row]);
-    }
+    let whole = good.len() - rest.len();
+    each_address(s, (i, required), rest, &mut good[whole..]);
 }
 
-fn one_address(s: &Stretch<'_, '_>, (start, end): (usize, usize), required: bool, slot: &mut Addr, good: &mut bool) {
-    let token = s.text.get(start..end).unwrap_or_default();
-    match address(token) {
-        Some(a) => *slot = a,
-        None => *good &= token == DASH && !required,
+fn each_address(s: &Stretch<'_, '_>, (from, required): (usize, bool), out: &mut [Addr], good: &mut [bool]) {
+    for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
+        let token = s.token(from + row * s.stride());
+        match address(token) {
+            Some(a) => *slot = a,
+            None => *good &= token == DASH && !required,
+        }
     }
 }

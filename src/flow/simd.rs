@@ -32,12 +32,69 @@ pub(super) fn has_avx512() -> bool {
     false
 }
 
-/// Reads several values at once, or says that the plain way must be taken.
+/// Lines of the usual shape, before their values are read: whole tokens, none empty, and enough text behind them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch<'b, 'e> {
+    text: &'b [u8],
+    ends: &'e [u32],
+    stride: usize,
+    len: usize,
+}
+
+/// So many bytes behind a token's start are loaded at once.
+const LOAD: usize = 16;
+
+impl<'b, 'e> Stretch<'b, 'e> {
+    /// `len` lines with `stride` delimiters each. `ends[0]` stands before the first token, then come all delimiters.
+    /// `None` if they do not fit together, or if so little text follows that no whole load is possible.
+    pub(super) fn new(text: &'b [u8], ends: &'e [u32], stride: usize, len: usize) -> Option<Self> {
+        let (_, rest) = ends.split_first()?;
+        let last = rest.iter().fold(0, |a, b| a.max(*b)) as usize;
+        let fits = rest.len() == stride.checked_mul(len)? && last.checked_add(LOAD)? < text.len();
+        let starts = ends[0].wrapping_add(1) as usize <= last;
+        (fits && starts && len > 0).then_some(Stretch { text, ends, stride, len })
+    }
+
+    /// How many lines.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Delimiters of a line.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Where tokens stand.
+    pub(super) fn ends(&self) -> &'e [u32] {
+        self.ends
+    }
+
+    /// The text that all positions refer to.
+    pub(super) fn text(&self) -> &'b [u8] {
+        self.text
+    }
+
+    /// Where token `i` of the stretch starts and ends.
+    #[inline(always)]
+    pub(super) fn place(&self, i: usize) -> (usize, usize) {
+        (self.ends[i].wrapping_add(1) as usize, self.ends[i + 1] as usize)
+    }
+
+    /// Token `i` of the stretch.
+    #[inline(always)]
+    pub(super) fn token(&self, i: usize) -> &'b [u8] {
+        let (start, end) = self.place(i);
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+/// Reads the values of one column in several lines at once, or says that the plain way must be taken.
 pub(super) trait Values: Copy {
-    /// Four numbers of at most 16 digits, whose tokens stand at `at` (start, end).
-    fn four_numbers(self, text: &[u8], at: [(usize, usize); 4]) -> Option<[u64; 4]>;
-    /// Two IPv4 addresses.
-    fn two_addresses(self, text: &[u8], at: [(usize, usize); 2]) -> Option<[u32; 2]>;
+    /// The numbers of token `i` and of the same column in the next three lines: at most 16 digits, at most `max`.
+    fn four_numbers(self, s: &Stretch<'_, '_>, i: usize, max: u64, out: &mut [u64; 4]) -> bool;
+    /// The IPv4 addresses of token `i` and of the same column in the next line.
+    fn two_addresses(self, s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]>;
 }
 
 /// Every processor's way: none.
@@ -46,20 +103,14 @@ pub(super) struct Plain;
 
 impl Values for Plain {
     #[inline(always)]
-    fn four_numbers(self, _: &[u8], _: [(usize, usize); 4]) -> Option<[u64; 4]> {
-        None
+    fn four_numbers(self, _: &Stretch<'_, '_>, _: usize, _: u64, _: &mut [u64; 4]) -> bool {
+        false
     }
 
     #[inline(always)]
-    fn two_addresses(self, _: &[u8], _: [(usize, usize); 2]) -> Option<[u32; 2]> {
+    fn two_addresses(self, _: &Stretch<'_, '_>, _: usize) -> Option<[u32; 2]> {
         None
     }
-}
-
-/// Eight bytes from `at` on.
-#[inline(always)]
-pub(super) fn eight(text: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(*text.get(at..at + 8)?.first_chunk()?))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -68,7 +119,7 @@ pub(super) use x86::Avx2;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "instructions that not every processor has")]
 mod x86 {
-    use super::{Values, eight};
+    use super::{Stretch, Values};
     use std::arch::x86_64::*;
     use std::sync::LazyLock;
 
@@ -85,57 +136,91 @@ mod x86 {
 
     impl Values for Avx2 {
         #[inline(always)]
-        fn four_numbers(self, text: &[u8], at: [(usize, usize); 4]) -> Option<[u64; 4]> {
+        fn four_numbers(self, s: &Stretch<'_, '_>, i: usize, max: u64, out: &mut [u64; 4]) -> bool {
             // SAFETY: whoever has an `Avx2` has asked the processor.
-            unsafe { four_numbers(text, at) }
+            unsafe { four_numbers(s, i, max, out) }
         }
 
         #[inline(always)]
-        fn two_addresses(self, text: &[u8], at: [(usize, usize); 2]) -> Option<[u32; 2]> {
+        fn two_addresses(self, s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]> {
             // SAFETY: whoever has an `Avx2` has asked the processor.
-            unsafe { two_addresses(text, at) }
+            unsafe { two_addresses(s, i) }
         }
+    }
+
+    /// Start and end of token `i`, both inside the text and with [`LOAD`](super::LOAD) bytes behind them.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn place(s: &Stretch<'_, '_>, i: usize) -> (u32, u32) {
+        debug_assert!(i + 1 < s.ends.len());
+        // SAFETY: the callers below have compared their largest `i + 1` with the length.
+        unsafe { (s.ends.get_unchecked(i).wrapping_add(1), *s.ends.get_unchecked(i + 1)) }
+    }
+
+    /// Eight bytes of the text from `at` on, which is a position that [`place`] gave, or up to eight bytes before an end.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn eight(s: &Stretch<'_, '_>, at: u32) -> i64 {
+        debug_assert!(at as usize + 8 <= s.text.len());
+        // SAFETY: `Stretch::new` has seen that every end and one byte on has `LOAD` bytes of text behind it; the load
+        // needs no alignment.
+        unsafe { s.text.as_ptr().add(at as usize).cast::<i64>().read_unaligned() }
+    }
+
+    /// Four words of the text.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn words(s: &Stretch<'_, '_>, at: [u32; 4]) -> __m256i {
+        _mm256_set_epi64x(eight(s, at[3]), eight(s, at[2]), eight(s, at[1]), eight(s, at[0]))
     }
 
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn four_numbers(text: &[u8], at: [(usize, usize); 4]) -> Option<[u64; 4]> {
-        let length = at.map(|(s, e)| e.wrapping_sub(s));
-        let longest = length[0].max(length[1]).max(length[2].max(length[3]));
-        let shortest = length[0].min(length[1]).min(length[2].min(length[3]));
-        let first = [eight(text, at[0].0)?, eight(text, at[1].0)?, eight(text, at[2].0)?, eight(text, at[3].0)?];
-        if longest <= 8 && shortest > 0 {
-            return Some(numbers(eight_digits(first, length)?));
+    fn four_numbers(s: &Stretch<'_, '_>, i: usize, max: u64, out: &mut [u64; 4]) -> bool {
+        if i + 3 * s.stride + 1 >= s.ends.len() {
+            return false;
         }
-        if longest > 16 || shortest <= 8 {
-            return None;
-        }
-        let last = |k: usize| eight(text, at[k].1 - 8);
-        let last = [last(0)?, last(1)?, last(2)?, last(3)?];
-        let high = eight_digits(first, length.map(|n| n - 8))?;
-        let low = eight_digits(last, [8; 4])?;
-        let shifted = _mm256_mul_epu32(high, _mm256_set1_epi64x(100_000_000));
-        // Below 10^8 each, so that one 32-bit product is enough.
-        Some(numbers(_mm256_add_epi64(shifted, low)))
+        let (a, b) = (place(s, i), place(s, i + s.stride));
+        let (c, d) = (place(s, i + 2 * s.stride), place(s, i + 3 * s.stride));
+        let start = _mm_set_epi32(d.0 as i32, c.0 as i32, b.0 as i32, a.0 as i32);
+        let end = _mm_set_epi32(d.1 as i32, c.1 as i32, b.1 as i32, a.1 as i32);
+        let length = _mm256_cvtepu32_epi64(_mm_sub_epi32(end, start));
+        let first = words(s, [a.0, b.0, c.0, d.0]);
+        let long = _mm256_cmpgt_epi64(length, _mm256_set1_epi64x(8));
+        let numbers = match _mm256_movemask_epi8(long) {
+            0 => eight_digits(first, length),
+            -1 => sixteen_digits(first, length, s, [a.1, b.1, c.1, d.1]),
+            _ => None,
+        };
+        let Some(numbers) = numbers else { return false };
+        // Both sides are below 2^63.
+        let large = _mm256_cmpgt_epi64(numbers, _mm256_set1_epi64x(max.min(i64::MAX as u64) as i64));
+        // SAFETY: the array has 32 bytes, and the store needs no alignment.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), numbers) };
+        _mm256_testz_si256(large, large) == 1
     }
 
+    /// Numbers of 9 to 16 digits; `None` if one is longer or no number.
     #[inline]
-    #[target_feature(enable = "avx2")]
-    fn numbers(v: __m256i) -> [u64; 4] {
-        let mut out = [0u64; 4];
-        // SAFETY: the array has 32 bytes, and the store needs no alignment.
-        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) };
-        out
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn sixteen_digits(first: __m256i, length: __m256i, s: &Stretch<'_, '_>, end: [u32; 4]) -> Option<__m256i> {
+        let longer = _mm256_cmpgt_epi64(length, _mm256_set1_epi64x(16));
+        if _mm256_testz_si256(longer, longer) == 0 {
+            return None;
+        }
+        let eights = _mm256_set1_epi64x(8);
+        let high = eight_digits(first, _mm256_sub_epi64(length, eights))?;
+        // At least nine bytes lie before each end.
+        let low = eight_digits(words(s, [end[0] - 8, end[1] - 8, end[2] - 8, end[3] - 8]), eights)?;
+        // Below 10^8 each, so that one 32-bit product is enough.
+        Some(_mm256_add_epi64(_mm256_mul_epu32(high, _mm256_set1_epi64x(100_000_000)), low))
     }
 
     /// The numbers of the first `length` (1 to 8) bytes of each word; `None` if one of those is no digit.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn eight_digits(words: [u64; 4], length: [usize; 4]) -> Option<__m256i> {
-        let [a, b, c, d] = words.map(|w| w as i64);
-        let shift = length.map(|n| 64 - 8 * n as i64);
-        let text = _mm256_set_epi64x(d, c, b, a);
-        let shift = _mm256_set_epi64x(shift[3], shift[2], shift[1], shift[0]);
+    fn eight_digits(text: __m256i, length: __m256i) -> Option<__m256i> {
+        let shift = _mm256_sub_epi64(_mm256_set1_epi64x(64), _mm256_slli_epi64::<3>(length));
         let digits = _mm256_sub_epi8(text, _mm256_set1_epi8(b'0' as i8));
         // The last digit comes to the top; what follows the token falls out, and zeros lead.
         let digits = _mm256_sllv_epi64(digits, shift);
@@ -190,17 +275,24 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn two_addresses(text: &[u8], at: [(usize, usize); 2]) -> Option<[u32; 2]> {
-        let length = at.map(|(s, e)| e.wrapping_sub(s));
+    fn two_addresses(s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]> {
+        if i + s.stride + 1 >= s.ends.len() {
+            return None;
+        }
+        let (a, b) = (place(s, i), place(s, i + s.stride));
+        let length = [a.1.wrapping_sub(a.0), b.1.wrapping_sub(b.0)];
         if length[0].max(length[1]) > 15 {
             return None;
         }
-        let a: &[u8; 16] = text.get(at[0].0..at[0].0 + 16)?.first_chunk()?;
-        let b: &[u8; 16] = text.get(at[1].0..at[1].0 + 16)?.first_chunk()?;
-        // SAFETY: each has 16 bytes, and the load needs no alignment.
-        let both = unsafe { _mm256_loadu2_m128i(b.as_ptr().cast(), a.as_ptr().cast()) };
+        debug_assert!(a.0.max(b.0) as usize + super::LOAD <= s.text.len());
+        // SAFETY: `Stretch::new` has seen that every end and one byte on has `LOAD` bytes of text behind it; the load
+        // needs no alignment.
+        let both = unsafe {
+            let text = s.text.as_ptr();
+            _mm256_loadu2_m128i(text.add(b.0 as usize).cast(), text.add(a.0 as usize).cast())
+        };
         let dots = _mm256_movemask_epi8(_mm256_cmpeq_epi8(both, _mm256_set1_epi8(b'.' as i8))) as u32;
-        let ends = |dots: u32, length: usize| dots & ((1 << length) - 1) | 1 << length;
+        let ends = |dots: u32, length: u32| dots & ((1 << length) - 1) | 1 << length;
         let ends = [ends(dots & 0xffff, length[0]), ends(dots >> 16, length[1])];
         let patterns = &**PATTERNS;
         let (p, q) = (&patterns[slot(ends[0]) & 255], &patterns[slot(ends[1]) & 255]);
@@ -243,30 +335,35 @@ mod tests {
     use crate::flow::value::{address, number};
     use proptest::prelude::*;
 
-    /// Tokens one after the other, and enough behind them to be loaded.
-    fn placed<const N: usize>(tokens: [&str; N]) -> (Vec<u8>, [(usize, usize); N]) {
-        let mut text = Vec::new();
-        let at = tokens.map(|t| {
-            let start = text.len();
-            text.extend_from_slice(t.as_bytes());
-            text.push(b' ');
-            (start, start + t.len())
-        });
-        text.extend_from_slice(&[b'7'; 16]);
-        (text, at)
+    /// One token a line, and enough text behind them.
+    fn placed(tokens: &[&str]) -> (Vec<u8>, Vec<u32>) {
+        let (mut text, mut ends) = (Vec::new(), vec![u32::MAX]);
+        for token in tokens {
+            text.extend_from_slice(token.as_bytes());
+            ends.push(text.len() as u32);
+            text.push(b'\n');
+        }
+        text.extend_from_slice(&[b'7'; LOAD + 1]);
+        (text, ends)
     }
 
     proptest! {
         #[test]
-        fn numbers_are_those_of_the_plain_way(t in proptest::array::uniform4("[0-9]{1,8}|[0-9]{9,16}|[0-9]{0,18}|-|[0-9/:]{1,9}")) {
+        fn numbers_are_those_of_the_plain_way(
+            t in proptest::array::uniform4("[0-9]{1,8}|[0-9]{9,16}|[0-9]{1,18}|-|[0-9/:]{1,9}"),
+            max in any::<u64>(),
+        ) {
             let Some(simd) = Avx2::proof() else { return Ok(()) };
-            let (text, at) = placed(std::array::from_fn::<&str, 4, _>(|i| &t[i]));
-            if let Some(read) = simd.four_numbers(&text, at) {
-                let plain: Vec<_> = t.iter().map(|t| number(t.as_bytes(), u64::MAX)).collect();
+            let tokens: Vec<&str> = t.iter().map(String::as_str).collect();
+            let (text, ends) = placed(&tokens);
+            let stretch = Stretch::new(&text, &ends, 1, 4).unwrap();
+            let mut read = [0; 4];
+            let plain: Vec<_> = t.iter().map(|t| number(t.as_bytes(), max)).collect();
+            if simd.four_numbers(&stretch, 0, max, &mut read) {
                 prop_assert_eq!(read.map(Some).to_vec(), plain);
             } else {
                 let alike = t.iter().all(|t| t.len() <= 8) || t.iter().all(|t| (9..=16).contains(&t.len()));
-                prop_assert!(!alike || t.iter().any(|t| number(t.as_bytes(), u64::MAX).is_none()));
+                prop_assert!(!alike || plain.contains(&None));
             }
         }
 
@@ -276,9 +373,10 @@ mod tests {
             b in "[0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9./:a]{0,16}|(2[0-5][0-9]|1?[0-9]{1,2})(\\.[1-9]?[0-9]){3}",
         ) {
             let Some(simd) = Avx2::proof() else { return Ok(()) };
-            let (text, at) = placed([a.as_str(), b.as_str()]);
+            let (text, ends) = placed(&[&a, &b]);
+            let stretch = Stretch::new(&text, &ends, 1, 2).unwrap();
             let plain = [&a, &b].map(|t| address(t.as_bytes()).and_then(|a| a.as_v4()));
-            match simd.two_addresses(&text, at) {
+            match simd.two_addresses(&stretch, 0) {
                 Some(read) => prop_assert_eq!(read.map(Some), plain),
                 None => prop_assert!(plain.contains(&None)),
             }

@@ -172,9 +172,14 @@ mod x86 {
     fn half(bytes: &[u8; STEP], from: usize) -> [u32; 3] {
         // SAFETY: `from` is 0 or 32 of 64 bytes, and the load needs no alignment.
         let v = unsafe { _mm256_loadu_si256(bytes.as_ptr().add(from).cast()) };
-        let at_most = |n: u8| _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(n as i8)), v);
+        let blank = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(BLANK as i8)), v);
         let newline = _mm256_cmpeq_epi8(v, _mm256_set1_epi8(b'\n' as i8));
-        [at_most(BLANK), newline, at_most(BLANK - 1)].map(|m| _mm256_movemask_epi8(m) as u32)
+        let control = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(BLANK as i8 - 1)), v);
+        [
+            _mm256_movemask_epi8(blank) as u32,
+            _mm256_movemask_epi8(newline) as u32,
+            _mm256_movemask_epi8(control) as u32,
+        ]
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]

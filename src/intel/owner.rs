@@ -46,6 +46,8 @@ pub(super) struct Claims {
 #[derive(Debug)]
 pub(super) struct Owners {
     classes: RangeTable<Class>,
+    /// Of most addresses the upper half tells the class: asked first, since every record asks.
+    by_upper_half: Box<[Option<Class>]>,
     numbers: RangeTable<u32>,
     /// Sorted, the first being nobody in particular.
     book: Vec<Owner>,
@@ -133,7 +135,12 @@ impl Claims {
         };
         let numbers = RangeTable::build(self.claims.iter().filter_map(entry).collect());
         let classes = numbers.map(|n| book.get(n as usize).map_or(Class::External, |o| o.class));
-        Owners { classes, numbers, book }
+        Owners {
+            by_upper_half: classes.by_upper_half(),
+            classes,
+            numbers,
+            book,
+        }
     }
 }
 
@@ -141,7 +148,8 @@ impl Owners {
     /// The class of `addr`.
     #[inline]
     pub(super) fn class(&self, addr: Addr) -> Class {
-        self.classes.get(addr)
+        let upper = addr.as_v4().and_then(|n| self.by_upper_half.get((n >> 16) as usize));
+        upper.copied().flatten().unwrap_or_else(|| self.classes.get(addr))
     }
 
     /// The owner of `addr`; none when nobody claims it.

@@ -106,6 +106,21 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
         }
     }
 
+    /// By the upper half of an IPv4 address: the value that all of its addresses share, if they do.
+    pub(super) fn by_upper_half(&self) -> Box<[Option<V>]> {
+        let mut at = 0usize;
+        let shared = |upper: u32| {
+            let (first, last) = (upper << 16, upper << 16 | 0xffff);
+            while self.four.starts.get(at).is_some_and(|s| *s <= first) {
+                at += 1;
+            }
+            let alone = self.four.starts.get(at).is_none_or(|s| *s > last);
+            let value = self.four.values.get(at.wrapping_sub(1)).copied();
+            alone.then_some(value.unwrap_or_default())
+        };
+        (0..1 << 16).map(shared).collect()
+    }
+
     /// The same borders with other values; neighbours that become equal are joined.
     pub(super) fn map<W: Copy + PartialEq + Default>(&self, f: impl Fn(V) -> W) -> RangeTable<W> {
         let (four, six) = (self.four.map(&f), self.six.map(&f));
