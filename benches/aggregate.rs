@@ -51,6 +51,7 @@ fn aggregate(c: &mut Criterion) {
             grain,
             filter: Filter::default(),
             window: TimeWindow::ALL,
+            largest: 0,
         };
         group.bench_function(name, |b| {
             b.iter(|| scan::count(&[dir.path().into()], &intel, &counting, &ingest, &own, &pool, &follow).unwrap());

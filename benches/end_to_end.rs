@@ -37,6 +37,7 @@ fn end_to_end(c: &mut Criterion) {
         grain: grain_for(&keys, &filter, Ways::Egress),
         filter: filter.clone(),
         window: TimeWindow::ALL,
+        largest: 0,
     };
     group.bench_function("top by eni,dst", |b| {
         b.iter(|| {

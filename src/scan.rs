@@ -230,6 +230,7 @@ fn count_all(inputs: &Inputs, known: &Known, intel: &Intel, pool: &ThreadPool, f
         grain: Grain::SCAN,
         filter: Filter::default(),
         window,
+        largest: 0,
     };
     let places = WithEndpoints::new(intel, &known.inventory);
     let own = own_addresses(&known.inventory);

@@ -22,6 +22,7 @@ fn count(files: &[(&str, &str)]) -> Counted {
         grain: Grain::SCAN,
         filter: Filter::default(),
         window: TimeWindow::ALL,
+        largest: 0,
     };
     let (pool, none) = (scan::threads(2).unwrap(), Default::default());
     let follow = |_: &flowtrail::input::Archive| Arc::new(Progress::default());

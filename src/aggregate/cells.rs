@@ -12,6 +12,8 @@ use crate::aggregate::key::{Cell, FlowKey, Sides};
 use crate::net::{Addr, Class};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 use std::sync::{Mutex, PoisonError};
 
@@ -215,6 +217,15 @@ fn tag(hash: u64) -> u32 {
     (hash >> 48) as u32 & 0xff
 }
 
+/// Sums that are counted, and not kept one by one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// How many.
+    pub groups: u64,
+    /// Their bytes.
+    pub bytes: u128,
+}
+
 /// The shared table.
 #[derive(Debug)]
 pub struct Cells {
@@ -253,6 +264,44 @@ impl Cells {
             }
             part.wide.into_iter().for_each(|(key, cell)| each(key, cell));
         }
+    }
+
+    /// Keeps, of the sums that `keeps` (bytes, packets, records) lets through, the `limit` largest and all that are as
+    /// large as the smallest of those. Returns how many others `keeps` let through, and their bytes.
+    pub fn keep_largest(&self, limit: usize, keeps: impl Fn(u128, u128, u64) -> bool) -> Rest {
+        let keeps = |c: &Lean| keeps(c.bytes.into(), c.packets.into(), c.flows.into());
+        let mut largest: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
+        for part in &self.parts {
+            for cell in lock(part).cells.iter().filter(|c| keeps(c)) {
+                if largest.len() < limit {
+                    largest.push(Reverse(cell.bytes));
+                } else if largest.peek().is_some_and(|least| least.0 < cell.bytes) {
+                    largest.pop();
+                    largest.push(Reverse(cell.bytes));
+                }
+            }
+        }
+        let least = largest.peek().map_or(0, |least| least.0);
+        let mut rest = Rest::default();
+        for part in &self.parts {
+            let mut part = lock(part);
+            part.slots = Vec::new();
+            part.cells.retain(|cell| {
+                let small = cell.bytes < least;
+                if small && keeps(cell) {
+                    rest.groups += 1;
+                    rest.bytes += u128::from(cell.bytes);
+                }
+                !small
+            });
+            part.cells.shrink_to_fit();
+        }
+        rest
+    }
+
+    /// True if some sum outgrew its lean cell.
+    pub fn has_wide(&self) -> bool {
+        self.parts.iter().any(|p| !lock(p).wide.is_empty())
     }
 
     /// Number of keys; one whose sums outgrew its lean cell counts twice.

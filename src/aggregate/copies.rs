@@ -8,11 +8,23 @@ use crate::flow::LogFormat;
 use crate::input::{Archive, Fingerprint, ReadOptions, Reader, Source};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The contents that were claimed so far.
 #[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<BTreeMap<Fingerprint, Owner>>);
+pub(super) struct Claims(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    owners: BTreeMap<Fingerprint, Owner>,
+    /// Large contents that no other had the length of so far: the file and its flow log. Their hash is worked out once one
+    /// comes that has.
+    alone: BTreeMap<u64, (u32, u32)>,
+    /// Lengths of large contents that several files have.
+    shared: BTreeSet<u64>,
+    /// Hashes that were worked out after the file was counted.
+    late: BTreeMap<u32, Fingerprint>,
+}
 
 /// Whose content it is: the file that counts, and the flow logs under which it was delivered.
 #[derive(Debug)]
@@ -32,11 +44,58 @@ pub(super) enum Claim {
     Pass,
 }
 
+/// Contents below this length are hashed as they are read, while they are in the cache.
+const LARGE: u64 = 1 << 20;
+
 impl Claims {
     /// What `file`, of the flow log `log`, is to do with its content.
     pub(super) fn claim(&self, print: Fingerprint, file: u32, log: u32) -> Claim {
-        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let owner = claims.entry(print).or_insert_with(|| Owner {
+        self.lock().claim(print, file, log)
+    }
+
+    /// The same for a content whose hash is not known yet; it is worked out only if it may matter. `again` reads another
+    /// file for its fingerprint.
+    pub(super) fn claim_bytes(
+        &self,
+        bytes: &[u8],
+        (file, log): (u32, u32),
+        again: impl FnOnce(u32) -> Option<Fingerprint>,
+    ) -> (Option<Fingerprint>, Claim) {
+        let size = bytes.len() as u64;
+        let mut known = self.lock();
+        if size < LARGE {
+            drop(known);
+            let print = Fingerprint::of(bytes);
+            return (Some(print), self.claim(print, file, log));
+        }
+        if let Some((first, its_log)) = known.alone.remove(&size) {
+            if let Some(print) = again(first) {
+                known.claim(print, first, its_log);
+                known.late.insert(first, print);
+            }
+            known.shared.insert(size);
+        }
+        if known.shared.contains(&size) {
+            let print = Fingerprint::of(bytes);
+            return (Some(print), known.claim(print, file, log));
+        }
+        known.alone.insert(size, (file, log));
+        (None, Claim::Count)
+    }
+
+    /// The fingerprint of a file that was counted before it was needed.
+    pub(super) fn late(&self, file: u32) -> Option<Fingerprint> {
+        self.lock().late.get(&file).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn claim(&mut self, print: Fingerprint, file: u32, log: u32) -> Claim {
+        let owner = self.owners.entry(print).or_insert_with(|| Owner {
             file,
             logs: BTreeSet::new(),
         });

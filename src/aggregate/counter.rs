@@ -3,7 +3,7 @@
 //! Counting rules 1, 3 and 4 of the design stand here: ACCEPT and OK only, direction by the record or by home addresses,
 //! the peer is `pkt-dstaddr` where there is one. Merging two counters is a commutative sum.
 
-use crate::aggregate::cells::{Cells, Outbox};
+use crate::aggregate::cells::{Cells, Outbox, Rest};
 use crate::aggregate::filter::{Filter, RecordFacts};
 use crate::aggregate::interner::{Described, Ids, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
@@ -32,6 +32,8 @@ pub struct Counting {
     pub filter: Filter,
     /// Records that start outside are not counted.
     pub window: TimeWindow,
+    /// Where every cell is a group of the answer, keep only so many of the largest; 0 keeps all (see [`Rest`]).
+    pub largest: usize,
 }
 
 /// What all workers of a run share.
@@ -60,6 +62,8 @@ pub struct Counter<'p, P> {
     /// Flow log subscription of its file.
     pub log: u16,
     by_interface: bool,
+    /// Some cells mean something only together with others: open or carried flows, several flow logs.
+    entangled: bool,
 }
 
 /// Where a good record's packets went, however it was read.
@@ -174,6 +178,7 @@ impl<'p, P: Places> Counter<'p, P> {
             task: 0,
             log: 0,
             by_interface: counting.grain.interface,
+            entangled: false,
         }
     }
 
@@ -181,6 +186,7 @@ impl<'p, P: Places> Counter<'p, P> {
     #[must_use]
     pub fn by_interface(mut self, needed: bool) -> Self {
         self.by_interface |= needed;
+        self.entangled |= needed;
         self
     }
 
@@ -290,6 +296,7 @@ impl<'p, P: Places> Counter<'p, P> {
         // Which end of an open flow is ours, and whose a carried one is, can only be told by interface.
         let apart = self.by_interface || ends.bearing == Bearing::Open || ends.carried;
         let mut interface = u32::MAX;
+        self.entangled |= ends.bearing == Bearing::Open || ends.carried;
         if apart {
             interface = self.interfaces.intern(texts.interface(), texts);
             if ends.transit {
@@ -363,8 +370,20 @@ impl<'p, P: Places> Counter<'p, P> {
         other.flush();
         self.interfaces.merge(&other.interfaces);
         self.records.add(&other.records);
+        self.entangled |= other.entangled;
         for (key, cell) in other.wide {
             self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
+        }
+    }
+
+    /// Leaves out what the answer will not show, if every cell stands for itself.
+    pub(super) fn keep_largest(&mut self) -> Rest {
+        self.flush();
+        let cells = &self.shared.cells;
+        let plain = !self.entangled && self.wide.is_empty() && !cells.has_wide();
+        match self.counting.largest {
+            limit if limit > 0 && plain => cells.keep_largest(limit, |b, p, n| self.counting.filter.keeps_sum(b, p, n)),
+            _ => Rest::default(),
         }
     }
 

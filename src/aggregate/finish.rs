@@ -4,6 +4,7 @@
 //! another interface of the archive are left to that interface; listening ports are learned; peers are looked up; rows
 //! are sorted. Each step sees everything, so no split of the input changes a byte.
 
+use crate::aggregate::cells::Rest;
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, peer_as_class};
 use crate::aggregate::table::{Direction, EgressTable, Peer, Role, Row, Sample, Volume};
@@ -25,18 +26,23 @@ pub struct LeftOut {
     pub forwarded: u128,
     /// Logged once more by another flow log on the same interface, in bytes.
     pub logged_twice: u128,
+    /// Groups that the answer will not show (see [`Counting::largest`](crate::aggregate::Counting)).
+    pub smaller: Rest,
 }
 
 /// Builds the table. `own` holds addresses known from elsewhere: (interface id, address); `place` turns a sample's task
 /// and line into file and line.
 pub fn finish<P: Places>(
-    counter: Counter<'_, P>,
+    mut counter: Counter<'_, P>,
     places: &P,
     grain: &Grain,
     own: &BTreeSet<(String, Addr)>,
     place: impl Fn((u32, u64)) -> Sample,
 ) -> (EgressTable, LeftOut) {
-    let mut left_out = LeftOut::default();
+    let mut left_out = LeftOut {
+        smaller: counter.keep_largest(),
+        ..LeftOut::default()
+    };
     let (mut interfaces, order) = counter.interfaces.sorted();
     let renumbered = |(key, cell): Entry| {
         (

@@ -245,6 +245,9 @@ impl<'a, T: Tally> Run<'a, T> {
             }
         }
         reports.sort_by_key(|r| r.task);
+        for report in &mut reports {
+            report.fingerprint = report.fingerprint.or_else(|| self.claims.late(report.file));
+        }
         (all.unwrap_or_else(|| (self.reading.new)(&self.logs)), reports, seen)
     }
 
@@ -294,20 +297,11 @@ impl<'a, T: Tally> Run<'a, T> {
             Some(range) => lines_starting_in(bytes, range),
             None => bytes,
         };
-        let fingerprint = match (self.known.get(&task.file), &task.range) {
-            (Some(f), _) => Some(*f),
-            (None, None) => Some(Fingerprint::of(bytes)),
-            (None, Some(_)) => None,
-        };
         let first = task.range.as_ref().is_none_or(|r| r.start == 0);
         let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
         let mut lines = LineReader::new(self.format(task, bytes));
         lines.at((piece.as_ptr().addr() - bytes.as_ptr().addr()) as u64);
-        if fingerprint.is_some_and(|f| self.is_learned(f)) {
-            sink.report.fingerprint = fingerprint;
-            return;
-        }
-        match self.claim(task.file, fingerprint, sink) {
+        match self.claim_whole(task, bytes, sink) {
             Claim::Count => {
                 self.lines(&mut lines, piece, sink);
                 sink.report.finish(&lines);
@@ -381,6 +375,36 @@ impl<'a, T: Tally> Run<'a, T> {
             Some(format) => format.clone(),
             None => format_of(start, &otherwise()),
         }
+    }
+
+    /// The same for a content that is at hand.
+    fn claim_whole(&self, task: &Task, bytes: &[u8], sink: &mut Counted<'_, T>) -> Claim {
+        let learning = self.options.learned.is_some();
+        let print = match (self.known.get(&task.file), &task.range) {
+            (Some(print), _) => Some(*print),
+            (None, None) if learning || bytes.is_empty() => Some(Fingerprint::of(bytes)),
+            (None, None) => {
+                let again = |file| self.content_of(file);
+                let (print, claim) = self.claims.claim_bytes(bytes, (task.file, self.logs.of_file(task.file)), again);
+                sink.report.fingerprint = print;
+                if claim != Claim::Count {
+                    sink.report.place = Place::Copy;
+                }
+                return claim;
+            }
+            (None, Some(_)) => None,
+        };
+        if print.is_some_and(|f| self.is_learned(f)) {
+            sink.report.fingerprint = print;
+            return Claim::Pass;
+        }
+        self.claim(task.file, print, sink)
+    }
+
+    /// Reads a file once more for its fingerprint.
+    fn content_of(&self, file: u32) -> Option<Fingerprint> {
+        let source = self.archive.sources.get(file as usize)?;
+        Reader::new(self.options.read).fingerprint(source).ok()
     }
 
     /// Whether this file is the one that counts for its content. Empty contents are nobody's copies.

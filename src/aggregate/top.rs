@@ -3,6 +3,7 @@
 //! Ties are broken by the keys as text, so that two runs print the same bytes. Text is made only for ties and for the
 //! rows that are shown.
 
+use crate::aggregate::cells::Rest;
 use crate::aggregate::filter::Filter;
 use crate::aggregate::key::Grain;
 use crate::aggregate::table::{Direction, EgressTable, Row, Volume};
@@ -100,12 +101,21 @@ pub fn grain_for(keys: &[Key], filter: &Filter, ways: Ways) -> Grain {
     }
 }
 
+/// True if, where no flow needs a second look, each cell of [`grain_for`] is a group of its own.
+pub fn cells_are_groups(keys: &[Key], filter: &Filter, ways: Ways) -> bool {
+    let grain = grain_for(keys, filter, ways);
+    let by_peer = keys.contains(&Key::Dst) || !grain.peer && keys.contains(&Key::Class);
+    ways == Ways::Egress && by_peer && !filter.needs_peer() && !grain.local && !grain.port && !grain.home
+}
+
 /// The groups of a table, largest first.
 #[derive(Debug)]
 pub struct Top<'t> {
     table: &'t EgressTable,
     keys: Vec<Key>,
     groups: Vec<Group>,
+    /// Groups that are not in the table.
+    rest: Rest,
 }
 
 #[derive(Debug)]
@@ -141,22 +151,30 @@ impl<'t> Top<'t> {
             table,
             keys: keys.to_vec(),
             groups,
+            rest: Rest::default(),
         }
+    }
+
+    /// The same, with groups that were left out of the table because they are too small to be shown.
+    #[must_use]
+    pub fn and(mut self, rest: Rest) -> Self {
+        self.rest = rest;
+        self
     }
 
     /// The number of groups.
     pub fn len(&self) -> usize {
-        self.groups.len()
+        self.groups.len() + self.rest.groups as usize
     }
 
     /// True if there is no group.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.len() == 0
     }
 
     /// Bytes of all groups.
     pub fn total_bytes(&self) -> u128 {
-        self.groups.iter().map(|g| g.volume.bytes).sum()
+        self.groups.iter().map(|g| g.volume.bytes).sum::<u128>() + self.rest.bytes
     }
 
     /// The `limit` largest groups (0: all): their keys as text (`-` for none), and their sums.

@@ -126,6 +126,7 @@ fn flows(
         grain: Grain::TOTAL,
         filter: Filter::default(),
         window: inputs.window,
+        largest: 0,
     };
     let options = Ingest {
         watch_all: true,

@@ -270,17 +270,18 @@ fn numbers<V: Values>(
     good: &mut [bool],
 ) {
     let (fours, rest) = out.as_chunks_mut::<4>();
-    let mut i = column;
-    for (slots, good) in fours.iter_mut().zip(good.chunks_exact_mut(4)) {
+    let (mut i, mut row) = (column, 0);
+    for slots in fours {
         if !values.four_numbers(s, i, max, slots) {
-            one_by_one(s, (i, max, required), slots, good);
+            one_by_one(s, (i, max, required), slots, &mut good[row..]);
         }
-        i += 4 * s.stride();
+        (i, row) = (i + 4 * s.stride(), row + 4);
     }
-    let whole = good.len() - rest.len();
-    one_by_one(s, (i, max, required), rest, &mut good[whole..]);
+    one_by_one(s, (i, max, required), rest, &mut good[row..]);
 }
 
+#[cold]
+#[inline(never)]
 fn one_by_one(
     s: &Stretch<'_, '_>,
     (from, max, required): (usize, u64, bool),
@@ -305,18 +306,18 @@ fn addresses<V: Values>(
     good: &mut [bool],
 ) {
     let (twos, rest) = out.as_chunks_mut::<2>();
-    let mut i = column;
-    for (slots, good) in twos.iter_mut().zip(good.chunks_exact_mut(2)) {
+    let (mut i, mut row) = (column, 0);
+    for slots in twos {
         match values.two_addresses(s, i) {
             Some(a) => *slots = [Addr::v4(a[0]), Addr::v4(a[1])],
-            None => each_address(s, (i, required), slots, good),
+            None => each_address(s, (i, required), slots, &mut good[row..]),
         }
-        i += 2 * s.stride();
+        (i, row) = (i + 2 * s.stride(), row + 2);
     }
-    let whole = good.len() - rest.len();
-    each_address(s, (i, required), rest, &mut good[whole..]);
+    each_address(s, (i, required), rest, &mut good[row..]);
 }
 
+#[inline(never)]
 fn each_address(s: &Stretch<'_, '_>, (from, required): (usize, bool), out: &mut [Addr], good: &mut [bool]) {
     for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
         let token = s.token(from + row * s.stride());

@@ -59,6 +59,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
         grain: Grain::SCAN,
         filter: Filter::default(),
         window: args.read.window()?,
+        largest: 0,
     };
     let ingest = args.read.ingest()?;
     let mut graph = Graph::default();

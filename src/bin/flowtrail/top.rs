@@ -2,7 +2,7 @@
 
 use crate::args::{Direction, Format, TopArgs};
 use crate::{output, read, run};
-use flowtrail::aggregate::top::{Top, Ways, grain_for, parse_keys};
+use flowtrail::aggregate::top::{Top, Ways, cells_are_groups, grain_for, parse_keys};
 use flowtrail::aggregate::{Counting, Filter};
 use flowtrail::net::{human_bytes, rfc3339};
 use flowtrail::report::grid::{grouped, json_integer};
@@ -23,6 +23,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
         grain: grain_for(&keys, &filter, ways),
         filter: filter.clone(),
         window: args.read.window()?,
+        largest: if cells_are_groups(&keys, &filter, ways) { args.limit } else { 0 },
     };
     let ingest = args.read.ingest()?;
     output::check(args.out.output.as_deref())?;
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
             "{n} in flows whose direction the records do not tell: not counted"
         ));
     }
-    let mut top = Top::of(&counted.table, &keys, &filter, ways);
+    let mut top = Top::of(&counted.table, &keys, &filter, ways).and(counted.left_out.smaller);
     let grid = grid(&mut top, args);
     output::to(args.out.output.as_deref(), |out| {
         output::write_grid(args.out.format, &grid, out)?;
