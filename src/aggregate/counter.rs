@@ -213,16 +213,29 @@ impl<'p, P: Places> Counter<'p, P> {
         }
         let c = rows.columns;
         let all = self.counting.window == TimeWindow::ALL;
+        let others = [Field::PktSrcAddr, Field::PktDstAddr, Field::FlowDirection];
+        let bare = !others.iter().any(|f| rows.format.has(*f));
         for i in 0..rows.len() {
             let counted = rows.is_good(i) && matches!(c.action[i], Action::Accept | Action::Unknown);
             let start = || if c.start[i] == MISSING { 0 } else { c.start[i] };
-            if !counted || !all && !self.counting.window.contains(start()) {
+            if !counted || bare && self.stays(c.srcaddr[i], c.dstaddr[i]) {
+                continue;
+            }
+            if !all && !self.counting.window.contains(start()) {
                 continue;
             }
             if let Some(ends) = self.ends(&Way::of_row(c, i)) {
                 self.count(&Numbers::of_row(rows, i), &(rows, i), &ends);
             }
         }
+    }
+
+    /// True for what [`Counter::ends`] would not want of a record with no more than two addresses: most of all records.
+    #[inline(always)]
+    fn stays(&self, src: Addr, dst: Addr) -> bool {
+        let grain = &self.counting.grain;
+        let to_home = self.places.class(dst) == Class::Home;
+        to_home && !grain.home && (!grain.ingress || self.places.class(src) == Class::Home)
     }
 
     /// Which end is the interface's, and whether the grain wants such a flow at all.

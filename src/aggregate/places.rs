@@ -8,7 +8,7 @@ use crate::net::{Addr, Class};
 use std::collections::HashSet;
 
 impl Places for Intel {
-    #[inline]
+    #[inline(always)]
     fn class(&self, addr: Addr) -> Class {
         Intel::class(self, addr)
     }
@@ -51,7 +51,7 @@ impl<'a> WithEndpoints<'a> {
 }
 
 impl Places for WithEndpoints<'_> {
-    #[inline]
+    #[inline(always)]
     fn class(&self, addr: Addr) -> Class {
         match self.intel.class(addr) {
             Class::Home if !self.s3.is_empty() && self.s3.contains(&addr) => Class::S3,

@@ -118,18 +118,20 @@ impl RecordCounts {
         let known = |n: u64| Some(n).filter(|n| *n != MISSING);
         let mut all = [(0u64, 0u128); 3];
         let mut odd = false;
-        for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {
-            let (start, end) = (c.start[i], c.end[i]);
-            odd |= end < start || !(YEAR_2014..I32_END).contains(&start);
-            let bytes = c.bytes[i];
-            self.unknown_bytes += u64::from(bytes == MISSING);
-            let kind = match c.action[i] {
+        let sums = c.bytes.iter().zip(&c.action);
+        for (i, ((start, end), (bytes, action))) in c.start.iter().zip(&c.end).zip(sums).enumerate() {
+            if !rows.is_good(i) {
+                continue;
+            }
+            odd |= end < start || !(YEAR_2014..I32_END).contains(start);
+            self.unknown_bytes += u64::from(*bytes == MISSING);
+            let kind = match action {
                 Action::Accept | Action::Unknown => 0,
                 Action::Reject => 1,
                 Action::Other => 2,
             };
             all[kind].0 += 1;
-            all[kind].1 += u128::from(if bytes == MISSING { 0 } else { bytes });
+            all[kind].1 += u128::from(if *bytes == MISSING { 0 } else { *bytes });
         }
         if odd {
             let good = (0..rows.len()).filter(|i| rows.is_good(*i));

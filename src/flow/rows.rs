@@ -15,6 +15,10 @@ use crate::net::Addr;
 /// Stands for `-`, or for a column that the format lacks: no field reaches it.
 pub const MISSING: u64 = u64::MAX;
 
+/// Words as numbers, as they stand in memory.
+const OK: u64 = u64::from_le_bytes(*b"OK\0\0\0\0\0\0");
+const ACCEPT: u64 = u64::from_le_bytes(*b"ACCEPT\0\0");
+
 /// Consecutive records with log-status OK, by column; those that are not are marked in [`Rows::is_good`].
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'b> {
@@ -143,8 +147,8 @@ impl Columns {
         for (column, field) in &plan.steps {
             let required = plan.required.contains(field);
             match (field, field.info().kind) {
-                (Field::LogStatus, _) => self.statuses(stretch, *column),
-                (Field::Action, _) => self.actions(stretch, *column),
+                (Field::LogStatus, _) => self.statuses(values, stretch, *column),
+                (Field::Action, _) => self.actions(values, stretch, *column),
                 (Field::FlowDirection, _) => self.directions(stretch, *column),
                 (_, Kind::Number(max)) => {
                     let (out, good) = self.numbers_of(*field);
@@ -226,20 +230,39 @@ impl Columns {
     }
 
     #[inline(always)]
-    fn statuses(&mut self, s: &Stretch<'_, '_>, column: usize) {
-        for (row, good) in self.good.iter_mut().enumerate() {
-            *good &= s.token(row * s.stride() + column) == b"OK";
+    fn statuses<V: Values>(&mut self, values: V, s: &Stretch<'_, '_>, column: usize) {
+        let mut row = 0;
+        while row < self.good.len() {
+            if values.four_words(s, row * s.stride() + column, OK, 2) == Some(0b1111) {
+                row += 4;
+                continue;
+            }
+            let to = self.good.len().min(row + 4);
+            for (k, good) in self.good[row..to].iter_mut().enumerate() {
+                *good &= s.token((row + k) * s.stride() + column) == b"OK";
+            }
+            row = to;
         }
     }
 
     #[inline(always)]
-    fn actions(&mut self, s: &Stretch<'_, '_>, column: usize) {
-        for (row, action) in self.action.iter_mut().enumerate() {
-            *action = match s.token(row * s.stride() + column) {
-                b"ACCEPT" => Action::Accept,
-                b"REJECT" => Action::Reject,
-                _ => Action::Other,
-            };
+    fn actions<V: Values>(&mut self, values: V, s: &Stretch<'_, '_>, column: usize) {
+        let mut row = 0;
+        while row < self.action.len() {
+            let to = self.action.len().min(row + 4);
+            let slots = &mut self.action[row..to];
+            if values.four_words(s, row * s.stride() + column, ACCEPT, 6) == Some(0b1111) {
+                slots.fill(Action::Accept);
+            } else {
+                for (k, action) in slots.iter_mut().enumerate() {
+                    *action = match s.token((row + k) * s.stride() + column) {
+                        b"ACCEPT" => Action::Accept,
+                        b"REJECT" => Action::Reject,
+                        _ => Action::Other,
+                    };
+                }
+            }
+            row = to;
         }
     }
 

@@ -45,11 +45,13 @@ pub(super) struct Stretch<'b, 'e> {
 const LOAD: usize = 16;
 
 impl<'b, 'e> Stretch<'b, 'e> {
-    /// `len` lines with `stride` delimiters each. `ends[0]` stands before the first token, then come all delimiters.
+    /// `len` lines with `stride` delimiters each. `ends[0]` stands before the first token, then come all delimiters, in the
+    /// order in which [`Tokens`](crate::flow::tokens::Tokens) finds them: nobody else makes them.
     /// `None` if they do not fit together, or if so little text follows that no whole load is possible.
     pub(super) fn new(text: &'b [u8], ends: &'e [u32], stride: usize, len: usize) -> Option<Self> {
         let (_, rest) = ends.split_first()?;
-        let last = rest.iter().fold(0, |a, b| a.max(*b)) as usize;
+        debug_assert!(rest.is_sorted());
+        let last = *rest.last()? as usize;
         let fits = rest.len() == stride.checked_mul(len)? && last.checked_add(LOAD)? < text.len();
         let starts = ends[0].wrapping_add(1) as usize <= last;
         (fits && starts && len > 0).then_some(Stretch { text, ends, stride, len })
@@ -93,6 +95,8 @@ impl<'b, 'e> Stretch<'b, 'e> {
 pub(super) trait Values: Copy {
     /// The numbers of token `i` and of the same column in the next three lines: at most 16 digits, at most `max`.
     fn four_numbers(self, s: &Stretch<'_, '_>, i: usize, max: u64, out: &mut [u64; 4]) -> bool;
+    /// Which of token `i` and the same column in the next three lines are `word`, of `length` bytes below 8: a bit each.
+    fn four_words(self, s: &Stretch<'_, '_>, i: usize, word: u64, length: usize) -> Option<u32>;
     /// The IPv4 addresses of token `i` and of the same column in the next line.
     fn two_addresses(self, s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]>;
 }
@@ -105,6 +109,11 @@ impl Values for Plain {
     #[inline(always)]
     fn four_numbers(self, _: &Stretch<'_, '_>, _: usize, _: u64, _: &mut [u64; 4]) -> bool {
         false
+    }
+
+    #[inline(always)]
+    fn four_words(self, _: &Stretch<'_, '_>, _: usize, _: u64, _: usize) -> Option<u32> {
+        None
     }
 
     #[inline(always)]
@@ -142,6 +151,12 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn four_words(self, s: &Stretch<'_, '_>, i: usize, word: u64, length: usize) -> Option<u32> {
+            // SAFETY: whoever has an `Avx2` has asked the processor.
+            unsafe { four_words(s, i, word, length) }
+        }
+
+        #[inline(always)]
         fn two_addresses(self, s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]> {
             // SAFETY: whoever has an `Avx2` has asked the processor.
             unsafe { two_addresses(s, i) }
@@ -162,7 +177,7 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     fn eight(s: &Stretch<'_, '_>, at: u32) -> i64 {
         debug_assert!(at as usize + 8 <= s.text.len());
-        // SAFETY: `Stretch::new` has seen that every end and one byte on has `LOAD` bytes of text behind it; the load
+        // SAFETY: positions ascend (`Tokens` writes them so), and `Stretch::new` has seen that the last has more than `LOAD` bytes of text behind it; the load
         // needs no alignment.
         unsafe { s.text.as_ptr().add(at as usize).cast::<i64>().read_unaligned() }
     }
@@ -198,6 +213,24 @@ mod x86 {
         // SAFETY: the array has 32 bytes, and the store needs no alignment.
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), numbers) };
         _mm256_testz_si256(large, large) == 1
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn four_words(s: &Stretch<'_, '_>, i: usize, word: u64, length: usize) -> Option<u32> {
+        if i + 3 * s.stride + 1 >= s.ends.len() || length > 7 {
+            return None;
+        }
+        let (a, b) = (place(s, i), place(s, i + s.stride));
+        let (c, d) = (place(s, i + 2 * s.stride), place(s, i + 3 * s.stride));
+        let start = _mm_set_epi32(d.0 as i32, c.0 as i32, b.0 as i32, a.0 as i32);
+        let end = _mm_set_epi32(d.1 as i32, c.1 as i32, b.1 as i32, a.1 as i32);
+        let lengths = _mm256_cvtepu32_epi64(_mm_sub_epi32(end, start));
+        let kept = _mm256_set1_epi64x((1 << (8 * length)) - 1);
+        let text = _mm256_and_si256(words(s, [a.0, b.0, c.0, d.0]), kept);
+        let same = _mm256_cmpeq_epi64(text, _mm256_set1_epi64x(word as i64));
+        let whole = _mm256_cmpeq_epi64(lengths, _mm256_set1_epi64x(length as i64));
+        Some(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(same, whole))) as u32)
     }
 
     /// Numbers of 9 to 16 digits; `None` if one is longer or no number.
@@ -285,7 +318,7 @@ mod x86 {
             return None;
         }
         debug_assert!(a.0.max(b.0) as usize + super::LOAD <= s.text.len());
-        // SAFETY: `Stretch::new` has seen that every end and one byte on has `LOAD` bytes of text behind it; the load
+        // SAFETY: positions ascend (`Tokens` writes them so), and `Stretch::new` has seen that the last has more than `LOAD` bytes of text behind it; the load
         // needs no alignment.
         let both = unsafe {
             let text = s.text.as_ptr();
@@ -348,6 +381,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_are_told(t in proptest::array::uniform4("OK|OK.|ACCEPT|ACCEPTS?|REJECT|O|.{1,9}")) {
+            let Some(simd) = Avx2::proof() else { return Ok(()) };
+            let tokens: Vec<&str> = t.iter().map(String::as_str).collect();
+            let (text, ends) = placed(&tokens);
+            let stretch = Stretch::new(&text, &ends, 1, 4).unwrap();
+            for word in ["OK", "ACCEPT"] {
+                let bytes = word.bytes().rev().fold(0, |n, b| n << 8 | u64::from(b));
+                let plain = t.iter().enumerate().map(|(i, t)| u32::from(t == word) << i).sum();
+                prop_assert_eq!(simd.four_words(&stretch, 0, bytes, word.len()), Some(plain));
+            }
+        }
+
         #[test]
         fn numbers_are_those_of_the_plain_way(
             t in proptest::array::uniform4("[0-9]{1,8}|[0-9]{9,16}|[0-9]{1,18}|-|[0-9/:]{1,9}"),

@@ -130,9 +130,12 @@ impl Intel {
     }
 
     /// The class of `addr`: some nanoseconds, asked once a record.
-    #[inline]
+    #[inline(always)]
     pub fn class(&self, addr: Addr) -> Class {
-        self.owners.class(behind_nat64(addr))
+        match self.owners.class_of_upper_half(addr) {
+            Some(class) => class,
+            None => self.owners.class(behind_nat64(addr)),
+        }
     }
 
     /// All that the lists say of `addr`; asked once a peer.

@@ -145,11 +145,17 @@ impl Claims {
 }
 
 impl Owners {
+    /// The class of `addr`, if it is IPv4 and its upper half tells.
+    #[inline(always)]
+    pub(super) fn class_of_upper_half(&self, addr: Addr) -> Option<Class> {
+        let upper = addr.as_v4()? >> 16;
+        self.by_upper_half.get(upper as usize).copied().flatten()
+    }
+
     /// The class of `addr`.
-    #[inline]
+    #[inline(never)]
     pub(super) fn class(&self, addr: Addr) -> Class {
-        let upper = addr.as_v4().and_then(|n| self.by_upper_half.get((n >> 16) as usize));
-        upper.copied().flatten().unwrap_or_else(|| self.classes.get(addr))
+        self.classes.get(addr)
     }
 
     /// The owner of `addr`; none when nobody claims it.
