@@ -54,8 +54,16 @@ impl LeanKey {
         let [ends, place, rest] = self.0;
         let (local, peer) = ((ends >> 32) as u32, ends as u32);
         FlowKey {
-            local: if rest & NO_LOCAL == 0 { Addr::v4(local) } else { Addr::default() },
-            peer: if rest & PEER_IS_CLASS == 0 { Addr::v4(peer) } else { Addr(peer.into()) },
+            local: if rest & NO_LOCAL == 0 {
+                Addr::v4(local)
+            } else {
+                Addr::default()
+            },
+            peer: if rest & PEER_IS_CLASS == 0 {
+                Addr::v4(peer)
+            } else {
+                Addr(peer.into())
+            },
             interface: (place >> 32) as u32,
             log: (rest >> 48) as u16,
             other_port: (rest >> 32) as u16,
@@ -109,7 +117,10 @@ impl Lean {
     /// Adds a record; false, and nothing is changed, if a sum would not fit.
     #[inline]
     fn add(&mut self, item: &Item) -> bool {
-        let (bytes, packets) = (self.bytes.checked_add(item.bytes), self.packets.checked_add(item.packets));
+        let (bytes, packets) = (
+            self.bytes.checked_add(item.bytes),
+            self.packets.checked_add(item.packets),
+        );
         let (Some(bytes), Some(packets), Some(flows)) = (bytes, packets, self.flows.checked_add(1)) else {
             return false;
         };
@@ -193,7 +204,10 @@ impl Part {
     #[cold]
     fn add_wide(&mut self, item: &Item) {
         let cell = item.lean().cell();
-        self.wide.entry(item.key.key()).and_modify(|c| c.add(&cell)).or_insert(cell);
+        self.wide
+            .entry(item.key.key())
+            .and_modify(|c| c.add(&cell))
+            .or_insert(cell);
     }
 
     #[cold]
@@ -306,7 +320,11 @@ impl Cells {
 
     /// Number of keys; one whose sums outgrew its lean cell counts twice.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|p| lock(p)).map(|p| p.cells.len() + p.wide.len()).sum()
+        self.parts
+            .iter()
+            .map(|p| lock(p))
+            .map(|p| p.cells.len() + p.wide.len())
+            .sum()
     }
 
     /// True if nothing was counted.

@@ -9,7 +9,8 @@ use crate::aggregate::interner::{Described, Ids, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Peer, Role};
-use crate::flow::{Action, Columns, Field, FlowDirection, FlowRecord, LogStatus, MISSING, Rows};
+use crate::aggregate::way::{Numbers, Way};
+use crate::flow::{Action, Field, FlowDirection, FlowRecord, LogStatus, MISSING, Rows};
 use crate::net::{Addr, Class, TimeWindow};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -66,31 +67,6 @@ pub struct Counter<'p, P> {
     entangled: bool,
 }
 
-/// Where a good record's packets went, however it was read.
-#[derive(Debug, Clone, Copy)]
-struct Way {
-    src: Addr,
-    dst: Addr,
-    /// The packet's own addresses, or those above.
-    source: Addr,
-    destination: Addr,
-    direction: Option<FlowDirection>,
-}
-
-/// The numbers of a good record.
-#[derive(Debug, Clone, Copy)]
-struct Numbers {
-    src_port: u16,
-    dst_port: u16,
-    protocol: u8,
-    tcp_flags: Option<u32>,
-    packets: u64,
-    bytes: u64,
-    start: u64,
-    end: u64,
-    line: u64,
-}
-
 struct Ends {
     local: Addr,
     peer: Addr,
@@ -102,66 +78,6 @@ struct Ends {
     transit: bool,
     /// It came in for an address that is not ours.
     passed: bool,
-}
-
-impl Way {
-    /// Of a record that has both addresses.
-    fn of_record(r: &FlowRecord<'_>) -> Option<Self> {
-        let (src, dst) = (r.srcaddr?, r.dstaddr?);
-        Some(Way {
-            src,
-            dst,
-            source: r.pkt_srcaddr.unwrap_or(src),
-            destination: r.pkt_dstaddr.unwrap_or(dst),
-            direction: r.direction,
-        })
-    }
-
-    #[inline(always)]
-    fn of_row(c: &Columns, i: usize) -> Self {
-        Way {
-            src: c.srcaddr[i],
-            dst: c.dstaddr[i],
-            source: c.pkt_srcaddr[i],
-            destination: c.pkt_dstaddr[i],
-            direction: c.direction[i],
-        }
-    }
-}
-
-impl Numbers {
-    fn of_record(line: u64, r: &FlowRecord<'_>) -> Self {
-        let start = r.start.unwrap_or(0);
-        Numbers {
-            src_port: r.srcport.unwrap_or(0),
-            dst_port: r.dstport.unwrap_or(0),
-            protocol: r.protocol.unwrap_or(0),
-            tcp_flags: r.tcp_flags,
-            packets: r.packets.unwrap_or(0),
-            bytes: r.bytes.unwrap_or(0),
-            start,
-            end: r.end.unwrap_or(start),
-            line,
-        }
-    }
-
-    #[inline(always)]
-    fn of_row(rows: &Rows<'_>, i: usize) -> Self {
-        let c = rows.columns;
-        let known = |n: u64| if n == MISSING { 0 } else { n };
-        let start = known(c.start[i]);
-        Numbers {
-            src_port: known(c.srcport[i]) as u16,
-            dst_port: known(c.dstport[i]) as u16,
-            protocol: known(c.protocol[i]) as u8,
-            tcp_flags: Some(c.tcp_flags[i] as u32).filter(|_| c.tcp_flags[i] != MISSING),
-            packets: known(c.packets[i]),
-            bytes: known(c.bytes[i]),
-            start,
-            end: if c.end[i] == MISSING { start } else { c.end[i] },
-            line: rows.line(i),
-        }
-    }
 }
 
 impl<'p, P: Places> Counter<'p, P> {
@@ -244,7 +160,11 @@ impl<'p, P: Places> Counter<'p, P> {
         let of = |a: Addr| self.places.class(a);
         let (of_src, of_dst) = (of(w.src), of(w.dst));
         let of_source = if w.source == w.src { of_src } else { of(w.source) };
-        let of_destination = if w.destination == w.dst { of_dst } else { of(w.destination) };
+        let of_destination = if w.destination == w.dst {
+            of_dst
+        } else {
+            of(w.destination)
+        };
         let (home_src, home_dst) = (of_src == Class::Home, of_dst == Class::Home);
         let bearing = match w.direction {
             Some(FlowDirection::Egress) => Bearing::Known(Direction::Egress),

@@ -9,12 +9,13 @@ use crate::aggregate::counter::{Counter, Counting, Places, Shared};
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
 use crate::aggregate::pieces::{PIECE, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
+use crate::aggregate::sinks::{Counted, Watched};
 use crate::aggregate::tally::{Reading, Tally};
 use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::{BOM, format_of};
-use crate::flow::{FlowRecord, LineReader, LogFormat, LogStatus, Reject, Rows, Sink};
+use crate::flow::{LineReader, LogFormat};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Source};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,54 +129,8 @@ struct Worker<T> {
     tally: T,
     watch: Watch,
     reader: Option<Reader>,
+    lines: LineReader,
     reports: Vec<TaskReport>,
-}
-
-struct Counted<'w, T> {
-    tally: &'w mut T,
-    watch: &'w mut Watch,
-    report: &'w mut TaskReport,
-    rejects: Option<Handful<'w>>,
-}
-
-/// Sees records for coverage alone.
-struct Watched<'w>(&'w mut Watch);
-
-impl Sink for Watched<'_> {
-    fn record(&mut self, _: u64, record: &FlowRecord<'_>) {
-        if self.0.all || record.status != LogStatus::Ok {
-            self.0.observe(record);
-        }
-    }
-
-    fn reject(&mut self, _: u64, _: &Reject<'_>) {}
-}
-
-impl<T: Tally> Sink for Counted<'_, T> {
-    #[inline]
-    fn record(&mut self, line: u64, record: &FlowRecord<'_>) {
-        self.tally.observe(line, record);
-        self.report.observe(record);
-        if self.watch.all || record.status != LogStatus::Ok {
-            self.watch.observe(record);
-        }
-    }
-
-    fn by_columns(&self) -> bool {
-        T::BY_COLUMNS && !self.watch.all
-    }
-
-    fn rows(&mut self, rows: &Rows<'_>) {
-        self.tally.rows(rows);
-        self.report.observe_rows(rows);
-    }
-
-    fn reject(&mut self, line: u64, reject: &Reject<'_>) {
-        self.report.reject(line, reject);
-        if let Some(rejects) = &mut self.rejects {
-            rejects.add(line, reject);
-        }
-    }
 }
 
 impl<'a, T: Tally> Run<'a, T> {
@@ -226,6 +181,7 @@ impl<'a, T: Tally> Run<'a, T> {
             watch: watch(),
             tally: (self.reading.new)(&self.logs),
             reader: None,
+            lines: LineReader::new(LogFormat::default_v2()),
             reports: Vec::new(),
         };
         let step = |w: &mut Worker<T>, i: usize| {
@@ -278,8 +234,8 @@ impl<'a, T: Tally> Run<'a, T> {
         };
         match reader.open(source) {
             Err(e) => sink.report.place = Place::Unreadable(e.reason()),
-            Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut sink),
-            Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut sink),
+            Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
+            Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut worker.lines, &mut sink),
         }
         if let Some(rejects) = &mut sink.rejects {
             rejects.hand_over();
@@ -292,26 +248,32 @@ impl<'a, T: Tally> Run<'a, T> {
         worker.reports.push(report);
     }
 
-    fn whole(&self, task: &Task, bytes: &[u8], sink: &mut Counted<'_, T>) {
+    fn whole(&self, task: &Task, bytes: &[u8], lines: &mut LineReader, sink: &mut Counted<'_, T>) {
         let piece = match &task.range {
             Some(range) => lines_starting_in(bytes, range),
             None => bytes,
         };
         let first = task.range.as_ref().is_none_or(|r| r.start == 0);
         let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
-        let mut lines = LineReader::new(self.format(task, bytes));
+        lines.restart(self.format(task, bytes));
         lines.at((piece.as_ptr().addr() - bytes.as_ptr().addr()) as u64);
         match self.claim_whole(task, bytes, sink) {
             Claim::Count => {
-                self.lines(&mut lines, piece, sink);
-                sink.report.finish(&lines);
+                self.lines(lines, piece, sink);
+                sink.report.finish(lines);
             }
             Claim::Watch if task.range.is_none() => lines.read(piece, &mut Watched(sink.watch)),
             Claim::Watch | Claim::Pass => {}
         }
     }
 
-    fn stream(&self, task: &Task, mut stream: crate::input::Stream<'_>, sink: &mut Counted<'_, T>) {
+    fn stream(
+        &self,
+        task: &Task,
+        mut stream: crate::input::Stream<'_>,
+        lines: &mut LineReader,
+        sink: &mut Counted<'_, T>,
+    ) {
         let fingerprint = self.known.get(&task.file).copied().or_else(|| self.identity(task.file));
         if fingerprint.is_some_and(|f| self.is_learned(f)) {
             sink.report.fingerprint = fingerprint;
@@ -320,14 +282,14 @@ impl<'a, T: Tally> Run<'a, T> {
         if self.claim(task.file, fingerprint, sink) != Claim::Count {
             return;
         }
-        let mut lines = LineReader::new(self.format(task, b""));
+        lines.restart(self.format(task, b""));
         let mut first = true;
         while let Some((offset, block)) = stream.next_block() {
             match block {
                 Block::Lines(bytes) => {
                     let text = bytes.strip_prefix(BOM).filter(|_| first).unwrap_or(bytes);
                     lines.at(offset + (bytes.len() - text.len()) as u64);
-                    self.lines(&mut lines, text, sink);
+                    self.lines(lines, text, sink);
                 }
                 Block::TooLong(start) => {
                     lines.at(offset);
@@ -336,7 +298,7 @@ impl<'a, T: Tally> Run<'a, T> {
             }
             first = false;
         }
-        sink.report.finish(&lines);
+        sink.report.finish(lines);
         if let Some(e) = stream.damage() {
             let text = format!(
                 "{}; lost after byte {} of the unpacked content",
@@ -385,7 +347,9 @@ impl<'a, T: Tally> Run<'a, T> {
             (None, None) if learning || bytes.is_empty() => Some(Fingerprint::of(bytes)),
             (None, None) => {
                 let again = |file| self.content_of(file);
-                let (print, claim) = self.claims.claim_bytes(bytes, (task.file, self.logs.of_file(task.file)), again);
+                let (print, claim) = self
+                    .claims
+                    .claim_bytes(bytes, (task.file, self.logs.of_file(task.file)), again);
                 sink.report.fingerprint = print;
                 if claim != Claim::Count {
                     sink.report.place = Place::Copy;

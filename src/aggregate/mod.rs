@@ -18,12 +18,14 @@ pub mod places;
 pub mod rejects;
 mod roles;
 mod sides;
+mod sinks;
 pub mod stats;
 pub mod table;
 pub mod tally;
 pub mod top;
 pub mod vantage;
 pub mod watch;
+mod way;
 pub mod workers;
 
 pub use counter::{Counter, Counting, Places};

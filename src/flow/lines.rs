@@ -4,6 +4,7 @@
 //! and blank lines are counted. The rule (design.md, counting rule 2): fields are separated by runs of spaces, a line has
 //! exactly as many as the active format, CRLF is accepted. A header switches the format from there on.
 
+use crate::flow::counts::LineCounts;
 use crate::flow::format::LogFormat;
 use crate::flow::record::{Fault, FlowRecord, LogStatus, Reason};
 use crate::flow::rows::{Columns, Plan, Rows};
@@ -13,49 +14,9 @@ use crate::net::printable;
 use memchr::{memchr, memchr_iter, memrchr};
 use nom::bytes::complete::{take_till1, take_while1};
 use nom::{IResult, Parser};
-use std::ops::AddAssign;
 
 /// Lines longer than this are rejected without being looked at.
 pub const LINE_CAP: usize = 1 << 20;
-
-/// How many lines of each sort were met. Always `lines = good + nodata + skipdata + rejected + headers + blank`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct LineCounts {
-    /// Physical lines.
-    pub lines: u64,
-    /// Records with log-status OK.
-    pub good: u64,
-    /// Records that say that nothing passed.
-    pub nodata: u64,
-    /// Records that say that AWS lost some.
-    pub skipdata: u64,
-    /// Lines that are none of the others.
-    pub rejected: u64,
-    /// Header lines.
-    pub headers: u64,
-    /// Empty lines.
-    pub blank: u64,
-    /// Lines that were searched as bytes and not looked at; none of the above counts them.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub searched: u64,
-}
-
-fn is_zero(n: &u64) -> bool {
-    *n == 0
-}
-
-impl AddAssign for LineCounts {
-    fn add_assign(&mut self, o: Self) {
-        self.lines += o.lines;
-        self.good += o.good;
-        self.nodata += o.nodata;
-        self.skipdata += o.skipdata;
-        self.rejected += o.rejected;
-        self.headers += o.headers;
-        self.blank += o.blank;
-        self.searched += o.searched;
-    }
-}
 
 /// Receives what a reader finds. `line` counts from 1 within the piece of input that the reader was made for.
 pub trait Sink {
@@ -134,6 +95,16 @@ impl LineReader {
             offset: 0,
             block: 0,
         }
+    }
+
+    /// Begins a new file or piece, as [`LineReader::new`] does, and keeps the buffers.
+    pub fn restart(&mut self, format: LogFormat) {
+        if format != self.format {
+            self.plan = Plan::of(&format);
+            self.room.columns.forget();
+            self.format = format;
+        }
+        (self.counts, self.format_changed, self.offset) = (LineCounts::default(), false, 0);
     }
 
     /// Says where in the content the next block starts; without it, at 0.
@@ -355,7 +326,11 @@ fn regular(text: &[u8], tokens: &Tokens, (line, before): (usize, usize), fields:
     let ends = tokens.ends();
     let first = tokens.lines.get(line).map_or(0, |end| *end as usize - before);
     // A CR is one delimiter more; a clean window has none.
-    let stride = if !tokens.clean && first == fields + 1 { first } else { fields };
+    let stride = if !tokens.clean && first == fields + 1 {
+        first
+    } else {
+        fields
+    };
     let mut from = before;
     for (n, end) in tokens.lines.iter().skip(line).enumerate() {
         if *end as usize - from != stride || !tokens.clean && !is_plain(text, &ends[from..=*end as usize], fields) {
@@ -583,15 +558,27 @@ mod tests {
                 let packet = [c.pkt_srcaddr[i], c.pkt_dstaddr[i]];
                 let sums = [c.packets[i], c.bytes[i], c.start[i], c.end[i]];
                 let id = rows.text(i, crate::flow::Field::InterfaceId);
-                let ends = (c.srcaddr[i], c.dstaddr[i], packet, ports, [c.protocol[i], c.tcp_flags[i]]);
+                let ends = (
+                    c.srcaddr[i],
+                    c.dstaddr[i],
+                    packet,
+                    ports,
+                    [c.protocol[i], c.tcp_flags[i]],
+                );
                 let (src, dst, packet, ports, small) = ends;
-                self.note(rows.line(i), (src, dst, packet, ports, small, sums, c.action[i], c.direction[i], id));
+                self.note(
+                    rows.line(i),
+                    (src, dst, packet, ports, small, sums, c.action[i], c.direction[i], id),
+                );
             }
         }
     }
 
     fn everything(text: &str, by_columns: bool, slowly: bool) -> (LineCounts, Everything) {
-        let mut seen = Everything { by_columns, ..Everything::default() };
+        let mut seen = Everything {
+            by_columns,
+            ..Everything::default()
+        };
         let mut reader = LineReader::new(LogFormat::default_v2());
         if slowly {
             reader.read_slowly(text.as_bytes(), &mut seen);

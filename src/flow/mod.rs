@@ -2,6 +2,7 @@
 //!
 //! In: bytes, from a map, an inflated buffer or a test. Out: borrowed [`FlowRecord`]s, or the [`Fault`] of a line.
 
+pub mod counts;
 pub mod field;
 pub mod format;
 pub mod lines;
@@ -12,9 +13,10 @@ mod simd;
 mod tokens;
 pub mod value;
 
+pub use counts::LineCounts;
 pub use field::{FIELDS, Field, FieldInfo, Kind};
 pub use format::{Column, LogFormat};
-pub use lines::{LineCounts, LineReader, Reject, Sink};
-pub use rows::{Columns, MISSING, Rows};
+pub use lines::{LineReader, Reject, Sink};
 pub use record::{Action, Fault, FlowDirection, FlowRecord, LogStatus, Reason};
+pub use rows::{Columns, MISSING, Rows};
 pub use sift::Sieve;

@@ -177,7 +177,13 @@ impl Columns {
     fn begin(&mut self, len: usize) {
         self.good.clear();
         self.good.resize(len, true);
-        for c in [&mut self.srcaddr, &mut self.dstaddr, &mut self.pkt_srcaddr, &mut self.pkt_dstaddr, &mut self.scratch_addr] {
+        for c in [
+            &mut self.srcaddr,
+            &mut self.dstaddr,
+            &mut self.pkt_srcaddr,
+            &mut self.pkt_dstaddr,
+            &mut self.scratch_addr,
+        ] {
             c.resize(len, Addr::default());
         }
         let numbers = [
@@ -305,12 +311,7 @@ fn numbers<V: Values>(
 
 #[cold]
 #[inline(never)]
-fn one_by_one(
-    s: &Stretch<'_, '_>,
-    (from, max, required): (usize, u64, bool),
-    out: &mut [u64],
-    good: &mut [bool],
-) {
+fn one_by_one(s: &Stretch<'_, '_>, (from, max, required): (usize, u64, bool), out: &mut [u64], good: &mut [bool]) {
     for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
         let token = s.token(from + row * s.stride());
         let n = number(token, max);

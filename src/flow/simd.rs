@@ -54,7 +54,12 @@ impl<'b, 'e> Stretch<'b, 'e> {
         let last = *rest.last()? as usize;
         let fits = rest.len() == stride.checked_mul(len)? && last.checked_add(LOAD)? < text.len();
         let starts = ends[0].wrapping_add(1) as usize <= last;
-        (fits && starts && len > 0).then_some(Stretch { text, ends, stride, len })
+        (fits && starts && len > 0).then_some(Stretch {
+            text,
+            ends,
+            stride,
+            len,
+        })
     }
 
     /// How many lines.
@@ -246,7 +251,10 @@ mod x86 {
         // At least nine bytes lie before each end.
         let low = eight_digits(words(s, [end[0] - 8, end[1] - 8, end[2] - 8, end[3] - 8]), eights)?;
         // Below 10^8 each, so that one 32-bit product is enough.
-        Some(_mm256_add_epi64(_mm256_mul_epu32(high, _mm256_set1_epi64x(100_000_000)), low))
+        Some(_mm256_add_epi64(
+            _mm256_mul_epu32(high, _mm256_set1_epi64x(100_000_000)),
+            low,
+        ))
     }
 
     /// The numbers of the first `length` (1 to 8) bytes of each word; `None` if one of those is no digit.
@@ -281,7 +289,11 @@ mod x86 {
     const HASH: u32 = 3_766_213_535;
 
     static PATTERNS: LazyLock<Box<[Pattern; 256]>> = LazyLock::new(|| {
-        let none = Pattern { shuffle: [0x80; 16], least: [0; 4], ends: 0 };
+        let none = Pattern {
+            shuffle: [0x80; 16],
+            least: [0; 4],
+            ends: 0,
+        };
         let mut table = Box::new([none; 256]);
         for n in 0..81usize {
             let lengths = [1 + n % 3, 1 + n / 3 % 3, 1 + n / 9 % 3, 1 + n / 27];
@@ -357,7 +369,10 @@ mod x86 {
         }
         let order = _mm256_set1_epi32(0x0004_080c);
         let packed = _mm256_shuffle_epi8(parts, order);
-        Some([_mm256_extract_epi32::<0>(packed) as u32, _mm256_extract_epi32::<4>(packed) as u32])
+        Some([
+            _mm256_extract_epi32::<0>(packed) as u32,
+            _mm256_extract_epi32::<4>(packed) as u32,
+        ])
     }
 }
 

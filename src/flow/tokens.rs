@@ -196,7 +196,9 @@ mod x86 {
                 newline: _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(b'\n' as i8)),
                 control: _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(BLANK as i8)),
             };
-            finder.step((i * STEP) as u32, masks, |base, mask, into| compress(places, base, mask, into));
+            finder.step((i * STEP) as u32, masks, |base, mask, into| {
+                compress(places, base, mask, into)
+            });
         }
         finder.carry
     }
@@ -208,7 +210,9 @@ mod x86 {
         let packed = _mm512_maskz_compress_epi8(mask, places);
         let base = _mm512_set1_epi32(base as i32);
         let count = mask.count_ones() as usize;
-        let Some(first) = into.first_chunk_mut::<16>() else { return };
+        let Some(first) = into.first_chunk_mut::<16>() else {
+            return;
+        };
         let wide = _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed)), base);
         // SAFETY: the array has room for sixteen numbers, and the store needs no alignment.
         unsafe { _mm512_storeu_si512(first.as_mut_ptr().cast(), wide) };
@@ -227,7 +231,9 @@ mod x86 {
         ];
         for (k, part) in parts.into_iter().enumerate() {
             let at = 16 * (k + 1);
-            let Some(room) = into.get_mut(at..).and_then(|r| r.first_chunk_mut::<16>()) else { return };
+            let Some(room) = into.get_mut(at..).and_then(|r| r.first_chunk_mut::<16>()) else {
+                return;
+            };
             if at < count {
                 let wide = _mm512_add_epi32(_mm512_cvtepu8_epi32(part), base);
                 // SAFETY: the array has room for sixteen numbers, and the store needs no alignment.

@@ -23,7 +23,11 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
         grain: grain_for(&keys, &filter, ways),
         filter: filter.clone(),
         window: args.read.window()?,
-        largest: if cells_are_groups(&keys, &filter, ways) { args.limit } else { 0 },
+        largest: if cells_are_groups(&keys, &filter, ways) {
+            args.limit
+        } else {
+            0
+        },
     };
     let ingest = args.read.ingest()?;
     output::check(args.out.output.as_deref())?;
