@@ -1,5 +1,9 @@
 //! The pipeline itself, readable aloud from top to bottom. The only room that imports them all.
 
+mod books;
+
+pub use books::{Reconciled, reconcile};
+
 use crate::aggregate::stats::Phase;
 use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
@@ -127,6 +131,7 @@ pub fn scan(
     let judged = detect::judge(&case, settings);
     let mut findings = judged.findings;
     let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
+    let books = Some(books).filter(|b| b.observable);
     if let Some(books) = &books {
         let whole = covers_all(&known.inventory);
         findings.extend(detect::unaccounted_s3::judge(&counted.table, books, whole, settings));

@@ -5,13 +5,16 @@
 //! words, never one silently. Private address ranges overlap between networks, so a private address is joined only
 //! through a VPC endpoint of the right network and account, or through an interface that the inventory knows.
 
+mod balance;
 mod evidence;
+mod owners;
 mod question;
 mod reconcile;
 mod subject;
 mod verdict;
 
+pub use balance::{Balance, Bounds, Payload, Way};
 pub use evidence::Attribution;
 pub use question::{Question, Toward};
-pub use reconcile::{Balance, Reconciliation};
+pub use reconcile::{Line, Reconciliation};
 pub use verdict::{Class, Principal};

@@ -1,100 +1,84 @@
 //! Reconciliation: the bytes that an interface exchanged with S3, against the bytes that S3 counted for its callers.
 //!
-//! Flow logs count packets, CloudTrail payload. Between them lie headers (2-10 %), the acknowledgements of downloads
-//! (0.2-2 % of what came in) and a few kilobytes a request, so payload explains an *interval* of flow bytes. What lies above
-//! its upper end went to S3 without an event: buckets that the trail does not cover, or credentials that are not ours.
-//! Transfers cross hours while an event is a point: what is over-explained beside an hour is taken off it.
+//! Flow logs count packets, CloudTrail payload: [`Balance`] says which interval of the one explains the other. What lies
+//! above its upper end went to S3 without an event: buckets that the trail does not cover, or credentials that are not
+//! ours. A transfer may cross an hour while its event is a point in time: bytes that the hour beside has too few of are
+//! taken off, each once. What machines without a name of their own moved behind a shared address may be anybody's of that
+//! network, so it is taken off everybody's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::balance::{Balance, Payload, Way};
+use super::owners::{Owner, Owners};
 use crate::aggregate::{Direction, EgressTable};
 use crate::inventory::Inventory;
-use crate::net::{Addr, Class, HOUR, Seconds, TimeWindow};
-use crate::trail::{Access, PrincipalIndex, TrailRow, is_instance_id};
-
-/// Upper ends: wire bytes for a byte of payload, acknowledgement for a byte received, bytes for a request.
-const WIRE: (u128, u128) = (110, 100);
-const ACKNOWLEDGED: (u128, u128) = (2, 100);
-const REQUEST: u128 = 4_000;
-
-/// One interface and hour.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// Flow bytes to S3.
-    pub sent: u128,
-    /// Flow bytes from S3.
-    pub received: u128,
-    /// Payload that its callers sent, by CloudTrail.
-    pub uploaded: u128,
-    /// Payload that its callers received.
-    pub downloaded: u128,
-    /// Their requests.
-    pub requests: u64,
-    /// Rows of the table behind `sent`.
-    pub cells: Vec<u32>,
-}
+use crate::net::{Class, HOUR, Seconds};
+use crate::trail::{Access, PrincipalIndex};
 
 /// The balance of all interfaces.
 #[derive(Debug, Clone, Default)]
 pub struct Reconciliation {
     /// By interface of the table and hour.
     pub balances: BTreeMap<u32, BTreeMap<Seconds, Balance>>,
-    /// Payload uploaded by hour from addresses that several machines share, and from no known machine.
-    pub shared: BTreeMap<Seconds, u128>,
+    /// By interface and hour: what may be the interface's of calls from addresses that several machines share.
+    pub shared: BTreeMap<u32, BTreeMap<Seconds, Payload>>,
+    /// False if the trail has no data event at all: then S3 counted nothing, and nothing can be said.
+    pub observable: bool,
 }
 
-impl Balance {
-    /// The most flow bytes that its events explain.
-    pub fn explained(&self) -> u128 {
-        let part = |bytes: u128, (n, of): (u128, u128)| bytes.saturating_mul(n) / of;
-        let received = self.received.max(self.downloaded);
-        part(self.uploaded, WIRE)
-            .saturating_add(part(received, ACKNOWLEDGED))
-            .saturating_add(REQUEST.saturating_mul(self.requests.into()))
-    }
-
-    /// Bytes above (or, negative, below) what is explained.
-    fn excess(&self) -> i128 {
-        let whole = |n: u128| i128::try_from(n).unwrap_or(i128::MAX);
-        whole(self.sent).saturating_sub(whole(self.explained()))
-    }
+/// One interface and hour or day, reconciled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Interface of the table.
+    pub interface: u32,
+    /// Start of the hour or day.
+    pub start: Seconds,
+    /// The sums of both logs.
+    pub balance: Balance,
+    /// What may be the interface's of shared addresses.
+    pub shared: Payload,
+    /// Flow bytes to S3 that no event explains.
+    pub sent_open: u128,
+    /// Flow bytes from S3 that no event explains.
+    pub received_open: u128,
 }
 
 impl Reconciliation {
-    /// Compares the two logs; nothing if the trail has no data event at all, since then S3 counted nothing.
-    pub fn new(
-        table: &EgressTable,
-        index: &PrincipalIndex,
-        inventory: &Inventory,
-        passing: &BTreeSet<String>,
-    ) -> Option<Self> {
-        if !index.rows.iter().any(|r| r.access != Access::Management) {
-            return None;
-        }
-        let mut out = Reconciliation::default();
+    /// Compares the two logs. `passing` are interfaces whose bytes began elsewhere.
+    pub fn new(table: &EgressTable, index: &PrincipalIndex, inventory: &Inventory, passing: &BTreeSet<String>) -> Self {
+        let mut out = Reconciliation {
+            observable: index.rows.iter().any(|r| r.access != Access::Management),
+            ..Reconciliation::default()
+        };
         out.add_flows(table, passing);
-        let owners = Owners::of(table, inventory, &out);
+        let talking: BTreeSet<u32> = out.balances.keys().copied().collect();
+        let owners = Owners::of(table, inventory, &talking);
+        let mut pools: BTreeMap<Option<String>, BTreeMap<Seconds, Payload>> = BTreeMap::new();
         for row in &index.rows {
-            if !index.text(row.service).starts_with("s3") || row.bytes_in == 0 && row.bytes_out == 0 {
+            if !index.text(row.service).starts_with("s3") {
                 continue;
             }
             match owners.of_row(index, row) {
-                Owner::Interface(i) => out
-                    .balances
-                    .entry(i)
+                Owner::Interface(i) => out.balance(i, row.hour).events.count(row),
+                Owner::Shared(network) => pools
+                    .entry(network)
                     .or_default()
                     .entry(row.hour)
                     .or_default()
                     .count(row),
-                Owner::Shared => *out.shared.entry(row.hour).or_default() += row.bytes_in,
                 Owner::Elsewhere => {}
             }
         }
-        Some(out)
+        out.share(pools, &owners, &talking);
+        out
+    }
+
+    fn balance(&mut self, interface: u32, hour: Seconds) -> &mut Balance {
+        self.balances.entry(interface).or_default().entry(hour).or_default()
     }
 
     fn add_flows(&mut self, table: &EgressTable, passing: &BTreeSet<String>) {
-        for (n, row) in table.rows.iter().enumerate() {
+        for (n, row) in (0u32..).zip(&table.rows) {
             let passes = table
                 .interfaces
                 .get(row.interface as usize)
@@ -102,43 +86,58 @@ impl Reconciliation {
             if passes || table.peer(row).class != Class::S3 {
                 continue;
             }
-            let balance = self
-                .balances
-                .entry(row.interface)
-                .or_default()
-                .entry(row.hour)
-                .or_default();
+            let balance = self.balance(row.interface, row.hour);
             match row.direction {
                 Direction::Egress => {
                     balance.sent += row.volume.bytes;
-                    balance.cells.push(u32::try_from(n).unwrap_or(u32::MAX));
+                    balance.cells.push(n);
                 }
                 Direction::Ingress => balance.received += row.volume.bytes,
             }
         }
     }
 
-    /// Unaccounted bytes of an interface by hour: what is over-explained in the hours beside is taken off, and so is what
-    /// unknown machines behind shared addresses uploaded then.
+    /// Every machine of a network may be behind its shared addresses.
+    fn share(
+        &mut self,
+        pools: BTreeMap<Option<String>, BTreeMap<Seconds, Payload>>,
+        owners: &Owners<'_>,
+        talking: &BTreeSet<u32>,
+    ) {
+        for (network, hours) in pools {
+            for i in talking.iter().filter(|i| owners.may_be(**i, network.as_deref())) {
+                let own = self.shared.entry(*i).or_default();
+                for (hour, payload) in &hours {
+                    own.entry(*hour).or_default().add(*payload);
+                }
+            }
+        }
+    }
+
+    /// Unaccounted bytes to S3 of an interface, by hour.
     pub fn unaccounted(&self, interface: u32) -> BTreeMap<Seconds, u128> {
-        let Some(hours) = self.balances.get(&interface) else {
-            return BTreeMap::new();
-        };
-        let excess = |h: Seconds| hours.get(&h).map_or(0, Balance::excess);
-        let net = |h: Seconds| {
-            let beside = [h.saturating_sub(HOUR), h.saturating_add(HOUR)].map(|b| excess(b).min(0));
-            let shared: u128 = [h.saturating_sub(HOUR), h, h.saturating_add(HOUR)]
-                .iter()
-                .filter_map(|h| self.shared.get(h))
-                .sum();
-            let shared = i128::try_from(shared).unwrap_or(i128::MAX);
-            excess(h)
-                .saturating_add(beside[0])
-                .saturating_add(beside[1])
-                .saturating_sub(shared)
-        };
-        let positive = |h: &Seconds| u128::try_from(net(*h)).ok().map(|n| (*h, n));
-        hours.keys().filter_map(positive).collect()
+        let open = self.open(interface, Way::Sent, HOUR);
+        open.into_iter().filter(|(_, bytes)| *bytes > 0).collect()
+    }
+
+    /// All interfaces by hours or days (`span` in seconds, a multiple of an hour), sorted by interface and time.
+    pub fn lines(&self, span: Seconds) -> Vec<Line> {
+        let mut out = Vec::new();
+        for interface in self.balances.keys() {
+            let sent = self.open(*interface, Way::Sent, span);
+            let received = self.open(*interface, Way::Received, span);
+            for (start, balance) in self.spans(*interface, span) {
+                out.push(Line {
+                    interface: *interface,
+                    start,
+                    balance,
+                    shared: self.shared_in(*interface, start, start.saturating_add(span)),
+                    sent_open: sent.get(&start).copied().unwrap_or(0),
+                    received_open: received.get(&start).copied().unwrap_or(0),
+                });
+            }
+        }
+        out
     }
 
     /// Flow bytes to S3, and how many of them no event explains.
@@ -151,80 +150,43 @@ impl Reconciliation {
             .sum();
         (sent, open)
     }
-}
 
-impl Balance {
-    fn count(&mut self, row: &TrailRow) {
-        self.uploaded = self.uploaded.saturating_add(row.bytes_in);
-        self.downloaded = self.downloaded.saturating_add(row.bytes_out);
-        self.requests += row.requests;
-    }
-}
-
-/// Whose traffic a call was.
-enum Owner {
-    Interface(u32),
-    Shared,
-    Elsewhere,
-}
-
-/// Which interface has an address, or serves an instance.
-#[derive(Default)]
-struct Owners {
-    addresses: BTreeMap<Addr, BTreeSet<u32>>,
-    instances: BTreeMap<String, BTreeSet<u32>>,
-    shared: BTreeSet<Addr>,
-}
-
-impl Owners {
-    fn of(table: &EgressTable, inventory: &Inventory, flows: &Reconciliation) -> Self {
-        let mut out = Owners::default();
-        for (n, interface) in table.interfaces.iter().enumerate() {
-            let n = u32::try_from(n).unwrap_or(u32::MAX);
-            if !flows.balances.contains_key(&n) {
-                continue;
-            }
-            let known = inventory.interface(&interface.id);
-            let edges = known
-                .into_iter()
-                .flat_map(|k| k.addresses.iter().chain(&k.public))
-                .map(|e| e.to);
-            for addr in interface.addresses.iter().copied().chain(edges) {
-                out.addresses.entry(addr).or_default().insert(n);
-            }
-            let served = inventory
-                .instance_of(&interface.id, TimeWindow::ALL)
-                .map(|e| e.to.clone());
-            if let Some(instance) = interface.instance.clone().or(served) {
-                out.instances.entry(instance).or_default().insert(n);
-            }
+    /// The balances of an interface, added up.
+    fn spans(&self, interface: u32, span: Seconds) -> BTreeMap<Seconds, Balance> {
+        let mut out: BTreeMap<Seconds, Balance> = BTreeMap::new();
+        for (hour, balance) in self.balances.get(&interface).into_iter().flatten() {
+            out.entry(hour - hour % span).or_default().add(balance);
         }
-        let gateways = inventory.nats.iter().flat_map(|n| &n.public);
-        let public = inventory.interfaces.iter().flat_map(|i| &i.public);
-        out.shared = gateways.chain(public).map(|e| e.to).collect();
         out
     }
 
-    /// A session named after an instance tells more than an address that several share.
-    fn of_row(&self, index: &PrincipalIndex, row: &TrailRow) -> Owner {
-        let Some(addr) = index.addr(row.source) else {
-            return Owner::Elsewhere;
-        };
-        let one = |set: Option<&BTreeSet<u32>>| set.filter(|s| s.len() == 1).and_then(|s| s.first().copied());
-        let session = index
-            .principal(row)
-            .and_then(|p| p.session.as_deref())
-            .filter(|s| is_instance_id(s));
-        let private = addr.is_v4() && matches!(addr.ip(), std::net::IpAddr::V4(v4) if v4.is_private());
-        if let Some(i) = one(self.addresses.get(&addr)) {
-            return Owner::Interface(i);
+    /// Bytes above what is explained, by hour or day; the hour before and the hour after may have had too few.
+    fn open(&self, interface: u32, way: Way, span: Seconds) -> BTreeMap<Seconds, u128> {
+        let hours = self.balances.get(&interface).into_iter().flatten();
+        let mut spare: BTreeMap<Seconds, u128> = hours.map(|(h, b)| (*h, b.spare(way))).filter(|s| s.1 > 0).collect();
+        let mut out = BTreeMap::new();
+        for (start, balance) in self.spans(interface, span) {
+            let end = start.saturating_add(span);
+            let mut open = balance.excess(way);
+            for beside in start.checked_sub(HOUR).into_iter().chain([end]) {
+                if let Some(left) = spare.get_mut(&beside) {
+                    let taken = open.min(*left);
+                    (open, *left) = (open - taken, *left - taken);
+                }
+            }
+            let shared = self.shared_in(interface, start.saturating_sub(HOUR), end.saturating_add(HOUR));
+            out.insert(start, open.saturating_sub(shared.explains(way, 0).high));
         }
-        let ours = private || self.shared.contains(&addr) || self.addresses.contains_key(&addr);
-        match session.and_then(|s| self.instances.get(s)).and_then(|s| s.first()) {
-            Some(i) if ours => Owner::Interface(*i),
-            _ if ours => Owner::Shared,
-            _ => Owner::Elsewhere,
+        out
+    }
+
+    /// What may be an interface's of shared addresses, from `from` to `to`.
+    fn shared_in(&self, interface: u32, from: Seconds, to: Seconds) -> Payload {
+        let mut sum = Payload::default();
+        for (_, payload) in self.shared.get(&interface).into_iter().flat_map(|h| h.range(from..to)) {
+            sum.add(*payload);
         }
+        sum
     }
 }
 
@@ -232,38 +194,72 @@ impl Owners {
 mod tests {
     use super::*;
 
-    #[test]
-    fn payload_explains_an_interval_and_beyond_it_bytes_are_unaccounted_for() {
-        let balance = |sent, uploaded, received| Balance {
+    const DAY: Seconds = 24 * HOUR;
+
+    fn balance(sent: u128, uploaded: u128) -> Balance {
+        Balance {
             sent,
-            uploaded,
-            received,
-            requests: 10,
+            events: Payload {
+                uploaded,
+                downloaded: 0,
+                requests: 1,
+            },
             ..Balance::default()
-        };
-        let of = |hours: Vec<Balance>| {
-            let hours = (0u64..).map(|n| n * HOUR).zip(hours).collect();
-            Reconciliation {
-                balances: BTreeMap::from([(0, hours)]),
-                ..Reconciliation::default()
-            }
-        };
-        // a backup with 5 % of headers, and a download's acknowledgements
-        assert!(
-            of(vec![balance(1_050_000_000, 1_000_000_000, 0)])
-                .unaccounted(0)
-                .is_empty()
+        }
+    }
+
+    fn books(hours: &[(u64, Balance)]) -> Reconciliation {
+        let hours = hours.iter().map(|(h, b)| (h * HOUR, b.clone())).collect();
+        Reconciliation {
+            balances: BTreeMap::from([(0, hours)]),
+            observable: true,
+            ..Reconciliation::default()
+        }
+    }
+
+    #[test]
+    fn an_event_at_the_end_of_one_hour_explains_bytes_of_the_next_once() {
+        let crossing = [(0, balance(0, 500_000_000)), (1, balance(510_000_000, 0))];
+        assert!(books(&crossing).unaccounted(0).is_empty());
+        let twice = [&crossing[..], &[(2, balance(510_000_000, 0))]].concat();
+        assert_eq!(books(&twice).unaccounted(0).len(), 1);
+        let far = [(0, balance(0, 500_000_000)), (2, balance(510_000_000, 0))];
+        assert_eq!(books(&far).unaccounted(0)[&(2 * HOUR)], 509_996_000);
+    }
+
+    #[test]
+    fn the_slack_of_a_large_backup_hides_no_upload_in_the_hour_beside() {
+        let beside = [
+            (0, balance(105_000_000_000, 100_000_000_000)),
+            (1, balance(4_000_000_000, 0)),
+        ];
+        assert_eq!(books(&beside).unaccounted(0)[&HOUR], 3_999_996_000);
+    }
+
+    #[test]
+    fn a_day_is_reconciled_as_one_and_looks_one_hour_beyond_midnight() {
+        let spread = [(3, balance(0, 500_000_000)), (9, balance(520_000_000, 0))];
+        assert_eq!(books(&spread).lines(DAY)[0].sent_open, 0);
+        assert_eq!(
+            books(&spread).lines(HOUR).iter().map(|l| l.sent_open).sum::<u128>(),
+            519_996_000
         );
-        assert!(
-            of(vec![balance(10_000_000, 0, 1_000_000_000)])
-                .unaccounted(0)
-                .is_empty()
-        );
-        // an upload without events
-        let open = of(vec![balance(900_000_000, 0, 0)]).unaccounted(0);
-        assert_eq!(open[&0], 900_000_000 - 40_000);
-        // an event at the end of one hour whose bytes flowed in the next
-        let crossing = of(vec![balance(0, 500_000_000, 0), balance(510_000_000, 0, 0)]);
-        assert!(crossing.unaccounted(0).is_empty());
+        let midnight = [(23, balance(0, 500_000_000)), (24, balance(520_000_000, 0))];
+        assert!(books(&midnight).lines(DAY).iter().all(|l| l.sent_open == 0));
+        let early = [(9, balance(0, 500_000_000)), (24, balance(520_000_000, 0))];
+        assert_eq!(books(&early).lines(DAY)[1].sent_open, 519_996_000);
+    }
+
+    #[test]
+    fn what_came_from_a_shared_address_may_be_anybodys() {
+        let mut books = books(&[(5, balance(900_000_000, 0))]);
+        let payload = Payload {
+            uploaded: 850_000_000,
+            downloaded: 0,
+            requests: 10,
+        };
+        books.shared.insert(0, BTreeMap::from([(6 * HOUR, payload)]));
+        assert!(books.unaccounted(0).is_empty());
+        assert_eq!(books.lines(HOUR)[0].shared, Payload::default());
     }
 }

@@ -28,17 +28,25 @@ const EVIDENCE: usize = 10;
 impl Sums {
     /// Adds up cells, given by row index.
     pub fn of(table: &EgressTable, cells: &BTreeSet<u32>) -> Self {
-        let rows: Vec<&Row> = cells.iter().filter_map(|c| table.rows.get(*c as usize)).collect();
+        Self::of_portions(table, cells, &BTreeMap::new())
+    }
+
+    /// As [`Sums::of`], of some cells only so many bytes as `portions` says. Packets and records are those of the whole.
+    pub fn of_portions(table: &EgressTable, cells: &BTreeSet<u32>, portions: &BTreeMap<u32, u128>) -> Self {
+        let cited = cells.iter().filter_map(|c| Some((c, table.rows.get(*c as usize)?)));
+        let (bytes, rows): (Vec<u128>, Vec<&Row>) = cited
+            .map(|(c, r)| (portions.get(c).map_or(r.volume.bytes, |p| r.volume.bytes.min(*p)), r))
+            .unzip();
         let mut volume: Option<Volume> = None;
         let mut sources = BTreeSet::new();
         let mut peers: BTreeMap<u32, u128> = BTreeMap::new();
         let mut channels: BTreeMap<Channel, u128> = BTreeMap::new();
-        for row in &rows {
-            volume.get_or_insert(Volume::EMPTY).add(&row.volume);
+        for (bytes, row) in bytes.into_iter().zip(&rows) {
+            volume.get_or_insert(Volume::EMPTY).add(&Volume { bytes, ..row.volume });
             sources.insert(row.local);
-            *peers.entry(row.peer).or_default() += row.volume.bytes;
+            *peers.entry(row.peer).or_default() += bytes;
             if let Some(channel) = channel(table.peer(row), row.role) {
-                *channels.entry(channel).or_default() += row.volume.bytes;
+                *channels.entry(channel).or_default() += bytes;
             }
         }
         let leading = channels

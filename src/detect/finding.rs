@@ -3,7 +3,7 @@
 //! Detectors cite cells (rows of the aggregate) and never add up bytes themselves: sums, destinations and times follow from
 //! the cited cells, so that an incident of several findings counts each byte once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, Serializer};
 
@@ -167,6 +167,9 @@ pub struct Finding {
     /// Cited rows of the aggregate.
     #[serde(skip)]
     pub cells: BTreeSet<u32>,
+    /// Bytes of a cited row that are meant, where not all of them are.
+    #[serde(skip)]
+    pub portions: BTreeMap<u32, u128>,
     /// Cited rows of the trail's index.
     #[serde(skip)]
     pub requests: BTreeSet<u32>,

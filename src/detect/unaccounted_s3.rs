@@ -12,7 +12,7 @@ use super::cells::Sums;
 use super::finding::{ATTACK_VERSION, Attack, Confidence, Expectation, Finding, SCHEMA, Severity};
 use super::{Meta, Settings};
 use crate::aggregate::EgressTable;
-use crate::attribute::Reconciliation;
+use crate::attribute::{Balance, Reconciliation};
 use crate::net::{HOUR, Seconds, human_bytes};
 
 /// Its name and references.
@@ -144,10 +144,11 @@ fn finding(
     let balances = books.balances.get(&interface)?;
     let of_run = run.hours.iter().filter_map(|h| balances.get(h));
     let cells: BTreeSet<u32> = of_run.clone().flat_map(|b| b.cells.iter().copied()).collect();
-    let sums = Sums::of(table, &cells);
-    let volume = sums.volume?;
     let open: u128 = run.hours.iter().filter_map(|h| hours.get(h)).sum();
-    let (sent, explained) = of_run.fold((0u128, 0u128), |(s, e), b| (s + b.sent, e + b.explained().min(b.sent)));
+    let sent: u128 = of_run.map(|b| b.sent).sum();
+    let portions = portions(table, balances, hours, run);
+    let sums = Sums::of_portions(table, &cells, &portions);
+    let volume = sums.volume?;
     let surprise = (open as f64 / run.most.max(10_000_000) as f64).max(1.0).log10();
     let first = *run.hours.first()?;
     Some(Finding {
@@ -182,21 +183,46 @@ fn finding(
             techniques: META.techniques.to_vec(),
         },
         evidence: sums.evidence,
-        explanation: words(sent, explained, open, run, whole),
+        explanation: words(sent, open, run, whole),
         cells,
+        portions,
         interface: Some(interface),
         surprise,
         ..Finding::default()
     })
 }
 
-fn words(sent: u128, explained: u128, open: u128, run: &Run, whole: bool) -> Vec<String> {
+/// The open bytes of each hour, spread over its cells: which of them they are no log tells.
+fn portions(
+    table: &EgressTable,
+    balances: &BTreeMap<Seconds, Balance>,
+    hours: &BTreeMap<Seconds, u128>,
+    run: &Run,
+) -> BTreeMap<u32, u128> {
+    let mut out = BTreeMap::new();
+    for hour in &run.hours {
+        let (Some(balance), Some(open)) = (balances.get(hour), hours.get(hour)) else {
+            continue;
+        };
+        let (mut left, mut sent) = (*open, balance.sent);
+        for cell in &balance.cells {
+            let bytes = table.rows.get(*cell as usize).map_or(0, |r| r.volume.bytes);
+            // what is left of the hour is spread over what is left of its cells: the sum comes out exact
+            let part = left.saturating_mul(bytes).checked_div(sent).unwrap_or(0);
+            out.insert(*cell, part);
+            (left, sent) = (left - part, sent.saturating_sub(bytes));
+        }
+    }
+    out
+}
+
+fn words(sent: u128, open: u128, run: &Run, whole: bool) -> Vec<String> {
     let mut out = vec![
         format!(
             "{} went to S3 in {} hour(s); CloudTrail's events of this machine explain at most {} of it: {} are unaccounted for.",
             human_bytes(sent),
             run.hours.len(),
-            human_bytes(explained),
+            human_bytes(sent.saturating_sub(open)),
             human_bytes(open)
         ),
         format!(

@@ -158,13 +158,14 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase
     incident.corroborated = members.iter().any(|f| f.corroborated);
     let requests: BTreeSet<u32> = members.iter().flat_map(|f| f.requests.iter().copied()).collect();
     let flow = members.iter().find(|f| !f.cells.is_empty()).cloned();
+    let portions = portions(&members);
     match (trail.filter(|_| !requests.is_empty()), flow) {
         (Some(case), None) => of_requests(&mut incident, case, requests),
         (Some(case), Some(flow)) => {
             of_requests(&mut incident, case, requests);
-            add_flows(&mut incident, &flow, table, cells, case);
+            add_flows(&mut incident, &flow, (table, cells, &portions), case);
         }
-        (None, Some(_)) => sum(&mut incident, table, cells),
+        (None, Some(_)) => sum(&mut incident, table, cells, &portions),
         (None, None) => {}
     }
     incident.id = id(&members);
@@ -187,9 +188,10 @@ fn of_requests(incident: &mut Incident, case: &TrailCase<'_>, requests: BTreeSet
 }
 
 /// Adds what the flow logs show of the same machine. Requests from inside of the network are in the flows already.
-fn add_flows(incident: &mut Incident, flow: &Finding, table: &EgressTable, cells: BTreeSet<u32>, case: &TrailCase<'_>) {
+fn add_flows(incident: &mut Incident, flow: &Finding, cited: Cited<'_>, case: &TrailCase<'_>) {
     let seen = incident.clone();
-    sum(incident, table, cells);
+    let (table, cells, portions) = cited;
+    sum(incident, table, cells, portions);
     let abroad = |n: &&u32| {
         let row = case.index.rows.get(**n as usize);
         row.and_then(|r| case.caller(r)).is_some_and(|c| !c.inside)
@@ -252,16 +254,35 @@ fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
 /// The rule that cites by volume alone.
 const VOLUME: &str = "volume-spike";
 
+/// A table, the cells of it that are cited, and of which only a part is meant.
+type Cited<'a> = (&'a EgressTable, BTreeSet<u32>, &'a BTreeMap<u32, u128>);
+
+/// Of which cells only a part is meant: a rule that cites them whole wins, unless it goes by volume alone.
+fn portions(members: &[Finding]) -> BTreeMap<u32, u128> {
+    let mut out: BTreeMap<u32, u128> = BTreeMap::new();
+    for (cell, bytes) in members.iter().flat_map(|f| &f.portions) {
+        *out.entry(*cell).or_default() += bytes;
+    }
+    let whole = members.iter().filter(|f| f.rule != VOLUME);
+    for finding in whole {
+        let meant_whole = |c: &u32| finding.cells.contains(c) && !finding.portions.contains_key(c);
+        out.retain(|cell, _| !meant_whole(cell));
+    }
+    out
+}
+
 /// Bytes, times, sources and destinations from the union of the cells.
-fn sum(incident: &mut Incident, table: &EgressTable, cells: BTreeSet<u32>) {
-    let sums = Sums::of(table, &cells);
+fn sum(incident: &mut Incident, table: &EgressTable, cells: BTreeSet<u32>, portions: &BTreeMap<u32, u128>) {
+    let sums = Sums::of_portions(table, &cells, portions);
     if let Some(volume) = sums.volume {
         (incident.bytes, incident.packets, incident.flows) = (volume.bytes, volume.packets, volume.flows);
         (incident.first_seen, incident.last_seen) = (volume.first, volume.last);
     }
     incident.source_ips = sums.sources;
     incident.destinations = sums.destinations;
-    incident.channel = sums.channel;
+    if portions.is_empty() {
+        incident.channel = sums.channel;
+    }
     incident.evidence = sums.evidence;
     incident.cells = cells;
 }

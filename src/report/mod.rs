@@ -9,6 +9,7 @@ pub mod detail;
 pub mod explain;
 pub mod grid;
 pub mod json;
+pub mod reconcile;
 pub mod run;
 pub mod terminal;
 pub mod verify;

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Lookup(crate::lookup::LookupArgs),
     /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
     Trail(TrailArgs),
+    /// Bytes to and from S3 by both logs: what no event of CloudTrail accounts for
+    Reconcile(crate::reconcile::ReconcileArgs),
     /// Why an incident scored as it did: the baseline, the observation, each reason with its weight, the records
     Explain(crate::explain::ExplainArgs),
     /// Count the incidents of a result again from the logs: which no longer hold?
