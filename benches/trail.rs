@@ -3,13 +3,15 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
-use std::borrow::Cow;
+mod bare;
+
 use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flowtrail::trail::{TrailArchive, read};
-use serde::Deserialize;
+
+use bare::BareFile;
 
 /// S3 data events as AWS writes them now (version 1.11, about 1,500 bytes each).
 fn records(count: u32) -> Vec<u8> {
@@ -47,69 +49,6 @@ fn records(count: u32) -> Vec<u8> {
     }
     out.push_str("]}");
     out.into_bytes()
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "decoded, not used: that is what is measured")]
-struct Bare<'a> {
-    #[serde(borrow)]
-    user_identity: BareIdentity<'a>,
-    #[serde(borrow)]
-    event_time: Cow<'a, str>,
-    #[serde(borrow)]
-    event_source: Cow<'a, str>,
-    #[serde(borrow)]
-    event_name: Cow<'a, str>,
-    #[serde(borrow)]
-    aws_region: Cow<'a, str>,
-    #[serde(borrow, rename = "sourceIPAddress")]
-    source_ip: Cow<'a, str>,
-    #[serde(borrow)]
-    user_agent: Cow<'a, str>,
-    #[serde(borrow)]
-    request_parameters: BareRequest<'a>,
-    #[serde(borrow, rename = "eventID")]
-    event_id: Cow<'a, str>,
-    #[serde(borrow)]
-    recipient_account_id: Cow<'a, str>,
-    #[serde(borrow)]
-    vpc_endpoint_id: Cow<'a, str>,
-    additional_event_data: BareData,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "decoded, not used")]
-struct BareIdentity<'a> {
-    #[serde(borrow)]
-    arn: Cow<'a, str>,
-    #[serde(borrow)]
-    access_key_id: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "decoded, not used")]
-struct BareRequest<'a> {
-    #[serde(borrow)]
-    bucket_name: Cow<'a, str>,
-    #[serde(borrow)]
-    key: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "decoded, not used")]
-struct BareData {
-    bytes_transferred_in: u64,
-    bytes_transferred_out: u64,
-}
-
-#[derive(Deserialize)]
-struct BareFile<'a> {
-    #[serde(borrow, rename = "Records")]
-    records: Vec<Bare<'a>>,
 }
 
 fn trail(c: &mut Criterion) {

@@ -1,10 +1,11 @@
 //! The pipeline itself, readable aloud from top to bottom. The only room that imports them all.
 
 mod books;
+mod phases;
 
 pub use books::{Reconciled, reconcile};
+use phases::Phases;
 
-use crate::aggregate::stats::Phase;
 use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
     WithEndpoints, finish, ingest, vantage, workers,
@@ -26,7 +27,6 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What a scan reads.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +63,20 @@ pub struct Counted {
     pub outcome: Outcome,
     /// The part of `--stats` that concerns flow logs.
     pub stats: ScanStats,
+}
+
+impl Counted {
+    /// Interfaces of which the logs only say that nothing passed, or that records were lost.
+    pub fn idle(&self) -> usize {
+        let counted = |id: &str| {
+            self.table
+                .interfaces
+                .binary_search_by(|i| i.id.as_str().cmp(id))
+                .is_ok()
+        };
+        let seen: BTreeSet<&str> = self.outcome.seen.keys().map(|(_, id)| id.as_str()).collect();
+        seen.into_iter().filter(|id| !counted(id)).count()
+    }
 }
 
 /// CloudTrail and inventory: who is who.
@@ -390,36 +404,5 @@ fn cover(incidents: &mut [Incident], counted: &Counted, inventory: &Inventory) {
             observed: claim.observed,
             skipdata: claim.skipdata,
         };
-    }
-}
-
-/// Wall time of each phase, for `--stats`.
-struct Phases {
-    began: Instant,
-    done: Vec<Phase>,
-}
-
-impl Default for Phases {
-    fn default() -> Self {
-        Phases {
-            began: Instant::now(),
-            done: Vec::new(),
-        }
-    }
-}
-
-impl Phases {
-    /// Leaves out what was measured elsewhere.
-    fn restart(&mut self) {
-        self.began = Instant::now();
-    }
-
-    fn next(&mut self, name: &'static str, bytes: u64) {
-        self.done.push(Phase {
-            name,
-            seconds: self.began.elapsed().as_secs_f64(),
-            bytes,
-        });
-        self.began = Instant::now();
     }
 }

@@ -33,6 +33,8 @@ pub struct Run<'a> {
     pub stats: &'a ScanStats,
     /// Earliest start and latest end of the records.
     pub span: Option<(Seconds, Seconds)>,
+    /// Interfaces of which the logs only say that nothing passed, or that records were lost.
+    pub idle: usize,
     /// What was not counted, and why.
     pub left_out: LeftOut,
     /// Access keys whole, not masked, in formats for people.

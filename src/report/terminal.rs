@@ -27,8 +27,17 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", run.completeness())?;
     hidden(run, out)?;
     if let Some((first, last)) = run.span {
-        let interfaces = grouped(run.table.interfaces.len() as u128);
-        writeln!(out, "{} to {}, {interfaces} interfaces", minutes(first), minutes(last))?;
+        let interfaces = grouped((run.table.interfaces.len() + run.idle) as u128);
+        let idle = match run.idle {
+            0 => String::new(),
+            n => format!(", {} without any traffic", grouped(n as u128)),
+        };
+        writeln!(
+            out,
+            "{} to {}, {interfaces} interfaces{idle}",
+            minutes(first),
+            minutes(last)
+        )?;
     }
     let l = run.ledger();
     let mut parts = vec![
@@ -44,9 +53,14 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
     let boxes = run.vantage.middleboxes.len();
     if boxes > 0 {
         let (on, residual) = (human_bytes(run.vantage.passed_on), human_bytes(run.vantage.residual));
+        let passes = if boxes == 1 {
+            "interface only passes"
+        } else {
+            "interfaces only pass"
+        };
         writeln!(
             out,
-            "{boxes} interfaces only pass traffic on ({on}, counted where it began; {residual} unexplained)"
+            "{boxes} {passes} traffic on ({on}, counted where it began; {residual} unexplained)"
         )?;
     }
     for id in run.vantage.shared.keys() {

@@ -221,13 +221,15 @@ fn warn_of_losses(stats: &ScanStats) {
             grouped(over.files.into())
         ));
     }
-    for e in stats.file_errors.iter().take(SHOWN) {
+    // A copy is no loss: every report counts the copies, and --stats names them.
+    let lost = || stats.file_errors.iter().filter(|e| !e.is_copy());
+    for e in lost().take(SHOWN) {
         run::warn(&format!("{}: {}", e.file, e.reason));
     }
-    if stats.file_errors.len() > SHOWN {
+    if lost().count() > SHOWN {
         run::warn(&format!(
             "… and {} more files (--stats FILE lists all)",
-            stats.file_errors.len() - SHOWN
+            lost().count() - SHOWN
         ));
     }
     if stats.unknown_bytes > 0 {

@@ -135,6 +135,7 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         lists: intel.lists(),
         stats: &counted.stats,
         span: counted.outcome.span,
+        idle: counted.idle(),
         left_out: counted.left_out,
         show_keys: args.show_keys,
         channels: scanned.channels,
