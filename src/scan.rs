@@ -253,7 +253,11 @@ fn count_all(inputs: &Inputs, known: &Known, intel: &Intel, pool: &ThreadPool, f
     };
     let places = WithEndpoints::new(intel, &known.inventory);
     let own = own_addresses(&known.inventory);
-    count(&inputs.flows, &places, &counting, &inputs.ingest, &own, pool, follow)
+    let ingest = Ingest {
+        formats: inputs.ingest.formats.clone().with(&known.inventory),
+        ..inputs.ingest.clone()
+    };
+    count(&inputs.flows, &places, &counting, &ingest, &own, pool, follow)
 }
 
 /// What was learned of the days before this archive.

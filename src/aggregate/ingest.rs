@@ -6,6 +6,7 @@
 
 use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
 use crate::aggregate::counter::{Counter, Counting, Places, Shared};
+use crate::aggregate::formats::Formats;
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
 use crate::aggregate::pieces::{PIECE, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
@@ -28,8 +29,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct Ingest {
     /// Reading options.
     pub read: ReadOptions,
-    /// The format of text without a header; the default of version 2 if none was given.
-    pub format: Option<LogFormat>,
+    /// The formats of text without a header.
+    pub formats: Formats,
     /// Start no further file after the first bad record.
     pub strict: bool,
     /// Note of every record, not only of NODATA and SKIPDATA, which interface it shows under which flow log.
@@ -143,10 +144,9 @@ impl<'a, T: Tally> Run<'a, T> {
     ) -> Self {
         let mut tasks = Vec::with_capacity(archive.sources.len());
         let mut formats = BTreeMap::new();
-        let otherwise = options.format.clone().unwrap_or_else(LogFormat::default_v2);
         for (file, source) in archive.sources.iter().enumerate() {
             let file = file as u32;
-            match format_if_cut(source, options, &otherwise).filter(|_| !whole.contains(&file)) {
+            match format_if_cut(source, options).filter(|_| !whole.contains(&file)) {
                 Some(format) => {
                     formats.insert(file, format);
                     tasks.extend(pieces(source.size).map(|r| Task { file, range: Some(r) }));
@@ -332,10 +332,10 @@ impl<'a, T: Tally> Run<'a, T> {
     }
 
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
-        let otherwise = || self.options.format.clone().unwrap_or_else(LogFormat::default_v2);
+        let name = || self.archive.sources.get(task.file as usize).map_or("", |s| &s.name);
         match self.formats.get(&task.file) {
             Some(format) => format.clone(),
-            None => format_of(start, &otherwise()),
+            None => format_of(start, &self.options.formats.of(name())),
         }
     }
 
@@ -386,7 +386,7 @@ impl<'a, T: Tally> Run<'a, T> {
 }
 
 /// The format at the start of a plain file that is large enough to be cut into pieces.
-fn format_if_cut(source: &Source, options: &Ingest, otherwise: &LogFormat) -> Option<LogFormat> {
+fn format_if_cut(source: &Source, options: &Ingest) -> Option<LogFormat> {
     use std::io::Read;
     // A file that is to be identified is read in one piece.
     if source.is_stdin() || source.size < 2 * PIECE || !options.read.mmap || options.learned.is_some() {
@@ -396,5 +396,5 @@ fn format_if_cut(source: &Source, options: &Ingest, otherwise: &LogFormat) -> Op
     let mut file = std::fs::File::open(&source.path).ok()?;
     let n = file.read(&mut start).ok()?;
     let plain = !start.starts_with(crate::input::gzip::MAGIC);
-    plain.then(|| format_of(&start[..n], otherwise))
+    plain.then(|| format_of(&start[..n], &options.formats.of(&source.name)))
 }

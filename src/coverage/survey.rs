@@ -66,7 +66,7 @@ pub type Follow<'f> = &'f dyn Fn(&Archive) -> Arc<Progress>;
 pub fn survey(inputs: &Inputs, intel: &Intel, pool: &ThreadPool, follow: Follow<'_>) -> Result<Coverage> {
     let (trail, digests, inventory) = known(inputs, pool)?;
     let sensitive = findings(&inputs.macie, inputs.ingest.read)?;
-    let (archive, outcome, mut stats) = flows(inputs, intel, pool, follow)?;
+    let (archive, outcome, mut stats) = flows(inputs, &inventory, intel, pool, follow)?;
     if let Some(trail) = &trail {
         stats.trail = trail.stats();
     }
@@ -117,6 +117,7 @@ fn known(inputs: &Inputs, pool: &ThreadPool) -> Result<(Option<TrailRun>, Option
 
 fn flows(
     inputs: &Inputs,
+    inventory: &Inventory,
     intel: &Intel,
     pool: &ThreadPool,
     follow: Follow<'_>,
@@ -130,6 +131,7 @@ fn flows(
     };
     let options = Ingest {
         watch_all: true,
+        formats: inputs.ingest.formats.clone().with(inventory),
         ..inputs.ingest.clone()
     };
     let (counter, outcome) = ingest(&archive, intel, &counting, &options, pool, &follow(&archive))?;

@@ -61,10 +61,11 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
         window: args.read.window()?,
         largest: 0,
     };
-    let ingest = args.read.ingest()?;
+    let mut ingest = args.read.ingest()?;
     let mut graph = Graph::default();
     scan::read_inventory(&args.inventory, ingest.read, &mut graph)?;
     let inventory = graph.resolve();
+    ingest.formats = ingest.formats.with(&inventory);
     let own = scan::own_addresses(&inventory);
     let intel = Intel::load(&Default::default())?;
     let places = WithEndpoints::new(&intel, &inventory);

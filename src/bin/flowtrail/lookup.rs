@@ -65,7 +65,7 @@ pub(crate) struct LookupArgs {
 /// Runs the command.
 pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     let request = request(args)?;
-    let inputs = Inputs {
+    let mut inputs = Inputs {
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
         ingest: args.read.ingest()?,
@@ -78,6 +78,7 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     let flows = discover(&args.flows, Family::FlowLogs, window)?;
     let trail = discover(&args.trail, Family::Trail, TimeWindow::ALL)?;
     let (known, trail_stats) = scan::known(&inputs, &pool)?;
+    inputs.ingest.formats = inputs.ingest.formats.with(&known.inventory);
     let objects = trail
         .as_ref()
         .map(|t| of_objects(&request.keys, t, inputs.ingest.read, &pool));

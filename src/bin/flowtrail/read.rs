@@ -4,7 +4,7 @@ use crate::args::{ListArgs, ReadArgs};
 use crate::output;
 use crate::run;
 use flowtrail::Error;
-use flowtrail::aggregate::{Ingest, Outcome, Progress, RejectLog, ScanStats};
+use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
 use flowtrail::input::{Archive, ReadOptions};
 use flowtrail::intel::{Intel, IntelOptions};
@@ -28,7 +28,7 @@ impl ReadArgs {
         let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
         Ok(Ingest {
             read,
-            format,
+            formats: Formats::new(format),
             strict: self.strict,
             watch_all: false,
             rejects: self.reject_log()?,
