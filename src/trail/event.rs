@@ -160,69 +160,69 @@ struct RawParts<'a> {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Record<'a> {
     #[serde(borrow, alias = "eventtime")]
-    event_time: Strict<'a>,
+    pub(super) event_time: Strict<'a>,
     #[serde(borrow, rename = "@timestamp")]
-    timestamp: Text<'a>,
+    pub(super) timestamp: Text<'a>,
     #[serde(borrow, alias = "eventsource")]
-    event_source: Strict<'a>,
+    pub(super) event_source: Strict<'a>,
     #[serde(borrow, alias = "eventname")]
-    event_name: Strict<'a>,
+    pub(super) event_name: Strict<'a>,
     #[serde(borrow, rename = "eventID", alias = "eventid")]
-    event_id: Strict<'a>,
+    pub(super) event_id: Strict<'a>,
     #[serde(borrow, alias = "awsregion")]
-    aws_region: Strict<'a>,
+    pub(super) aws_region: Strict<'a>,
     #[serde(borrow, alias = "recipientaccountid")]
-    recipient_account_id: Strict<'a>,
+    pub(super) recipient_account_id: Strict<'a>,
     #[serde(borrow, rename = "sourceIPAddress", alias = "sourceipaddress")]
-    source_ip: Strict<'a>,
+    pub(super) source_ip: Strict<'a>,
     #[serde(borrow, alias = "useragent")]
-    user_agent: Strict<'a>,
+    pub(super) user_agent: Strict<'a>,
     #[serde(borrow, alias = "errorcode")]
-    error_code: Strict<'a>,
+    pub(super) error_code: Strict<'a>,
     #[serde(borrow, alias = "errormessage")]
-    error_message: Strict<'a>,
+    pub(super) error_message: Strict<'a>,
     #[serde(borrow, alias = "vpcendpointid")]
-    vpc_endpoint_id: Text<'a>,
+    pub(super) vpc_endpoint_id: Text<'a>,
     #[serde(borrow, alias = "vpcendpointaccountid")]
-    vpc_endpoint_account_id: Text<'a>,
+    pub(super) vpc_endpoint_account_id: Text<'a>,
     #[serde(alias = "readonly")]
-    read_only: Flag,
+    pub(super) read_only: Flag,
     #[serde(alias = "managementevent")]
-    management_event: Flag,
+    pub(super) management_event: Flag,
     #[serde(borrow, alias = "eventcategory")]
-    event_category: Text<'a>,
+    pub(super) event_category: Text<'a>,
     #[serde(borrow, alias = "eventtype")]
-    event_type: Text<'a>,
+    pub(super) event_type: Text<'a>,
     #[serde(borrow, alias = "useridentity")]
-    user_identity: Object<RawIdentity<'a>>,
+    pub(super) user_identity: Object<RawIdentity<'a>>,
     #[serde(borrow, alias = "requestparameters")]
-    request_parameters: Part<Request<'a>>,
+    pub(super) request_parameters: Part<Request<'a>>,
     #[serde(borrow, alias = "responseelements")]
-    response_elements: Part<Response<'a>>,
+    pub(super) response_elements: Part<Response<'a>>,
     #[serde(borrow, alias = "additionaleventdata")]
-    additional_event_data: Part<Additional<'a>>,
+    pub(super) additional_event_data: Part<Additional<'a>>,
     #[serde(borrow)]
-    resources: List<RawResource<'a>>,
+    pub(super) resources: List<RawResource<'a>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Request<'a> {
+pub(super) struct Request<'a> {
     #[serde(borrow, alias = "bucketname")]
-    bucket_name: Text<'a>,
+    pub(super) bucket_name: Text<'a>,
     #[serde(borrow)]
-    key: Text<'a>,
+    pub(super) key: Text<'a>,
     #[serde(borrow, rename = "x-amz-copy-source")]
-    copy_source: Text<'a>,
+    pub(super) copy_source: Text<'a>,
     #[serde(borrow)]
-    role_arn: Text<'a>,
+    pub(super) role_arn: Text<'a>,
     #[serde(borrow)]
-    role_session_name: Text<'a>,
+    pub(super) role_session_name: Text<'a>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Response<'a> {
+pub(super) struct Response<'a> {
     #[serde(borrow)]
     credentials: Part<Credentials<'a>>,
     #[serde(borrow)]
@@ -242,31 +242,31 @@ struct Credentials<'a> {
 #[serde(default, rename_all = "camelCase")]
 struct AssumedRoleUser<'a> {
     #[serde(borrow)]
-    arn: Text<'a>,
+    pub(super) arn: Text<'a>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-struct Additional<'a> {
+pub(super) struct Additional<'a> {
     #[serde(rename = "bytesTransferredIn", alias = "bytestransferredin")]
-    bytes_in: Amount,
+    pub(super) bytes_in: Amount,
     #[serde(rename = "bytesTransferredOut", alias = "bytestransferredout")]
-    bytes_out: Amount,
+    pub(super) bytes_out: Amount,
     #[serde(borrow, rename = "SignatureVersion")]
-    signature_version: Text<'a>,
+    pub(super) signature_version: Text<'a>,
     #[serde(borrow, rename = "AuthenticationMethod")]
-    authentication: Text<'a>,
+    pub(super) authentication: Text<'a>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-struct RawResource<'a> {
+pub(super) struct RawResource<'a> {
     #[serde(borrow, rename = "ARN", alias = "arn")]
-    arn: Text<'a>,
+    pub(super) arn: Text<'a>,
     #[serde(borrow, rename = "ARNPrefix")]
-    prefix: Text<'a>,
+    pub(super) prefix: Text<'a>,
     #[serde(borrow, rename = "accountId", alias = "accountid")]
-    account: Text<'a>,
+    pub(super) account: Text<'a>,
 }
 
 /// What a decoded object turned out to be.

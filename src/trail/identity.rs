@@ -168,48 +168,48 @@ pub fn is_instance_id(s: &str) -> bool {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct RawIdentity<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
+    pub(super) kind: Text<'a>,
     #[serde(borrow)]
-    arn: Text<'a>,
+    pub(super) arn: Text<'a>,
     #[serde(borrow, alias = "principalid")]
-    principal_id: Text<'a>,
+    pub(super) principal_id: Text<'a>,
     #[serde(borrow, alias = "accountid")]
-    account_id: Text<'a>,
+    pub(super) account_id: Text<'a>,
     #[serde(borrow, alias = "accesskeyid")]
-    access_key_id: Text<'a>,
+    pub(super) access_key_id: Text<'a>,
     #[serde(borrow, alias = "username")]
-    user_name: Text<'a>,
+    pub(super) user_name: Text<'a>,
     #[serde(borrow, alias = "invokedby")]
-    invoked_by: Text<'a>,
+    pub(super) invoked_by: Text<'a>,
     #[serde(borrow, alias = "sessioncontext")]
-    session_context: Part<SessionContext<'a>>,
+    pub(super) session_context: Part<SessionContext<'a>>,
     #[serde(borrow)]
-    in_scope_of: Part<Scope<'a>>,
+    pub(super) in_scope_of: Part<Scope<'a>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct SessionContext<'a> {
+pub(super) struct SessionContext<'a> {
     #[serde(borrow, alias = "sessionissuer")]
-    session_issuer: Part<Issuer<'a>>,
+    pub(super) session_issuer: Part<Issuer<'a>>,
     #[serde(borrow, alias = "ec2roledelivery")]
-    ec2_role_delivery: Text<'a>,
+    pub(super) ec2_role_delivery: Text<'a>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-struct Issuer<'a> {
+pub(super) struct Issuer<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
+    pub(super) kind: Text<'a>,
     #[serde(borrow)]
-    arn: Text<'a>,
+    pub(super) arn: Text<'a>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Scope<'a> {
+pub(super) struct Scope<'a> {
     #[serde(borrow)]
-    credentials_issued_to: Text<'a>,
+    pub(super) credentials_issued_to: Text<'a>,
 }
 
 impl<'a> From<RawIdentity<'a>> for UserIdentity<'a> {

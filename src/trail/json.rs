@@ -362,4 +362,4 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
 }
 
 /// More resources than AWS ever lists for one call are a record gone wild, and are not kept.
-const MOST_ITEMS: usize = 256;
+pub(super) const MOST_ITEMS: usize = 256;

@@ -22,6 +22,7 @@ mod row;
 mod split;
 mod sql;
 mod summary;
+mod swift;
 mod time;
 
 pub use archive::TrailArchive;

@@ -11,6 +11,7 @@ use super::counts::{Problem, TrailCounts, TrailReject};
 use super::event::{Kind, Record, TrailEvent};
 use super::rewrite::{Fault, rewrite};
 use super::split::{Step, next_member, skip_space, string_end, value_end};
+use super::swift;
 
 /// Reads one file's (decompressed) content and hands each event to `sink`.
 ///
@@ -36,6 +37,8 @@ struct Reader<'a, 's, S> {
     bytes: &'a [u8],
     /// The same, if all of it is UTF-8.
     text: Option<&'a str>,
+    /// The same, if records in it may be read the swift way.
+    clean: Option<&'a str>,
     sink: &'s mut S,
     counts: TrailCounts,
     /// Index of the next record.
@@ -57,6 +60,7 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
         Reader {
             bytes,
             text,
+            clean: text.filter(|_| swift::is_clean(bytes)),
             sink,
             counts,
             index: 0,
@@ -100,6 +104,13 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
     fn object(&mut self, at: usize, top: bool) -> usize {
         if self.depth == 0 && begins_envelope(self.bytes, at) {
             return self.envelope(at).unwrap_or(self.bytes.len());
+        }
+        if let Some(text) = self.clean
+            && let Some((record, end)) = swift::record(text, at)
+            && let Some(raw) = text.get(at..end)
+        {
+            self.take(record, raw, at);
+            return end;
         }
         if let Some(text) = self.text
             && let Some((record, raw)) = text.get(at..).and_then(decode_prefix)
@@ -349,7 +360,7 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
 }
 
 /// Decodes the object at the beginning of `text`; the record and its text.
-fn decode_prefix(text: &str) -> Option<(Record<'_>, &str)> {
+pub(super) fn decode_prefix(text: &str) -> Option<(Record<'_>, &str)> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Record<'_>>();
     let record = stream.next()?.ok()?;
     text.get(..stream.byte_offset()).map(|raw| (record, raw))
