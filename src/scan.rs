@@ -21,7 +21,7 @@ use crate::input::{Archive, Family, ReadOptions};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
 use crate::net::{Addr, Class, TimeWindow};
-use crate::trail::{PrincipalIndex, TrailRun, read_archive};
+use crate::trail::{PrincipalIndex, TrailRun, Wanted, read_archive};
 use rayon::ThreadPool;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -313,7 +313,7 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
     let has_trail = !inputs.trail.is_empty();
     if has_trail {
         let archive = Archive::discover(&inputs.trail, Family::Trail)?;
-        run = read_archive(&archive, read, pool);
+        run = read_archive(&archive, read, &Wanted::ALL, pool);
         phases.next("trail", archive.bytes());
     }
     let mut graph = std::mem::take(&mut run.graph);

@@ -136,7 +136,12 @@ fn sums_by_principal_and_address_are_those_of_a_database() {
     let archive =
         flowtrail::input::Archive::discover(&[root.join("samples/account/trail")], flowtrail::input::Family::Trail);
     let pool = scan::threads(1).unwrap();
-    let read = flowtrail::trail::read_archive(&archive.unwrap(), flowtrail::input::ReadOptions::default(), &pool);
+    let read = flowtrail::trail::read_archive(
+        &archive.unwrap(),
+        flowtrail::input::ReadOptions::default(),
+        &flowtrail::trail::Wanted::ALL,
+        &pool,
+    );
     let told = summarise(&read.index, &[TrailKey::Principal, TrailKey::Ip], |_| true);
     let line = |s: &flowtrail::trail::Summary| {
         let at = flowtrail::net::rfc3339;

@@ -11,7 +11,7 @@ use crate::input::{Archive, Family, ReadOptions, Reader, Source};
 use crate::intel::Intel;
 use crate::inventory::{Inventory, read_files};
 use crate::net::TimeWindow;
-use crate::trail::{PrincipalIndex, TrailRun, read_archive};
+use crate::trail::{PrincipalIndex, TrailRun, Wanted, read_archive};
 use rayon::ThreadPool;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -107,7 +107,7 @@ fn known(inputs: &Inputs, pool: &ThreadPool) -> Result<(Option<TrailRun>, Option
     let (mut trail, mut digests) = (None, None);
     if !inputs.trail.is_empty() {
         let archive = Archive::discover(&inputs.trail, Family::Trail)?;
-        trail = Some(read_archive(&archive, read, pool));
+        trail = Some(read_archive(&archive, read, &Wanted::ALL, pool));
         digests = digest::check(&archive, read, pool);
     }
     let mut graph = trail.as_mut().map(|t| std::mem::take(&mut t.graph)).unwrap_or_default();

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::event::{Category, TrailEvent};
+use super::grain::TrailGrain;
 use super::index::{Access, Principal, PrincipalIndex};
 use super::issued::IssuedSession;
 use super::learn;
@@ -23,6 +24,7 @@ use crate::net::{HOUR, Seconds};
 /// The mergeable state of reading a trail.
 #[derive(Debug, Default)]
 pub struct TrailArchive {
+    grain: TrailGrain,
     pub(super) names: Names,
     principal_ids: HashMap<u128, u32>,
     pub(super) principals: Vec<Principal>,
@@ -42,6 +44,14 @@ pub struct TrailArchive {
 }
 
 impl TrailArchive {
+    /// An archive that counts no finer than asked. Only archives of one grain can be merged.
+    pub fn of_grain(grain: TrailGrain) -> Self {
+        TrailArchive {
+            grain,
+            ..TrailArchive::default()
+        }
+    }
+
     /// Takes in one event. A copy of one that is still remembered is counted as such and adds nothing.
     pub fn observe(&mut self, event: &TrailEvent<'_>) {
         let id = self.identity_of(event);
@@ -58,8 +68,10 @@ impl TrailArchive {
                 row,
             },
         );
-        self.keep_whole(event, id);
-        learn::facts(event, &mut self.graph);
+        if self.grain.whole {
+            self.keep_whole(event, id);
+            learn::facts(event, &mut self.graph);
+        }
     }
 
     /// Takes over everything that another archive holds.
@@ -146,7 +158,8 @@ impl TrailArchive {
     fn touch(&mut self, e: &TrailEvent<'_>) -> u32 {
         let key = self.key(e, e.time - e.time % HOUR);
         let row = self.row(key);
-        let agent = self.names.id_in(0, e.user_agent.as_deref().unwrap_or_default());
+        let agent = e.user_agent.as_deref().filter(|_| self.grain.whole);
+        let agent = self.names.id_in(0, agent.unwrap_or_default());
         let object = e.bucket.as_deref().zip(e.key.as_deref().filter(|k| !k.is_empty()));
         self.buffer.clear();
         if let Some((bucket, key)) = object {
@@ -159,7 +172,9 @@ impl TrailArchive {
             cell.agent = self.names.first(cell.agent, agent);
             if let Some((_, key)) = object {
                 cell.objects.add(&self.buffer);
-                cell.exemplify(key);
+                if self.grain.whole {
+                    cell.exemplify(key);
+                }
             }
         }
         row
@@ -193,26 +208,27 @@ impl TrailArchive {
         if let Some(account) = e.recipient.as_deref().filter(|a| !self.accounts.contains(*a)) {
             self.accounts.insert(account.to_owned());
         }
+        let (grain, names) = (self.grain, &mut self.names);
         let mut column = 0;
-        let mut id = |text: Option<&str>| {
+        let mut id = |kept: bool, text: Option<&str>| {
             column += 1;
-            self.names.id_in(column, text.unwrap_or_default())
+            names.id_in(column, text.filter(|_| kept).unwrap_or_default())
         };
         RowKey {
-            hour,
+            hour: if grain.hour { hour } else { 0 },
             principal,
-            source: id(e.source_ip.as_deref()),
-            endpoint: id(e.endpoint.as_deref()),
-            endpoint_owner: id(e.endpoint_account.as_deref()),
-            bucket: id(e.bucket.as_deref()),
-            owner: id(e.bucket_owner()),
-            service: id(Some(&e.source)),
-            event: id(Some(&e.name)),
-            error: id(e.error.as_deref()),
-            copied_from: id(e.copied_from().map(|(bucket, _)| bucket)),
-            region: id(e.region.as_deref()),
-            recipient: id(e.recipient.as_deref()),
-            access: access(e),
+            source: id(grain.source, e.source_ip.as_deref()),
+            endpoint: id(grain.endpoint, e.endpoint.as_deref()),
+            endpoint_owner: id(grain.whole, e.endpoint_account.as_deref()),
+            bucket: id(grain.bucket, e.bucket.as_deref()),
+            owner: id(grain.owner, e.bucket_owner()),
+            service: id(grain.service, Some(&e.source)),
+            event: id(grain.event, Some(&e.name)),
+            error: id(true, e.error.as_deref()),
+            copied_from: id(grain.copied_from, e.copied_from().map(|(bucket, _)| bucket)),
+            region: id(grain.whole, e.region.as_deref()),
+            recipient: id(grain.whole, e.recipient.as_deref()),
+            access: if grain.whole { access(e) } else { Access::default() },
         }
     }
 

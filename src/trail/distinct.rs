@@ -64,6 +64,12 @@ impl Distinct {
     }
 
     fn push(&mut self, hash: u64) {
+        // Larger than all that are kept of a full set: it would be dropped by the next settling.
+        let beyond = || self.hashes.get(EXACT_UP_TO - 1).is_some_and(|largest| hash > *largest);
+        if self.settled == EXACT_UP_TO && beyond() {
+            self.full = true;
+            return;
+        }
         if self.hashes.last() != Some(&hash) {
             self.hashes.push(hash);
         }

@@ -2,12 +2,12 @@
 //!
 //! A file that cannot be read, is damaged or holds no record is named; every other file is read all the same.
 
-use super::{PrincipalIndex, Problem, TrailArchive, TrailCounts, read};
+use super::{PrincipalIndex, Problem, TrailArchive, TrailCounts, TrailGrain, read};
 use crate::aggregate::stats::{FileCounts, FileError};
 use crate::aggregate::workers;
 use crate::input::{Archive, ReadOptions, Reader};
 use crate::inventory::Graph;
-use crate::net::{HOUR, Seconds};
+use crate::net::{HOUR, Seconds, TimeWindow};
 use rayon::ThreadPool;
 
 /// What the trail says, and what became of its files.
@@ -48,13 +48,52 @@ fn delivery_stamp(name: &str) -> &str {
     file.split('_').find(is_stamp).unwrap_or_default()
 }
 
-/// Files between two forgettings: fixed, so that what is forgotten does not depend on the number of threads.
-const BATCH: usize = 4_096;
+/// Files, and bytes of text, between two forgettings: fixed, so that what is forgotten does not depend on the number of
+/// threads.
+const BATCH: (usize, u64) = (4_096, 256 << 20);
+/// CloudTrail's JSON unpacks to about so many times its size.
+const UNPACKED: u64 = 12;
 /// How far apart in time copies of an event are told. Trails deliver within hours; three days leave room for replays.
 const WINDOW: Seconds = 3 * 24 * HOUR;
 
+/// The files in turns of about as many bytes of text, by their sizes and names alone.
+fn batches<'s, 'a>(sources: &'s [&'a crate::input::Source]) -> Vec<&'s [&'a crate::input::Source]> {
+    let weight = |s: &crate::input::Source| {
+        s.size
+            .saturating_mul(if s.name.ends_with(".gz") { UNPACKED } else { 1 })
+    };
+    let (mut out, mut from, mut sum) = (Vec::new(), 0, 0u64);
+    for (n, source) in sources.iter().enumerate() {
+        if n - from >= BATCH.0 || n > from && sum.saturating_add(weight(source)) > BATCH.1 {
+            out.extend(sources.get(from..n));
+            (from, sum) = (n, 0);
+        }
+        sum = sum.saturating_add(weight(source));
+    }
+    out.extend(sources.get(from..));
+    out
+}
+
+/// What is wanted of a trail.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// How finely it is counted.
+    pub grain: TrailGrain,
+    /// Only events inside.
+    pub window: TimeWindow,
+}
+
+impl Wanted {
+    /// Everything.
+    pub const ALL: Wanted = Wanted {
+        grain: TrailGrain::ALL,
+        window: TimeWindow::ALL,
+    };
+}
+
 /// One worker's state.
 struct Worker {
+    window: TimeWindow,
     reader: Reader,
     text: Vec<u8>,
     archive: TrailArchive,
@@ -64,18 +103,19 @@ struct Worker {
 }
 
 /// Reads every file of `archive`.
-pub fn read_archive(archive: &Archive, options: ReadOptions, pool: &ThreadPool) -> TrailRun {
+pub fn read_archive(archive: &Archive, options: ReadOptions, wanted: &Wanted, pool: &ThreadPool) -> TrailRun {
     let new = || Worker {
+        window: wanted.window,
         reader: Reader::new(options),
         text: Vec::new(),
-        archive: TrailArchive::default(),
+        archive: TrailArchive::of_grain(wanted.grain),
         counts: TrailCounts::default(),
         files: FileCounts::default(),
         errors: Vec::new(),
     };
     let mut run = TrailRun::default();
-    let mut all = TrailArchive::default();
-    for batch in in_order_of_delivery(archive).chunks(BATCH) {
+    let mut all = TrailArchive::of_grain(wanted.grain);
+    for batch in batches(&in_order_of_delivery(archive)) {
         for worker in workers::run(pool, batch.len(), new, |w, i| w.file(batch[i])) {
             all.merge(worker.archive);
             run.counts.add(&worker.counts);
@@ -141,7 +181,12 @@ impl Worker {
     }
 
     fn content(&mut self, source: &crate::input::Source, text: &[u8], damage: Option<String>) {
-        let counts = read(text, &mut |event| self.archive.observe(&event));
+        let (archive, window) = (&mut self.archive, self.window);
+        let counts = read(text, &mut |event| {
+            if window.contains(event.time) {
+                archive.observe(&event);
+            }
+        });
         self.counts.add(&counts);
         let reason = damage.or_else(|| counts.problem.as_ref().map(ToString::to_string));
         match &reason {

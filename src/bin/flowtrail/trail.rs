@@ -9,7 +9,9 @@ use flowtrail::intel::Intel;
 use flowtrail::net::{human_bytes, rfc3339};
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
-use flowtrail::trail::{self, PrincipalIndex, Summary, TrailFilter, TrailKey, TrailRow, TrailRun, summarise};
+use flowtrail::trail::{
+    self, PrincipalIndex, Summary, TrailFilter, TrailGrain, TrailKey, TrailRow, TrailRun, Wanted, summarise,
+};
 use std::io::Write;
 
 /// Runs the command.
@@ -28,17 +30,18 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
     let intel = Intel::load(&args.lists.options())?;
     let pool = flowtrail::scan::threads(args.read.threads)?;
     let archive = Archive::discover(&args.paths, Family::Trail)?;
-    let read = trail::read_archive(&archive, args.read.ingest()?.read, &pool);
-    let window = args.read.window()?;
-    let passes = |row: &TrailRow| {
-        window.contains(row.first) && filter.passes(&read.index, row) && seen(args.view, &read.index, row)
+    let wanted = Wanted {
+        grain: grain(args, &keys, &filter),
+        window: args.read.window()?,
     };
+    let read = trail::read_archive(&archive, args.read.ingest()?.read, &wanted, &pool);
+    let passes = |row: &TrailRow| filter.passes(&read.index, row) && seen(args.view, &read.index, row);
     let mut all = summarise(&read.index, &keys, passes);
     all.retain(|s| filter.passes_sums(s));
     if args.view == Some(View::Copies) {
         all.sort_by_key(|s| std::cmp::Reverse(s.objects.number));
     }
-    let grid = grid(&keys, &all, args, &intel);
+    let grid = table(&keys, &all, args, &intel);
     output::to(args.out.output.as_deref(), |out| {
         output::write_grid(args.out.format, &grid, out)?;
         if args.totals {
@@ -62,6 +65,16 @@ fn keys(args: &TrailArgs) -> anyhow::Result<Vec<TrailKey>> {
         TrailKey::parse(name.trim()).ok_or_else(|| Error::usage(format!("--by: unknown key `{name}`: {known}")).into())
     };
     by.split(',').filter(|n| !n.trim().is_empty()).map(parse).collect()
+}
+
+/// How finely to count. Copies are told by their service and their target's owner, whatever they are grouped by.
+fn grain(args: &TrailArgs, keys: &[TrailKey], filter: &TrailFilter) -> TrailGrain {
+    match args.view {
+        Some(View::Copies) => {
+            TrailGrain::of(&[keys, &[TrailKey::Owner, TrailKey::Event]].concat(), filter).by_service()
+        }
+        _ => TrailGrain::of(keys, filter),
+    }
 }
 
 /// The view's own condition and the user's.
@@ -88,7 +101,7 @@ fn seen(view: Option<View>, index: &PrincipalIndex, row: &TrailRow) -> bool {
     copies && (stranger(index.text(row.owner)) || stranger(caller))
 }
 
-fn grid(keys: &[TrailKey], all: &[Summary], args: &TrailArgs, intel: &Intel) -> Grid {
+fn table(keys: &[TrailKey], all: &[Summary], args: &TrailArgs, intel: &Intel) -> Grid {
     let mut columns: Vec<&str> = keys.iter().map(|k| k.name()).collect();
     let places = args.view == Some(View::Callers);
     if places {
