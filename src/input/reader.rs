@@ -102,6 +102,19 @@ impl Fingerprint {
     }
 }
 
+/// Draws all of a stream; the damage at its end, if there is one.
+fn drain(stream: &mut Stream<'_>, source: &Source, into: &mut Vec<u8>) -> Option<Error> {
+    loop {
+        let at = into.len();
+        into.resize(at + WINDOW, 0);
+        let n = stream.fill(&mut into[at..]);
+        into.truncate(at + n);
+        if n < WINDOW {
+            return stream.damage.take().map(|e| Error::from(e).at(&source.path));
+        }
+    }
+}
+
 /// Plain files below this are read: a system call is cheaper than a map.
 const MAP_FROM: u64 = 256 << 10;
 /// gzip files that unpack to at most this are inflated at once.
@@ -192,17 +205,29 @@ impl Reader {
         into.clear();
         match self.open(source)? {
             Content::Whole(bytes) => into.extend_from_slice(&bytes),
-            Content::Stream(mut stream) => loop {
-                let at = into.len();
-                into.resize(at + WINDOW, 0);
-                let n = stream.fill(&mut into[at..]);
-                into.truncate(at + n);
-                if n < WINDOW {
-                    return Ok(stream.damage.take().map(|e| Error::from(e).at(&source.path)));
-                }
-            },
+            Content::Stream(mut stream) => return Ok(drain(&mut stream, source, into)),
         }
         Ok(None)
+    }
+
+    /// As [`Reader::whole`], without a copy where the content lies in memory anyway; else it is drawn into `spare`.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn with_whole<T>(
+        &mut self,
+        source: &Source,
+        spare: &mut Vec<u8>,
+        see: impl FnOnce(&[u8], Option<Error>) -> T,
+    ) -> Result<T> {
+        match self.open(source)? {
+            Content::Whole(bytes) => Ok(see(&bytes, None)),
+            Content::Stream(mut stream) => {
+                spare.clear();
+                let damage = drain(&mut stream, source, spare);
+                Ok(see(spare, damage))
+            }
+        }
     }
 
     /// The fingerprint of a source's content; after damage, of what came before it.

@@ -93,9 +93,14 @@ impl Wanted {
 
 /// One worker's state.
 struct Worker {
-    window: TimeWindow,
     reader: Reader,
     text: Vec<u8>,
+    found: Found,
+}
+
+/// What a worker found.
+struct Found {
+    window: TimeWindow,
     archive: TrailArchive,
     counts: TrailCounts,
     files: FileCounts,
@@ -105,24 +110,27 @@ struct Worker {
 /// Reads every file of `archive`.
 pub fn read_archive(archive: &Archive, options: ReadOptions, wanted: &Wanted, pool: &ThreadPool) -> TrailRun {
     let new = || Worker {
-        window: wanted.window,
         reader: Reader::new(options),
         text: Vec::new(),
-        archive: TrailArchive::of_grain(wanted.grain),
-        counts: TrailCounts::default(),
-        files: FileCounts::default(),
-        errors: Vec::new(),
+        found: Found {
+            window: wanted.window,
+            archive: TrailArchive::of_grain(wanted.grain),
+            counts: TrailCounts::default(),
+            files: FileCounts::default(),
+            errors: Vec::new(),
+        },
     };
     let mut run = TrailRun::default();
     let mut all = TrailArchive::of_grain(wanted.grain);
     for batch in batches(&in_order_of_delivery(archive)) {
         for worker in workers::run(pool, batch.len(), new, |w, i| w.file(batch[i])) {
-            all.merge(worker.archive);
-            run.counts.add(&worker.counts);
-            run.files.ok += worker.files.ok;
-            run.files.partial += worker.files.partial;
-            run.files.failed += worker.files.failed;
-            run.errors.extend(worker.errors);
+            let found = worker.found;
+            all.merge(found.archive);
+            run.counts.add(&found.counts);
+            run.files.ok += found.files.ok;
+            run.files.partial += found.files.partial;
+            run.files.failed += found.files.failed;
+            run.errors.extend(found.errors);
         }
         all.forget(WINDOW);
     }
@@ -166,20 +174,21 @@ impl TrailRun {
 
 impl Worker {
     fn file(&mut self, source: &crate::input::Source) {
-        let mut text = std::mem::take(&mut self.text);
-        match self.reader.whole(source, &mut text) {
-            Err(e) => {
-                self.files.failed += 1;
-                self.errors.push(FileError {
-                    file: source.name.clone(),
-                    reason: e.reason(),
-                });
-            }
-            Ok(damage) => self.content(source, &text, damage.map(|e| e.reason())),
+        let Worker { reader, text, found } = self;
+        let seen = reader.with_whole(source, text, |content, damage| {
+            found.content(source, content, damage.map(|e| e.reason()));
+        });
+        if let Err(e) = seen {
+            found.files.failed += 1;
+            found.errors.push(FileError {
+                file: source.name.clone(),
+                reason: e.reason(),
+            });
         }
-        self.text = text;
     }
+}
 
+impl Found {
     fn content(&mut self, source: &crate::input::Source, text: &[u8], damage: Option<String>) {
         let (archive, window) = (&mut self.archive, self.window);
         let counts = read(text, &mut |event| {

@@ -48,6 +48,9 @@ impl Names {
 
     /// The number of a text that often is the same as the last one in this column.
     pub(super) fn id_in(&mut self, column: usize, text: &str) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
         match self.recent.get(column) {
             Some(last) if self.text(*last) == text => *last,
             _ => {

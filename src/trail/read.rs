@@ -37,8 +37,6 @@ struct Reader<'a, 's, S> {
     bytes: &'a [u8],
     /// The same, if all of it is UTF-8.
     text: Option<&'a str>,
-    /// The same, if records in it may be read the swift way.
-    clean: Option<&'a str>,
     sink: &'s mut S,
     counts: TrailCounts,
     /// Index of the next record.
@@ -60,7 +58,6 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
         Reader {
             bytes,
             text,
-            clean: text.filter(|_| swift::is_clean(bytes)),
             sink,
             counts,
             index: 0,
@@ -105,7 +102,7 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
         if self.depth == 0 && begins_envelope(self.bytes, at) {
             return self.envelope(at).unwrap_or(self.bytes.len());
         }
-        if let Some(text) = self.clean
+        if let Some(text) = self.text
             && let Some((record, end)) = swift::record(text, at)
             && let Some(raw) = text.get(at..end)
         {
