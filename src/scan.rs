@@ -162,7 +162,7 @@ pub fn scan(
     });
     attribute(&mut findings, &counted.table, &known);
     let trail_case = trail_case(&known, inputs, intel);
-    findings.extend(detect::trail::judge(&trail_case, settings));
+    findings.extend(callers(&trail_case, &counted, settings));
     let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
@@ -391,6 +391,15 @@ fn claim(p: crate::attribute::Principal) -> PrincipalClaim {
         bytes: p.bytes,
         why: p.why,
     }
+}
+
+/// What the trail shows, weighed against the flow logs.
+fn callers(case: &TrailCase<'_>, counted: &Counted, settings: &Settings) -> Vec<Finding> {
+    let mut findings = detect::trail::judge(case, settings);
+    let logs = coverage::logs(&counted.archive, &counted.outcome, case.inventory);
+    let claims = Claims::new(&counted.table, &counted.outcome, &logs);
+    detect::trail::weigh_whereabouts(&mut findings, case, &counted.table, &claims);
+    findings
 }
 
 /// Says with each incident how much of its time the flow logs could show.

@@ -26,14 +26,20 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         let ending = [
+            "DeleteConfigurationRecorder",
             "DeleteDetector",
             "DeleteEventDataStore",
             "DeleteFlowLogs",
             "DeleteResolverQueryLogConfig",
             "DeleteTrail",
+            "DisableMacie",
+            "DisassociateFromAdministratorAccount",
+            "DisassociateFromMasterAccount",
             "DisassociateResolverQueryLogConfig",
             "LeaveOrganization",
+            "StopConfigurationRecorder",
             "StopLogging",
+            "StopMonitoringMembers",
         ];
         let tidying = ["DeleteLogGroup", "DeleteLogStream"];
         Parameters {

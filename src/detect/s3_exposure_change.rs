@@ -121,7 +121,9 @@ fn opening(day: &TrailDay<'_>, event: &Notable, own: &Parameters) -> Option<(Sev
     let bucket = event.bucket.as_deref().unwrap_or("the account");
     let foreign = |a: &str| day.case.is_foreign(a);
     let to = match event.event.as_str() {
-        "PutBucketPolicy" | "PutAccessPointPolicy" | "CreateAccessPoint" => policy(&request, &foreign, own),
+        "PutBucketPolicy" | "PutAccessPointPolicy" | "PutMultiRegionAccessPointPolicy" | "CreateAccessPoint" => {
+            policy(&request, &foreign, own)
+        }
         "PutBucketAcl" | "PutObjectAcl" => acl(&event.request),
         "PutBucketReplication" => replication(&request, &foreign),
         "ModifySnapshotAttribute"

@@ -3,11 +3,14 @@
 //! Ransom and revenge: the copy that was taken becomes the only one. `DeleteObjects` deletes up to 1,000 keys at once, so
 //! its requests count whatever they hold. Lifecycle rules are no caller.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::trail::{Actor, Aspect, CONTROL, Deed, Extent, TrailDay, TrailDetector, TrailSignal, by_hour, measure};
 use super::{Meta, Settings, Severity};
-use crate::net::rfc3339;
+use crate::net::{HOUR, Seconds, rfc3339};
+use crate::trail::Notable;
 
 /// The detector.
 pub struct S3MassDelete;
@@ -77,5 +80,29 @@ fn signal(day: &TrailDay<'_>, index: usize, actor: &Actor<'_>, own: &Parameters)
     };
     let signal = TrailSignal::new("s3-mass-delete", index, Aspect::Destroyed, severity, hot);
     let decades = (deleted as f64 / most.max(1) as f64).log10();
-    Some(signal.channel(CONTROL).surprise(decades).because(reason))
+    let signal = signal.channel(CONTROL).surprise(decades).because(reason);
+    let buckets: BTreeSet<&str> = extent.buckets.keys().map(String::as_str).collect();
+    Some(unversioned(day, &buckets, extent.last).fold(signal, TrailSignal::because))
+}
+
+/// Who made the deletion final: versioning of these buckets that was suspended in the days before.
+fn unversioned<'a>(
+    day: &'a TrailDay<'_>,
+    buckets: &'a BTreeSet<&str>,
+    until: Seconds,
+) -> impl Iterator<Item = String> + 'a {
+    const BEFORE: Seconds = 7 * 24 * HOUR;
+    let near = move |n: &&Notable| n.time <= until && until - n.time <= BEFORE;
+    let suspends =
+        |n: &&Notable| n.event == "PutBucketVersioning" && n.error.is_none() && n.request.contains("Suspended");
+    let events = day.case.index.notable.iter().filter(near).filter(suspends);
+    events.filter_map(move |n| {
+        let bucket = n.bucket.as_deref().filter(|b| buckets.contains(b))?;
+        let who = day.case.index.principals.get(n.principal as usize)?;
+        let time = rfc3339(n.time);
+        Some(format!(
+            "{} suspended the versioning of {bucket} at {time}: what was deleted after that has no copy.",
+            who.arn
+        ))
+    })
 }

@@ -12,6 +12,7 @@ mod extent;
 mod habits;
 mod signal;
 mod weigh;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ pub use extent::{BucketSum, Extent};
 pub use habits::{Habits, History, LEARNED, Measure, Past, by_hour, group_of, measure};
 pub use signal::{API_READS, Aspect, CONTROL, FOREIGN_S3, OWN_S3, SERVER_COPY, TrailSignal};
 pub use weigh::describe;
+pub use whereabouts::weigh_whereabouts;
 
 /// Days since 1970.
 pub(super) type Day = u64;
