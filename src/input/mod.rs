@@ -7,6 +7,7 @@ pub mod gzip;
 pub mod layout;
 pub mod mmap;
 pub mod reader;
+mod whole;
 
 pub use archive::{Archive, Family, PassedOver, Problem, Source};
 pub use layout::{LogKind, LogName};

@@ -102,24 +102,11 @@ impl Fingerprint {
     }
 }
 
-/// Draws all of a stream; the damage at its end, if there is one.
-fn drain(stream: &mut Stream<'_>, source: &Source, into: &mut Vec<u8>) -> Option<Error> {
-    loop {
-        let at = into.len();
-        into.resize(at + WINDOW, 0);
-        let n = stream.fill(&mut into[at..]);
-        into.truncate(at + n);
-        if n < WINDOW {
-            return stream.damage.take().map(|e| Error::from(e).at(&source.path));
-        }
-    }
-}
-
 /// Plain files below this are read: a system call is cheaper than a map.
 const MAP_FROM: u64 = 256 << 10;
 /// gzip files that unpack to at most this are inflated at once.
 const WHOLE_CAP: u64 = 64 << 20;
-const WINDOW: usize = 1 << 20;
+pub(super) const WINDOW: usize = 1 << 20;
 
 impl Reader {
     /// A reader with empty buffers.
@@ -194,40 +181,6 @@ impl Reader {
             Fill::Plain(read)
         };
         Content::Stream(Box::new(Stream::new(fill, self.options)))
-    }
-
-    /// The whole content of a source of moderate size: for CloudTrail files, lists and inventories. At most
-    /// `max_unpacked` bytes; beyond it, or after damage, what came before is returned together with the error.
-    ///
-    /// # Errors
-    /// As [`Reader::open`].
-    pub fn whole(&mut self, source: &Source, into: &mut Vec<u8>) -> Result<Option<Error>> {
-        into.clear();
-        match self.open(source)? {
-            Content::Whole(bytes) => into.extend_from_slice(&bytes),
-            Content::Stream(mut stream) => return Ok(drain(&mut stream, source, into)),
-        }
-        Ok(None)
-    }
-
-    /// As [`Reader::whole`], without a copy where the content lies in memory anyway; else it is drawn into `spare`.
-    ///
-    /// # Errors
-    /// As [`Reader::open`].
-    pub fn with_whole<T>(
-        &mut self,
-        source: &Source,
-        spare: &mut Vec<u8>,
-        see: impl FnOnce(&[u8], Option<Error>) -> T,
-    ) -> Result<T> {
-        match self.open(source)? {
-            Content::Whole(bytes) => Ok(see(&bytes, None)),
-            Content::Stream(mut stream) => {
-                spare.clear();
-                let damage = drain(&mut stream, source, spare);
-                Ok(see(spare, damage))
-            }
-        }
     }
 
     /// The fingerprint of a source's content; after damage, of what came before it.
@@ -314,7 +267,7 @@ impl<'r> Stream<'r> {
     }
 
     /// Fills `out` from its start; fewer bytes than asked for is the end.
-    fn fill(&mut self, out: &mut [u8]) -> usize {
+    pub(super) fn fill(&mut self, out: &mut [u8]) -> usize {
         let room = self.options.max_unpacked - self.unpacked;
         let room = usize::try_from(room).map_or(out.len(), |r| r.min(out.len()));
         let (made, error) = match &mut self.fill {
