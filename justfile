@@ -38,3 +38,19 @@ lists:
 # known vulnerabilities (fetches the advisory database)
 advisories:
     cargo deny check advisories
+
+# the trail reader on generated CloudTrail: ours beside a bare decode and DuckDB, memory from 0.2 to 2 GB, many small files
+bench-trail folder="/tmp/flowtrail-trail":
+    bash benches/trail_speed.sh {{folder}}
+
+# egress by (instance interface, class) of generated archives (a folder with s1, s2, …) beside DuckDB's sums over the same files
+egress-oracle range:
+    bash benches/egress_oracle.sh {{range}}
+
+# holes and lost records of generated archives, as their truth says
+coverage-range range:
+    FLOWTRAIL_RANGE={{range}} cargo test --test coverage the_range -- --nocapture
+
+# the share of legitimate S3 bytes that events explain, on generated archives
+reconcile-range range:
+    FLOWTRAIL_RANGE={{range}} cargo test --test reconcile the_range -- --nocapture
