@@ -80,7 +80,8 @@ impl TrailFilter {
             self.sums.push(SumTerm { column, op, value });
             return Ok(());
         }
-        let known = "use principal, ip, bucket, event, hour, key, owner, endpoint, from, error, service or account";
+        let known =
+            "use principal, ip, bucket, event, hour, day, key, owner, endpoint, from, error, service or account";
         let field = Field::parse(key).ok_or_else(|| bad(known))?;
         if !matches!(*op, "=" | "!=") {
             return Err(bad("only sums can be compared by size"));

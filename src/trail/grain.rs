@@ -70,7 +70,7 @@ impl TrailGrain {
             Field::Key(TrailKey::Ip) => self.source = true,
             Field::Key(TrailKey::Bucket) => self.bucket = true,
             Field::Key(TrailKey::Event) => self.event = true,
-            Field::Key(TrailKey::Hour) => self.hour = true,
+            Field::Key(TrailKey::Hour | TrailKey::Day) => self.hour = true,
             Field::Key(TrailKey::Owner) => self.owner = true,
             Field::Key(TrailKey::Endpoint) => self.endpoint = true,
             Field::Key(TrailKey::From) => self.copied_from = true,

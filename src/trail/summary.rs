@@ -1,4 +1,4 @@
-//! The index grouped by anything: the table behind `flowtrail trail --by principal,ip,bucket,event,hour`.
+//! The index grouped by anything: the table behind `flowtrail trail --by principal,ip,bucket,event,hour,day`.
 //!
 //! Rows come by bytes to callers, then by requests, descending, then by their keys as text: the top downloaders first.
 //! Failed requests count as errors and never as downloads; their bytes stay apart.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::distinct::{Count, Distinct};
 use super::index::{PrincipalIndex, TrailRow};
-use crate::net::{Seconds, rfc3339};
+use crate::net::{HOUR, Seconds, rfc3339};
 
 /// What rows can be grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,8 @@ pub enum TrailKey {
     Event,
     /// Hour, as RFC 3339.
     Hour,
+    /// Day, as RFC 3339.
+    Day,
     /// Access key id.
     Key,
     /// Account that owns the bucket.
@@ -34,12 +36,13 @@ pub enum TrailKey {
 
 impl TrailKey {
     /// All keys with their names in options and output.
-    pub const ALL: [(TrailKey, &'static str); 9] = [
+    pub const ALL: [(TrailKey, &'static str); 10] = [
         (TrailKey::Principal, "principal"),
         (TrailKey::Ip, "ip"),
         (TrailKey::Bucket, "bucket"),
         (TrailKey::Event, "event"),
         (TrailKey::Hour, "hour"),
+        (TrailKey::Day, "day"),
         (TrailKey::Key, "key"),
         (TrailKey::Owner, "owner"),
         (TrailKey::Endpoint, "endpoint"),
@@ -71,6 +74,7 @@ impl TrailKey {
             TrailKey::Endpoint => index.text(row.endpoint).to_owned(),
             TrailKey::From => index.text(row.copied_from).to_owned(),
             TrailKey::Hour => rfc3339(row.hour),
+            TrailKey::Day => rfc3339(row.hour - row.hour % (24 * HOUR)),
         }
     }
 }

@@ -137,7 +137,7 @@ pub(crate) struct TrailArgs {
     /// A question of the playbook: `downloaders` by bytes, `callers` by address, `copies` into other accounts
     #[arg(long, value_enum)]
     pub(crate) view: Option<View>,
-    /// Keys, any subset of principal,ip,bucket,event,hour,key,owner,endpoint,from
+    /// Keys, any subset of principal,ip,bucket,event,hour,day,key,owner,endpoint,from
     #[arg(long)]
     pub(crate) by: Option<String>,
     /// Only what passes, as in 'event=GetObject principal=*user/* ip=10.0.0.0/8 error=no bytes>1e9'

@@ -61,7 +61,7 @@ fn keys(args: &TrailArgs) -> anyhow::Result<Vec<TrailKey>> {
     };
     let by = args.by.as_deref().unwrap_or(usual);
     let parse = |name: &str| {
-        let known = "use principal, ip, bucket, event, hour, key, owner, endpoint or from";
+        let known = "use principal, ip, bucket, event, hour, day, key, owner, endpoint or from";
         TrailKey::parse(name.trim()).ok_or_else(|| Error::usage(format!("--by: unknown key `{name}`: {known}")).into())
     };
     by.split(',').filter(|n| !n.trim().is_empty()).map(parse).collect()
