@@ -4,14 +4,18 @@
 //! own, and nothing else reaches the output.
 
 pub mod backtest;
+pub mod callers;
 pub mod coverage;
 pub mod detail;
 pub mod explain;
 pub mod grid;
 pub mod json;
+pub mod moments;
+pub mod places;
+pub mod requests;
 pub mod run;
 pub mod terminal;
 pub mod verify;
 
 pub use grid::{Cell, Grid};
-pub use run::{Ledger, Run};
+pub use run::{Custody, Ledger, Run};

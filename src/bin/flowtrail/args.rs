@@ -92,6 +92,9 @@ pub(crate) struct ScanArgs {
     /// Show access key ids whole in formats for people
     #[arg(long, help_heading = "Output")]
     pub(crate) show_keys: bool,
+    /// Put the SHA-256 of every file read into the result, not only of those cited as evidence
+    #[arg(long, help_heading = "Output")]
+    pub(crate) custody: bool,
     /// No progress, no warnings
     #[arg(long, help_heading = "Output")]
     pub(crate) quiet: bool,

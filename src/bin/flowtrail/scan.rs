@@ -4,13 +4,16 @@ use crate::args::{ScanArgs, ScanFormat, When};
 use crate::{baseline, output, read, run};
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
-use flowtrail::incident::{AllowList, Shown, Suppressions, View};
+use flowtrail::incident::{AllowList, Shown, Suppressions, View, sha256};
+use flowtrail::input::Source;
 use flowtrail::intel::Intel;
+use flowtrail::net::printable;
 use flowtrail::report::grid::{Cell, Grid};
-use flowtrail::report::{Run, json, terminal};
+use flowtrail::report::{Custody, Run, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
 use flowtrail::store::Lock;
 use std::io::{IsTerminal, stdout};
+use std::path::Path;
 
 /// Runs the command.
 pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
@@ -122,7 +125,14 @@ fn loudest(view: &View, scanned: &Scanned) -> Option<Severity> {
 
 fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> anyhow::Result<()> {
     let counted = &scanned.counted;
-    let inputs: Vec<String> = counted.archive.sources.iter().map(|s| s.name.clone()).collect();
+    let names = |files: &[Source]| files.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let (inputs, trail_inputs) = (names(&counted.archive.sources), names(&scanned.known.files));
+    let inventory: Vec<String> = args.inventory.iter().map(|p| p.display().to_string()).collect();
+    let custody = if args.custody {
+        custody(args, scanned)
+    } else {
+        Vec::new()
+    };
     let run = Run {
         incidents: &shown.incidents,
         below: shown.below,
@@ -132,6 +142,11 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         learned: &scanned.state,
         vantage: &scanned.vantage,
         inputs: &inputs,
+        trail_inputs: &trail_inputs,
+        inventory: &inventory,
+        custody: &custody,
+        trail: Some(&scanned.known.index).filter(|_| scanned.known.has_trail),
+        intel,
         lists: intel.lists(),
         stats: &counted.stats,
         span: counted.outcome.span,
@@ -155,6 +170,35 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         }
         Ok(())
     })
+}
+
+/// Every file that was read, with its hash.
+fn custody(args: &ScanArgs, scanned: &Scanned) -> Vec<Custody> {
+    let inventory: Vec<Source> = args.inventory.iter().map(|p| named(p)).collect();
+    let kinds = [
+        ("flow", &scanned.counted.archive.sources),
+        ("trail", &scanned.known.files),
+        ("inventory", &inventory),
+    ];
+    let one = |kind, source: &Source| Custody {
+        file: source.name.clone(),
+        kind,
+        bytes: source.size,
+        sha256: sha256(source),
+    };
+    kinds
+        .into_iter()
+        .flat_map(|(kind, files)| files.iter().map(move |s| one(kind, s)))
+        .collect()
+}
+
+/// A file that the user named by itself.
+fn named(path: &Path) -> Source {
+    Source {
+        name: printable(path.as_os_str().as_encoded_bytes()),
+        path: path.to_owned(),
+        size: std::fs::metadata(path).map_or(0, |m| m.len()),
+    }
 }
 
 /// One row an incident, for spreadsheets.
