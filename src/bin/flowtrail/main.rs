@@ -10,6 +10,7 @@ mod lookup;
 mod output;
 mod quality;
 mod read;
+mod report;
 mod run;
 mod scan;
 mod top;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),
         args::Command::Trail(args) => trail::run(args),
+        args::Command::Report(args) => report::run(args),
         args::Command::Explain(args) => explain::explain(args),
         args::Command::Verify(args) => explain::verify(args),
         args::Command::Floor(args) => quality::floor(args),

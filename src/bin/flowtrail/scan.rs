@@ -1,7 +1,7 @@
 //! `flowtrail scan`: the main job.
 
 use crate::args::{ScanArgs, ScanFormat, When};
-use crate::{baseline, output, read, run};
+use crate::{baseline, output, read, report, run};
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
 use flowtrail::incident::{AllowList, Shown, Suppressions, View, sha256};
@@ -9,7 +9,8 @@ use flowtrail::input::Source;
 use flowtrail::intel::Intel;
 use flowtrail::net::printable;
 use flowtrail::report::grid::{Cell, Grid};
-use flowtrail::report::{Custody, Run, json, terminal};
+use flowtrail::report::story::Outside;
+use flowtrail::report::{Custody, Run, Wanted, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
 use flowtrail::store::Lock;
 use std::io::{IsTerminal, stdout};
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         suppress: Suppressions::load(&args.suppress, read::now())?,
         floor_bytes: settings.floor_bytes,
     };
+    let outside = report::outside(args.timeline.as_ref())?;
     output::check(args.output.as_deref())?;
     let intel = args.lists.load(args.quiet)?;
     let pool = scan::threads(args.read.threads)?;
@@ -57,7 +59,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         view.suppress.warnings.iter().chain(&idle).for_each(|w| run::warn(w));
     }
     let shown = view.of(&scanned.incidents, &scanned.counted.table);
-    tell(args, &scanned, &shown, &intel)?;
+    tell(args, &scanned, &shown, &intel, outside)?;
     state.learn(args, &scanned, inputs, |i| {
         scan::scan(&i, &intel, &settings, &pool, &|a| bar.follow(a))
     })?;
@@ -123,7 +125,7 @@ fn loudest(view: &View, scanned: &Scanned) -> Option<Severity> {
     open.iter().map(|i| i.severity).max()
 }
 
-fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> anyhow::Result<()> {
+fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outside: Vec<Outside>) -> anyhow::Result<()> {
     let counted = &scanned.counted;
     let names = |files: &[Source]| files.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
     let (inputs, trail_inputs) = (names(&counted.archive.sources), names(&scanned.known.files));
@@ -161,12 +163,18 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
             args.output.is_none() && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
         }
     };
+    let wanted = Wanted {
+        show_keys: args.show_keys,
+        outside,
+        ..Wanted::default()
+    };
     output::to(args.output.as_deref(), |out| {
         match args.format {
             ScanFormat::Table => terminal::write(&run, colour, out)?,
             ScanFormat::Ndjson => json::ndjson(&run, out)?,
             ScanFormat::Json => json::result(&run, out)?,
             ScanFormat::Csv => grid(&run).csv(out)?,
+            ScanFormat::Drawn(format) => format.draw(json::document(&run)?, &wanted, out)?,
         }
         Ok(())
     })
