@@ -10,6 +10,7 @@ pub mod detail;
 pub mod document;
 pub mod explain;
 pub mod grid;
+pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod moments;
@@ -33,7 +34,7 @@ pub use run::{Custody, Ledger, Run};
 
 /// The formats that are drawn from a result, in the order of `--help`. A new one is a file with a [`Reporter`], its `mod`
 /// line and one line here.
-pub const REPORTERS: &[Reporter] = &[markdown::REPORTER];
+pub const REPORTERS: &[Reporter] = &[markdown::REPORTER, html::REPORTER];
 
 /// One format.
 #[derive(Debug, Clone, Copy)]
