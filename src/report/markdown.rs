@@ -5,11 +5,11 @@
 
 use std::io::{self, Write};
 
-use super::story::words::{bytes, clock, date, stamp};
+use super::story::words::{bytes, clock, date, label, stamp};
 use super::story::{Case, Fact, Story};
 use super::{Reporter, Telling};
 use crate::net::human_bytes;
-use crate::report::document::{Moment, Series, SideFinding, Step};
+use crate::report::document::{Amount, Hour, Moment, Series, SideFinding, Step};
 use crate::report::grid::{grouped, markdown_text};
 
 /// The registry's line.
@@ -50,13 +50,11 @@ fn summary(story: &Story<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     for case in story.cases.iter().take(FULL) {
         let severity = text(&case.incident.severity);
-        writeln!(
-            out,
-            "{}. **{severity}:** {} {}",
-            case.number,
-            text(&case.lead()),
-            text(&case.state())
-        )?;
+        let state = case
+            .contained()
+            .map(|_| format!(" {}", text(&case.state())))
+            .unwrap_or_default();
+        writeln!(out, "{}. **{severity}:** {}{state}", case.number, text(&case.lead()))?;
     }
     Ok(())
 }
@@ -182,24 +180,20 @@ fn reasons(case: &Case<'_>, out: &mut dyn Write) -> io::Result<()> {
         .explanation
         .iter()
         .try_for_each(|w| writeln!(out, "- {}", text(w)))?;
-    writeln!(out, "- {}", text(&case.coverage()))
+    case.coverage().iter().try_for_each(|c| writeln!(out, "- {}", text(c)))
 }
 
 /// The hours of the incident beside what was usual.
 fn hours(case: &Case<'_>, series: &Series, out: &mut dyn Write) -> io::Result<()> {
     let first = case.incident.first_seen.0.unwrap_or_default();
     let last = case.incident.last_seen.0.unwrap_or_default();
-    let near = |h: &&(_, _, _, _)| {
-        let (start, ..): &(crate::report::document::When, _, _, _) = h;
+    let near = |(start, ..): &&Hour| {
         start
             .0
             .is_some_and(|t| t.saturating_add(4 * 3_600) >= first && t <= last)
     };
-    let rows: Vec<_> = series.hours.iter().filter(near).collect();
-    let most = rows
-        .iter()
-        .map(|(_, b, _, _): &&(_, crate::report::document::Amount, _, _)| b.get())
-        .max();
+    let rows: Vec<&Hour> = series.hours.iter().filter(near).collect();
+    let most = rows.iter().map(|(_, moved, ..)| moved.get()).max();
     let Some(most) = most.filter(|m| *m > 0) else {
         return Ok(());
     };
@@ -215,7 +209,7 @@ fn hours(case: &Case<'_>, series: &Series, out: &mut dyn Write) -> io::Result<()
         "| hour (UTC) | moved | usual | high | |\n| --- | ---: | ---: | ---: | --- |"
     )?;
     for (start, moved, usual, high) in rows.iter().take(ROWS) {
-        let known = |a: &crate::report::document::Amount| a.0.map_or_else(|| "-".to_owned(), human_bytes);
+        let known = |a: &Amount| a.0.map_or_else(|| "-".to_owned(), human_bytes);
         writeln!(
             out,
             "| {} | {} | {} | {} | {} |",
@@ -246,7 +240,7 @@ fn destinations(case: &Case<'_>, out: &mut dyn Write) -> io::Result<()> {
             "| {} | {} | {asn} | {} | {} | {} |",
             code(&d.ip),
             text(d.country.as_deref().unwrap_or("-")),
-            text(&d.labels.join(", ")),
+            text(&d.labels.iter().map(|l| label(l)).collect::<Vec<_>>().join(", ")),
             bytes(d.bytes),
             bar(d.bytes.get(), most)
         )?;

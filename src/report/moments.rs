@@ -9,8 +9,9 @@ use crate::aggregate::{EgressTable, Row};
 use crate::detect::trail::{Deed, deed};
 use crate::incident::Incident;
 use crate::net::{Seconds, human_bytes, rfc3339};
-use crate::report::grid::{grouped, json_integer};
+use crate::report::grid::json_integer;
 use crate::report::requests::Sum;
+use crate::report::story::words::{count, short};
 use crate::trail::{Notable, PrincipalIndex};
 use serde_json::{Value, json};
 
@@ -85,10 +86,10 @@ fn of_flows(incident: &Incident, table: &EgressTable) -> Vec<Moment> {
         format!("first record of {eni} to {to}, port {}", first.port),
     )];
     let all = format!(
-        "{} left {eni} in {} records to {} address(es)",
+        "{} left {eni} in {} to {}",
         human_bytes(bytes),
-        grouped(records.into()),
-        grouped(peers as u128)
+        count(records, "record"),
+        count(peers as u64, "address")
     );
     out.push(flow(start, last, bytes, all));
     out.extend(busiest(&rows).map(|(hour, bytes)| {
@@ -140,21 +141,17 @@ fn of_kind((deed, event, source, failed): (Deed, u32, u32, bool), sum: &Sum, ind
         text,
         bytes,
     };
-    let count = sum.requests + sum.failed;
+    let asked = sum.requests + sum.failed;
     let bytes = sum.read.saturating_add(sum.written);
-    let mut text = format!("{} {event} request(s) from {from}", grouped(count.into()));
+    let mut text = format!("{} from {from}", count(asked, &format!("{event} request")));
     if failed {
         text += ", refused or failed";
     } else if !sum.objects.is_empty() {
         let objects = sum.objects.count().number;
-        text += &format!(
-            ": {} distinct object(s), {}",
-            grouped(objects.into()),
-            human_bytes(bytes)
-        );
+        text += &format!(": {}, {}", count(objects, "distinct object"), human_bytes(bytes));
     }
     let mut out = vec![moment(time, sum.last.unwrap_or(time), bytes, text)];
-    if count > 1 && !failed && !matches!(deed, Deed::Discover | Deed::Other) {
+    if asked > 1 && !failed && !matches!(deed, Deed::Discover | Deed::Other) {
         out.push(moment(time, time, 0, format!("first {event} from {from}")));
     }
     out
@@ -178,11 +175,22 @@ fn changes(incident: &Incident, index: &PrincipalIndex) -> Vec<Moment> {
             time: n.time,
             until: n.time,
             source: "cloudtrail",
-            text: format!("{}{on} by {actor} from {}{failed}", n.event, n.source),
+            text: format!("{}{on} by {} from {}{failed}", n.event, name(actor, incident), n.source),
             bytes: 0,
         }
     };
     index.notable.iter().filter(concerns).take(LISTED).map(told).collect()
+}
+
+/// The short name of an actor, with its account if that is another than the incident's.
+fn name(arn: &str, incident: &Incident) -> String {
+    let account = arn.split(':').nth(4).unwrap_or_default();
+    let own = incident.account.as_deref().is_none_or(|a| a == account) || account.is_empty();
+    if own {
+        short(arn)
+    } else {
+        format!("{} of account {account}", short(arn))
+    }
 }
 
 /// True for a change of a bucket of the incident soon after it, or of a key or user that it names, whenever that was.

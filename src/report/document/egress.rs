@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::incident::Place;
 use super::value::{Amount, When};
 
+/// Start, bytes, usual, high.
+pub type Hour = (When, Amount, Amount, Amount);
+
 /// Egress by hour.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -17,7 +20,7 @@ pub struct Series {
     /// Where to.
     pub channel: String,
     /// Start, bytes, usual, high.
-    pub hours: Vec<(When, Amount, Amount, Amount)>,
+    pub hours: Vec<Hour>,
 }
 
 /// Where egress went.

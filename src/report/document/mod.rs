@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::net::printable;
 
-pub use egress::{Copies, Ledger, Listed, Named, Places, Series};
+pub use egress::{Copies, Hour, Ledger, Listed, Named, Places, Series};
 pub use incident::{
     Access, Attack, Bucket, Caller, Coverage, Detail, Evidence, Expectation, Moment, Place, Principal, Reported,
     Requests, SideFinding, Step,

@@ -22,7 +22,7 @@ pub(super) fn article(case: &Case<'_>, pictured: bool) -> Markup {
         h2 { (chip(&case.incident.severity)) " Incident " (case.number) ": " (case.incident.title) }
     };
     html! {
-        article id={ "incident-" (case.number) } {
+        article.quiet[!pictured] id={ "incident-" (case.number) } {
             @if open {
                 (title)
                 (body(case, pictured))
@@ -163,7 +163,7 @@ fn reasons(case: &Case<'_>) -> Markup {
         h3 { "Why it was reported" }
         ul.reasons {
             @for why in &case.incident.explanation { li { (why) } }
-            li { (case.coverage()) }
+            @if let Some(coverage) = case.coverage() { li { (coverage) } }
         }
     }
 }

@@ -81,7 +81,7 @@ fn done(case: &Case<'_>) -> Markup {
         @if steps.is_empty() {
             p.state { (case.state()) }
         } @else {
-            div.done {
+            div.status {
                 (column("Done, as the trail shows", "yes", of(true)))
                 (column("Not seen as done", "no", of(false)))
             }

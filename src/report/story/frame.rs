@@ -119,7 +119,7 @@ impl Story<'_> {
     pub fn inputs_said(&self) -> String {
         let run = &self.document.run;
         let hashed = if run.custody.is_empty() {
-            "The SHA-256 stands beside the files cited as evidence; `--custody` takes it of all."
+            "The SHA-256 stands beside the files cited as evidence; a scan with --custody takes it of all."
         } else {
             "The SHA-256 of every one was taken as it lies on disk."
         };
@@ -167,17 +167,18 @@ impl Story<'_> {
 }
 
 impl Case<'_> {
-    /// What the logs could show of the incident's time.
-    pub fn coverage(&self) -> String {
+    /// What the flow logs could show of the incident's time, if an interface is concerned.
+    pub fn coverage(&self) -> Option<String> {
+        self.incident.eni.as_ref()?;
         let c = &self.incident.coverage;
         let lost = match c.skipdata {
             0 => String::new(),
             n => format!(" In {} of it AWS lost records.", count(n, "second")),
         };
-        format!(
-            "{:.1} % of the incident's time is in the logs.{lost}",
-            100.0 * c.observed
-        )
+        let share = 100.0 * c.observed;
+        Some(format!(
+            "{share:.1} % of the incident's time is in the flow logs.{lost}"
+        ))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a manager reads: one or two sentences, four figures, who detected it, and whether it is over.
 
-use super::words::{clock, count, date, duration, period, principal, sentence};
+use super::words::{clock, count, date, duration, label, period, principal, sentence};
 use super::{Case, Fact, Story};
 use crate::net::human_bytes;
 use crate::report::document::{Place, Requests};
@@ -125,7 +125,6 @@ impl Case<'_> {
                 count(rest.len() as u64, "other address")
             ),
         };
-        let to = to.replace("other addresss", "other addresses");
         let who = match self.who() {
             Some(who) if i.eni.is_some() => format!(" The credentials in use there: {who}."),
             _ => String::new(),
@@ -239,7 +238,7 @@ pub fn facts(place: &Place) -> String {
 
 /// What the lists say of an address, in one line.
 pub(super) fn known(labels: &[String], country: Option<&str>, asn: Option<u32>, as_name: Option<&str>) -> String {
-    let mut parts: Vec<String> = labels.to_vec();
+    let mut parts: Vec<String> = labels.iter().map(|l| label(l)).collect();
     parts.extend(country.map(str::to_owned));
     parts.extend(asn.map(|n| match as_name {
         Some(name) => format!("AS{n} {name}"),

@@ -164,7 +164,11 @@ fn moments(detail: Option<&Detail>, side: &[&SideFinding], extra: Vec<Moment>) -
 }
 
 fn of_step(step: &Step) -> Moment {
-    let by = step.by.as_deref().map(|b| format!(" (by {b})")).unwrap_or_default();
+    let by = step
+        .by
+        .as_deref()
+        .map(|b| format!(" (by {})", words::short(b)))
+        .unwrap_or_default();
     Moment {
         time: step.at.unwrap_or_default(),
         until: None,

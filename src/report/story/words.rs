@@ -103,15 +103,31 @@ pub fn short(arn: &str) -> String {
     name.to_owned()
 }
 
-/// `12,611 objects`.
+/// `12,611 objects`, `2 addresses`.
 pub fn count(n: u64, one: &str) -> String {
-    let many = if n == 1 { "" } else { "s" };
+    let many = match (n, one.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        _ => "s",
+    };
     format!("{} {one}{many}", grouped(n.into()))
 }
 
 /// `5.47 GB`, or that nobody knows.
 pub fn bytes(n: crate::report::document::Amount) -> String {
     n.0.map_or_else(|| "not observable".to_owned(), human_bytes)
+}
+
+/// A list's label as a reader says it.
+pub fn label(label: &str) -> String {
+    match label {
+        "tor-exit" => "Tor exit node".to_owned(),
+        "tor-guard" => "Tor guard".to_owned(),
+        "tor-authority" => "Tor directory authority".to_owned(),
+        other => other
+            .strip_prefix("threat:")
+            .map_or_else(|| other.to_owned(), |l| format!("on threat list {l}")),
+    }
 }
 
 /// The first letter large.

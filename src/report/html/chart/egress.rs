@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::scale::{Amounts, Times};
 use super::{Picture, cut, share, table};
 use crate::net::{HOUR, Seconds, human_bytes};
-use crate::report::document::{Series, When};
+use crate::report::document::{self, Series, When};
 use crate::report::story::Case;
 use crate::report::story::words::{short, stamp};
 
@@ -60,10 +60,7 @@ impl Plot {
         let (first, last) = (case.incident.first_seen.0?, case.incident.last_seen.0?);
         let from = (first / HOUR).saturating_sub(BEFORE) * HOUR;
         let to = last.saturating_add(AFTER * HOUR);
-        let hour = |(start, moved, usual, high): &(When, _, _, _)| {
-            let (moved, usual, high): (crate::report::document::Amount, crate::report::document::Amount, _) =
-                (*moved, *usual, *high);
-            let high: crate::report::document::Amount = high;
+        let hour = |(start, moved, usual, high): &document::Hour| {
             Some(Hour {
                 start: start.0?,
                 moved: moved.get(),
@@ -144,7 +141,7 @@ impl Plot {
             @for (at, words) in self.amounts.ticks() {
                 @let y = TOP as f64 + (1.0 - at) * PLOT as f64;
                 line.grid x1="0" x2="100%" y1=(format!("{y:.1}")) y2=(format!("{y:.1}")) {}
-                text.tick x="2" y=(format!("{:.1}", y - 3.0)) { (words) }
+                text.tick.over x="2" y=(format!("{:.1}", y - 3.0)) { (words) }
             }
             line.axis x1="0" x2="100%" y1=(TOP + PLOT) y2=(TOP + PLOT) {}
             (time_ticks(self.times, TOP + PLOT))
@@ -162,7 +159,7 @@ impl Plot {
             .map(|h| format!(", usual up to {}", human_bytes(h)))
             .unwrap_or_default();
         let words = cut(&format!("{} in one hour{usual}", human_bytes(peak.moved)), 48);
-        html! { text.peak x=(share(at)) dx=(dx) y=(TOP - 9) text-anchor=(anchor) { (words) } }
+        html! { text.peak.over x=(share(at)) dx=(dx) y=(TOP - 9) text-anchor=(anchor) { (words) } }
     }
 
     fn x(&self, t: Seconds) -> f64 {

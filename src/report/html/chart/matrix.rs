@@ -17,6 +17,9 @@ use crate::report::story::{Case, Story};
 const PRINCIPALS: usize = 12;
 const BUCKETS: usize = 10;
 
+/// Columns that the picture has room for at least, so that few of them stay together.
+const LEAST: usize = 6;
+
 /// Rows of the table behind it.
 const ROWS: usize = 60;
 
@@ -117,7 +120,7 @@ fn picture(id: String, caption: &str, access: &[Access], marked: &BTreeSet<(Stri
 
 fn drawing(access: &[Access], principals: &[&str], buckets: &[&str], marked: &BTreeSet<(String, String)>) -> Markup {
     let most = access.iter().map(moved).max().unwrap_or(0).max(1);
-    let width = 1.0 / buckets.len().max(1) as f64;
+    let width = 1.0 / buckets.len().max(LEAST) as f64;
     let x = |n: usize| share((n as f64 + 0.5) * width);
     let at = |p: &str, b: &str| {
         let both: Vec<&Access> = access.iter().filter(|a| a.principal == p && a.bucket == b).collect();

@@ -67,8 +67,9 @@ struct Bar {
 /// Height of a bar with its label, in pixels.
 const BAR: usize = 40;
 
-/// Longest label that fits a phone.
-const LABEL: usize = 40;
+/// Longest label that fits a phone beside an amount, and beside words in its place.
+const LABEL: usize = 36;
+const BESIDE_WORDS: usize = 28;
 
 /// Bars below each other, each under its label.
 fn bars(all: &[Bar]) -> Markup {
@@ -77,9 +78,10 @@ fn bars(all: &[Bar]) -> Markup {
     html! {
         @for (n, bar) in all.iter().enumerate() {
             @let y = n * BAR;
+            @let room = if bar.amount.is_some() { LABEL } else { BESIDE_WORDS };
             text.label x="0" y=(y + 15) {
-                (cut(&bar.label, LABEL))
-                @if !bar.note.is_empty() { tspan.note dx="8" { (cut(&bar.note, LABEL.saturating_sub(bar.label.chars().count()))) } }
+                (cut(&bar.label, room))
+                @if !bar.note.is_empty() && bar.label.chars().count() + 4 < room { tspan.note dx="8" { (cut(&bar.note, room.saturating_sub(bar.label.chars().count()))) } }
             }
             @match bar.amount {
                 Some(amount) => {

@@ -16,6 +16,9 @@ const SHOWN: usize = 8;
 /// Rows of the table behind it.
 const ROWS: usize = 40;
 
+/// What stands for an operator that no list names.
+const NO_OPERATOR: &str = "operator not known";
+
 /// A label with bytes.
 struct Row {
     label: String,
@@ -65,7 +68,7 @@ pub(in crate::report::html) fn of_account(story: &Story<'_>) -> Markup {
         div.pictures {
             (picture("all-to".to_owned(), "Egress by destination", places.destinations.listed.iter().map(place).collect()))
             (picture("all-country".to_owned(), "Egress by country", named(&places.countries.listed, "country not known")))
-            (picture("all-operator".to_owned(), "Egress by network operator (AS)", named(&places.operators.listed, "operator not known")))
+            (picture("all-operator".to_owned(), "Egress by network operator (AS)", named(&places.operators.listed, NO_OPERATOR)))
         }
     }
 }
@@ -96,11 +99,14 @@ fn operator(d: &Place) -> String {
     match (d.asn, &d.as_name) {
         (Some(n), Some(name)) => format!("AS{n} {name}"),
         (Some(n), None) => format!("AS{n}"),
-        _ => "operator not known".to_owned(),
+        _ => NO_OPERATOR.to_owned(),
     }
 }
 
 fn picture(id: String, caption: &str, mut rows: Vec<Row>) -> Markup {
+    if rows.iter().all(|r| r.label == NO_OPERATOR) {
+        return html! { p.state { "No list of network operators (AS) was loaded." } };
+    }
     rows.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.label.cmp(&b.label)));
     let bar = |r: &Row| Bar {
         label: r.label.clone(),

@@ -97,7 +97,7 @@ pub(super) struct Times {
 const STEPS: [u64; 14] = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720, 2_160, 8_760];
 
 /// Most ticks.
-const TICKS: u64 = 6;
+const TICKS: u64 = 8;
 
 impl Times {
     /// From one time to another; never empty.
@@ -167,8 +167,8 @@ mod tests {
             .into_iter()
             .map(|(_, t)| t)
             .collect();
-        assert_eq!(times, ["4 Oct", "06:00", "12:00", "18:00", "5 Oct"]);
-        assert!(Times::new(0, u64::MAX).ticks().len() <= 8);
+        assert_eq!(times.join(" "), "4 Oct 03:00 06:00 09:00 12:00 15:00 18:00 21:00 5 Oct");
+        assert!(Times::new(0, u64::MAX).ticks().len() <= 10);
         assert!(!Times::new(5, 5).at(5).is_nan());
     }
 }
