@@ -165,7 +165,9 @@ fn every_line_of_the_template_is_filled_in_html() {
     for line in TEMPLATE {
         assert!(text.contains(line), "{line}");
     }
-    assert!(text.contains("The trail shows 3 of 5 steps of containment as done."));
+    assert!(
+        text.contains("The trail shows 3 of 5 steps of containment as done; 1 more as told from outside the logs.")
+    );
 }
 
 #[test]
@@ -179,6 +181,9 @@ fn every_line_of_the_template_is_filled_in_markdown() {
     assert!(page.contains("- [x] Access key disabled, 2026-03-10 04:25:00 UTC, by `arn:aws:sts::"));
     assert!(page.contains(
         "- [ ] VPC endpoint policy applied to the sensitive buckets: `flowtrail contain` writes `endpoint-policy`"
+    ));
+    assert!(page.contains(
+        "- [x] Secret scan of the developer's repositories, 2026-03-10 05:30:00 UTC, as told from outside the logs"
     ));
     assert!(page.contains("## Findings of GuardDuty and Macie that match no incident"));
 }

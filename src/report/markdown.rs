@@ -79,7 +79,7 @@ fn incident(case: &Case<'_>, out: &mut dyn Write) -> io::Result<()> {
     principals(case, out)?;
     writeln!(out, "\n### Impact\n")?;
     facts(&case.impact(), out)?;
-    containment(case.steps(), out)?;
+    containment(case.steps.as_deref(), out)?;
     reasons(case, out)?;
     case.series.iter().take(3).try_for_each(|s| hours(case, s, out))?;
     destinations(case, out)?;
@@ -150,28 +150,22 @@ fn containment(steps: Option<&[Step]>, out: &mut dyn Write) -> io::Result<()> {
     let Some(steps) = steps else {
         return writeln!(out, "The logs were not searched for containment.");
     };
-    for step in steps {
-        let at = step
-            .at
-            .filter(|_| step.done)
-            .map(|t| format!(", {} UTC", stamp(t)))
-            .unwrap_or_default();
-        let by = step
-            .by
-            .as_deref()
-            .map(|b| format!(", by {}", code(b)))
-            .unwrap_or_default();
-        let open = |c: &str| format!(": `flowtrail contain` writes {}", code(c));
-        let control = step
-            .control
-            .as_deref()
-            .filter(|_| !step.done)
-            .map(open)
-            .unwrap_or_default();
-        let mark = if step.done { 'x' } else { ' ' };
-        writeln!(out, "- [{mark}] {}{at}{by}{control}", text(&step.text))?;
-    }
-    Ok(())
+    steps.iter().try_for_each(|step| one_step(step, out))
+}
+
+fn one_step(step: &Step, out: &mut dyn Write) -> io::Result<()> {
+    let at = step.at.filter(|_| step.done);
+    let at = at.map(|t| format!(", {} UTC", stamp(t))).unwrap_or_default();
+    let by = step.by.as_deref().map(|b| format!(", by {}", code(b)));
+    let told = step
+        .told
+        .as_deref()
+        .map(|t| format!(", as told from outside the logs: {}", text(t)));
+    let control = step.control.as_deref().filter(|c| !step.done && !c.is_empty());
+    let control = control.map(|c| format!(": `flowtrail contain` writes {}", code(c)));
+    let mark = if step.done { 'x' } else { ' ' };
+    let rest: String = [by, told, control].into_iter().flatten().collect();
+    writeln!(out, "- [{mark}] {}{at}{rest}", text(&step.text))
 }
 
 fn reasons(case: &Case<'_>, out: &mut dyn Write) -> io::Result<()> {

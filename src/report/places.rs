@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::aggregate::Direction;
+use crate::net::Addr;
 use crate::report::grid::json_integer;
 use crate::report::run::Run;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ pub fn places(run: &Run<'_>) -> Value {
     let peers = by_peer(run);
     let mut countries: BTreeMap<String, u128> = BTreeMap::new();
     let mut operators: BTreeMap<String, u128> = BTreeMap::new();
+    let mut examples: BTreeMap<u32, Addr> = BTreeMap::new();
     for (n, bytes) in &peers {
         let Some(peer) = run.table.peers.get(*n as usize) else {
             continue;
@@ -25,6 +27,9 @@ pub fn places(run: &Run<'_>) -> Value {
         *countries.entry(country).or_default() += bytes;
         let operator = peer.asn.map_or("-".to_owned(), |a| format!("AS{a}"));
         *operators.entry(operator).or_default() += bytes;
+        if let Some(asn) = peer.asn {
+            examples.entry(asn).or_insert(peer.addr);
+        }
     }
     let destination = |n: u32, bytes: u128| {
         let peer = run.table.peers.get(n as usize);
@@ -34,7 +39,6 @@ pub fn places(run: &Run<'_>) -> Value {
             "class": peer.map(|p| p.class),
             "country": peer.and_then(|p| p.country),
             "asn": peer.and_then(|p| p.asn),
-            "as_name": peer.and_then(|p| run.intel.asn(p.addr)).and_then(|(_, name)| name),
             "labels": peer.map(|p| &p.labels),
         })
     };
@@ -42,7 +46,19 @@ pub fn places(run: &Run<'_>) -> Value {
         "destinations": listed(peers, destination),
         "countries": listed(countries, named),
         "operators": listed(operators, named),
+        "as_names": as_names(run, examples),
     })
+}
+
+/// Names of the operators, by number, of which these are addresses, and of those of the incidents' destinations.
+fn as_names(run: &Run<'_>, mut examples: BTreeMap<u32, Addr>) -> BTreeMap<u32, String> {
+    for d in run.incidents.iter().flat_map(|i| &i.destinations) {
+        if let Some(asn) = d.asn {
+            examples.entry(asn).or_insert(d.ip);
+        }
+    }
+    let name = |(asn, addr)| Some((asn, run.intel.asn(addr)?.1?));
+    examples.into_iter().filter_map(name).collect()
 }
 
 fn named(name: String, bytes: u128) -> Value {

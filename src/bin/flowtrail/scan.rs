@@ -2,6 +2,7 @@
 
 use crate::args::{ScanArgs, ScanFormat, When};
 use crate::{baseline, output, read, report, run};
+use flowtrail::Error;
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
 use flowtrail::incident::{AllowList, Shown, Suppressions, View, sha256};
@@ -39,6 +40,9 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         suppress: Suppressions::load(&args.suppress, read::now())?,
         floor_bytes: settings.floor_bytes,
     };
+    if args.timeline.is_some() && !matches!(args.format, ScanFormat::Drawn(_)) {
+        return Err(Error::usage("--timeline is for a report: add --format md or html").into());
+    }
     let outside = report::outside(args.timeline.as_ref())?;
     output::check(args.output.as_deref())?;
     let intel = args.lists.load(args.quiet)?;

@@ -1,5 +1,7 @@
 //! Egress read back from a result: by hour, by place, by channel.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -33,6 +35,8 @@ pub struct Places {
     pub countries: Listed<Named>,
     /// By autonomous system.
     pub operators: Listed<Named>,
+    /// Names of autonomous systems, by number.
+    pub as_names: BTreeMap<String, String>,
 }
 
 /// The largest of something.

@@ -258,6 +258,9 @@ pub struct Step {
     pub by: Option<String>,
     /// The control of `contain` that does it.
     pub control: Option<String>,
+    /// The line from outside the logs that says that it was done, if only that does.
+    #[serde(skip)]
+    pub told: Option<String>,
 }
 
 /// What somebody else's detector found.
@@ -277,6 +280,8 @@ pub struct SideFinding {
     pub title: Option<String>,
     /// Bucket.
     pub bucket: Option<String>,
+    /// All buckets, if it is about several.
+    pub buckets: Vec<String>,
     /// Action.
     pub action: Option<String>,
     /// When it was made.

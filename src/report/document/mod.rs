@@ -211,7 +211,25 @@ impl Document {
         if let Audience::People { show_keys } = audience {
             value::clean(&mut value, show_keys);
         }
-        serde_json::from_value(value).map_err(|e| Error::usage(format!("not a whole result: {e}")))
+        let mut document: Document =
+            serde_json::from_value(value).map_err(|e| Error::usage(format!("not a whole result: {e}")))?;
+        document.name_operators();
+        Ok(document)
+    }
+
+    /// Puts the names of operators beside their numbers.
+    fn name_operators(&mut self) {
+        let Some(places) = &mut self.places else { return };
+        let names = &places.as_names;
+        let of_incidents = self.incidents.iter_mut().flat_map(|i| &mut i.destinations);
+        for place in of_incidents.chain(&mut places.destinations.listed) {
+            let number = place.asn.map(|n| n.to_string());
+            place.as_name = number.and_then(|n| names.get(&n).cloned());
+        }
+        for operator in &mut places.operators.listed {
+            let name = operator.name.strip_prefix("AS").and_then(|n| names.get(n));
+            operator.name.extend(name.map(|n| format!(" {n}")));
+        }
     }
 
     /// Keeps the incidents whose ids begin like one of these; all, if there is none.

@@ -135,7 +135,7 @@ fn containment(case: &Case<'_>) -> Markup {
     html! {
         h3 { "Containment" }
         p { (case.state()) }
-        @if let Some(steps) = case.steps() {
+        @if let Some(steps) = &case.steps {
             ul.steps { @for step in steps { (one_step(step)) } }
         }
     }
@@ -150,7 +150,8 @@ fn one_step(step: &Step) -> Markup {
                 @if step.done {
                     @if let Some(at) = step.at { (stamp(at)) " UTC" }
                     @if let Some(by) = &step.by { ", by " code { (by) } }
-                } @else if let Some(control) = &step.control {
+                    @if let Some(line) = &step.told { ", as told from outside the logs: " (line) }
+                } @else if let Some(control) = step.control.as_ref().filter(|c| !c.is_empty()) {
                     "control " code { (control) } " of flowtrail contain"
                 }
             }

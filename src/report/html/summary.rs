@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::facts;
-use crate::net::human_bytes;
 use crate::report::document::Step;
 use crate::report::story::words::{clock, date};
 use crate::report::story::{Case, Story};
@@ -66,7 +65,7 @@ fn figures(case: &Case<'_>) -> Markup {
 
 /// What is done and what is not, in two columns.
 fn done(case: &Case<'_>) -> Markup {
-    let steps = case.steps().unwrap_or_default();
+    let steps = case.steps.as_deref().unwrap_or_default();
     let of = |done: bool| steps.iter().filter(move |s| s.done == done).collect::<Vec<&Step>>();
     let column = |title: &str, class: &str, steps: Vec<&Step>| {
         html! {
@@ -82,7 +81,7 @@ fn done(case: &Case<'_>) -> Markup {
             p.state { (case.state()) }
         } @else {
             div.status {
-                (column("Done, as the trail shows", "yes", of(true)))
+                (column("Done", "yes", of(true)))
                 (column("Not seen as done", "no", of(false)))
             }
         }
@@ -94,7 +93,7 @@ fn list(story: &Story<'_>) -> Markup {
     let (first, rest) = story.cases.split_at(story.cases.len().min(ROWS));
     html! {
         section aria-labelledby="all" {
-            h2 #all { (story.tally()) }
+            h2 #all { "All incidents" }
             ol.incidents { @for case in first { (row(case)) } }
             @if !rest.is_empty() {
                 details {
@@ -114,7 +113,7 @@ fn row(case: &Case<'_>) -> Markup {
             (chip(&i.severity))
             a href={ "#incident-" (case.number) } { (i.title) }
             span.who { (who.unwrap_or_else(|| "not known".to_owned())) }
-            span.amount { (human_bytes(i.bytes.get())) }
+            span.amount { (case.amount()) }
             span.when { (date(i.first_seen)) ", " (clock(i.first_seen)) }
         }
     }

@@ -90,6 +90,7 @@ impl Case<'_> {
                 ));
                 out.push(Fact::said("Distinct objects", grouped(r.objects.into())));
             }
+            None if i.eni.is_none() => out.push(Fact::said("Requests", grouped(i.flows.into()))),
             None => out.push(Fact::said("Requests", "none in the trail: the flow logs alone show it")),
         }
         out.push(Fact::said("Total volume", self.volume()));

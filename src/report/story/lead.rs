@@ -147,6 +147,15 @@ impl Case<'_> {
         }
     }
 
+    /// How much: bytes, or where none moved the requests.
+    pub fn amount(&self) -> String {
+        let requests = self.detail.and_then(|d| d.requests.as_ref());
+        match (self.incident.bytes.get(), requests) {
+            (0, Some(r)) => count(r.requests + r.failed, "request"),
+            (bytes, _) => human_bytes(bytes),
+        }
+    }
+
     /// The four figures.
     pub fn figures(&self) -> [Figure; 4] {
         let i = self.incident;
@@ -169,8 +178,8 @@ impl Case<'_> {
         let to = i.destinations.first();
         [
             Figure {
-                label: "Data moved",
-                value: human_bytes(i.bytes.get()),
+                label: if i.bytes.get() == 0 { "Requests" } else { "Data moved" },
+                value: self.amount(),
                 note: amount,
             },
             Figure {
@@ -210,10 +219,19 @@ impl Case<'_> {
     pub fn state(&self) -> String {
         match self.contained() {
             None => "The logs were not searched for containment.".to_owned(),
-            Some((_, 0)) => "No step of containment applies.".to_owned(),
-            Some((done, all)) if done == all => format!("The trail shows all {all} steps of containment as done."),
-            Some((0, all)) => format!("The trail shows none of the {all} steps of containment as done."),
-            Some((done, all)) => format!("The trail shows {done} of {all} steps of containment as done."),
+            Some((.., 0)) => "No step of containment applies.".to_owned(),
+            Some((done, told, all)) => {
+                let shown = match done {
+                    0 => format!("none of the {all} steps"),
+                    done if done == all => format!("all {all} steps"),
+                    done => format!("{done} of {all} steps"),
+                };
+                let told = match told {
+                    0 => String::new(),
+                    n => format!("; {n} more as told from outside the logs"),
+                };
+                format!("The trail shows {shown} of containment as done{told}.")
+            }
         }
     }
 }

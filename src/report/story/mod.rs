@@ -74,6 +74,8 @@ pub struct Case<'d> {
     pub side: Vec<&'d SideFinding>,
     /// Its timeline.
     pub moments: Vec<Moment>,
+    /// The steps of containment; none if nobody looked.
+    pub steps: Option<Vec<Step>>,
 }
 
 impl<'d> Story<'d> {
@@ -94,7 +96,9 @@ impl<'d> Story<'d> {
         let case = |(n, incident): (usize, &'d Reported)| {
             let detail = details.get(incident.id.as_str()).copied();
             let side: Vec<&SideFinding> = imported().filter(|f| belongs(f, incident)).collect();
-            let moments = moments(detail, &side, extra.remove(&n).unwrap_or_default());
+            let extra = extra.remove(&n).unwrap_or_default();
+            let steps = detail.and_then(|d| d.containment.as_ref()).map(|s| steps(s, &extra));
+            let moments = moments(detail, &side, extra);
             Case {
                 number: n + 1,
                 incident,
@@ -102,6 +106,7 @@ impl<'d> Story<'d> {
                 series: document.series.iter().filter(|s| shows(s, incident)).collect(),
                 side,
                 moments,
+                steps,
             }
         };
         let cases: Vec<Case<'d>> = document.incidents.iter().enumerate().map(case).collect();
@@ -115,23 +120,44 @@ impl<'d> Story<'d> {
     }
 }
 
-impl<'d> Case<'d> {
-    /// The steps of containment; none if nobody looked.
-    pub fn steps(&self) -> Option<&'d [Step]> {
-        self.detail.and_then(|d| d.containment.as_deref())
+impl Case<'_> {
+    /// How many steps the trail shows as done, how many only lines from outside do, and how many there are.
+    pub fn contained(&self) -> Option<(usize, usize, usize)> {
+        let steps = self.steps.as_deref()?;
+        let count = |told: bool| steps.iter().filter(|s| s.done && s.told.is_some() == told).count();
+        Some((count(false), count(true), steps.len()))
     }
+}
 
-    /// How many steps the trail shows as done, and how many there are.
-    pub fn contained(&self) -> Option<(usize, usize)> {
-        self.steps().map(|s| (s.iter().filter(|s| s.done).count(), s.len()))
-    }
+/// The steps of an incident. What the trail cannot show may be told from outside: a line that names a step (`secret-scan`,
+/// or the same as words) says that it was done.
+fn steps(steps: &[Step], outside: &[Moment]) -> Vec<Step> {
+    let told = |step: &Step| {
+        let (id, words) = (step.id.to_lowercase(), step.id.to_lowercase().replace('-', " "));
+        let names = |m: &&Moment| {
+            let text = m.text.to_lowercase();
+            words.len() > 3 && (text.contains(&id) || text.contains(&words))
+        };
+        outside.iter().find(names)
+    };
+    let tick = |step: &Step| match told(step).filter(|_| !step.done) {
+        Some(line) => Step {
+            done: true,
+            at: Some(line.time),
+            by: None,
+            told: Some(line.text.clone()),
+            ..step.clone()
+        },
+        None => step.clone(),
+    };
+    steps.iter().map(tick).collect()
 }
 
 /// A finding of GuardDuty's belongs where it was matched; one of Macie's also to every incident with its bucket.
 fn belongs(finding: &SideFinding, incident: &Reported) -> bool {
     let of_bucket = || {
-        let bucket = finding.bucket.as_deref();
-        finding.source == "macie" && incident.buckets.iter().any(|b| Some(b.name.as_str()) == bucket)
+        let named = |b: &String| Some(b) == finding.bucket.as_ref() || finding.buckets.contains(b);
+        finding.source == "macie" && incident.buckets.iter().any(|b| named(&b.name))
     };
     finding.matched.as_deref() == Some(incident.id.as_str()) || of_bucket()
 }

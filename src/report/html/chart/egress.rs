@@ -5,7 +5,7 @@
 use maud::{Markup, html};
 
 use super::scale::{Amounts, Times};
-use super::{Picture, cut, share, table};
+use super::{Picture, share, table};
 use crate::net::{HOUR, Seconds, human_bytes};
 use crate::report::document::{self, Series, When};
 use crate::report::story::Case;
@@ -153,12 +153,17 @@ impl Plot {
     fn note(&self) -> Markup {
         let Some(peak) = self.peak() else { return html! {} };
         let at = self.times.at(peak.start.saturating_add(HOUR / 2));
-        let (anchor, dx) = if at > 0.5 { ("end", "4") } else { ("start", "-4") };
-        let usual = peak
-            .high
-            .map(|h| format!(", usual up to {}", human_bytes(h)))
-            .unwrap_or_default();
-        let words = cut(&format!("{} in one hour{usual}", human_bytes(peak.moved)), 48);
+        let (anchor, dx) = match at {
+            at if at > 0.6 => ("end", "4"),
+            at if at < 0.4 => ("start", "-4"),
+            _ => ("middle", "0"),
+        };
+        let usual = peak.high.map(|h| format!(", usual up to {}", human_bytes(h)));
+        let words = format!(
+            "{}{}",
+            human_bytes(peak.moved),
+            usual.unwrap_or_else(|| " in one hour".to_owned())
+        );
         html! { text.peak.over x=(share(at)) dx=(dx) y=(TOP - 9) text-anchor=(anchor) { (words) } }
     }
 
