@@ -38,3 +38,7 @@ lists:
 # known vulnerabilities (fetches the advisory database)
 advisories:
     cargo deny check advisories
+
+# look at reports in headless Chromium, phone to desktop, light and dark: no sideways scrolling, contrast, no request
+look out="target/look":
+    bash tests/look/run.sh {{out}}

@@ -504,3 +504,37 @@ fn results_of_other_shapes_are_reported_as_far_as_they_go() {
         }
     }
 }
+
+// --- terminal ----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_terminal_gets_only_our_own_colours() {
+    let root = std::env::var("FLOWTRAIL_SHARED").unwrap_or_else(|_| "../shared".into());
+    let hostile = Path::new(&root).join("badinputs/ct/attacker_strings.json");
+    let Ok(hostile) = hostile.canonicalize() else {
+        return println!("skipped: {} is not there", hostile.display());
+    };
+    let trail = hostile.to_str().unwrap();
+    let args = [
+        "scan",
+        "flow",
+        "--trail",
+        "trail",
+        "--trail",
+        trail,
+        "--color",
+        "always",
+        "--min-severity",
+        "info",
+    ];
+    let out = flowtrail(&args);
+    let told = String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap();
+    assert!(told.contains("CRITICAL"), "{told}");
+    let mut rest = told.as_str();
+    while let Some((_, behind)) = rest.split_once('\u{1b}') {
+        let ours = ["[1;35m", "[1;31m", "[1;33m", "[36m", "[2m", "[0m"];
+        assert!(ours.iter().any(|c| behind.starts_with(c)), "{behind:.40}");
+        rest = behind;
+    }
+    assert!(!told.chars().any(|c| odd(c) && c != '\u{1b}'));
+}

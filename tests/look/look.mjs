@@ -97,7 +97,7 @@ for (const file of files) {
         await page.evaluate(() => document.querySelectorAll("details").forEach((d) => (d.open = false)));
         await page.screenshot({ path: `${out}/${name}-${width}-${colorScheme}-full.png`, fullPage: true });
       }
-      if (width === 1440 && colorScheme === "light") await page.pdf({ path: `${out}/${name}.pdf`, format: "A4" });
+      if (width === 1440 && colorScheme === "light" && m.elements < 20000) await page.pdf({ path: `${out}/${name}.pdf`, format: "A4" });
       await page.close();
     }
   }

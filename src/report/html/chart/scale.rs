@@ -125,7 +125,7 @@ impl Times {
             let short: Vec<&str> = day.split(' ').take(2).collect();
             let (number, month) = (short.first().copied(), short.get(1).and_then(|m| m.get(..3)));
             let day = format!("{} {}", number.unwrap_or("-"), month.unwrap_or_default());
-            if t % (24 * HOUR) == 0 {
+            if t.is_multiple_of(24 * HOUR) {
                 day
             } else {
                 clock(When(Some(t)))
