@@ -491,11 +491,34 @@ fn a_thousand_incidents_stay_under_twenty_megabytes() {
     }
 }
 
+/// A result in which every number is as large as it can be, and times are at the ends of time.
+fn extreme() -> Value {
+    let most = u128::MAX.to_string();
+    let place = json!({"ip": "::1", "bytes": most, "asn": u32::MAX, "country": "XX", "labels": ["tor-exit"]});
+    let access = json!({"principal": "p", "bucket": "b", "requests": u64::MAX, "objects": u64::MAX, "read": most, "written": most});
+    let (first, last) = ("1970-01-01T00:00:00Z", "9999-12-30T22:00:00Z");
+    json!({
+        "schema": "flowtrail.result/1",
+        "incidents": [{
+            "id": "inc-1", "eni": "e", "first_seen": first, "last_seen": last, "bytes": most, "flows": u64::MAX, "score": 1e308,
+            "destinations": [place, place], "principals": [{"arn": "p"}], "coverage": {"observed": 1e308, "skipdata": u64::MAX},
+        }],
+        "details": [{"id": "inc-1", "timeline": [{"time": first, "until": last}, {"time": last, "text": "x"}], "requests": {
+            "requests": u64::MAX, "failed": u64::MAX, "objects": u64::MAX, "read": most, "written": most, "access": [access, access],
+        }}],
+        "series": [{"eni": "e", "hours": [[first, most, most, most], [last, most, 0, 1]]}],
+        "ledger": {"internet": most, "s3": most, "resolved_share": 1e308, "server_side_copy": {"objects": u64::MAX}},
+        "places": {"countries": {"all": u64::MAX, "listed": [{"name": "XX", "bytes": most}], "more_bytes": most}},
+        "access": [access, access],
+    })
+}
+
 #[test]
 fn results_of_other_shapes_are_reported_as_far_as_they_go() {
     for result in [
         json!({"schema": "flowtrail.result/1"}),
         json!({"schema": "flowtrail.result/1", "incidents": [{}], "details": [{}], "series": [{}], "ledger": {}, "places": {}, "access": []}),
+        extreme(),
         json!({"schema": "flowtrail.result/1", "incidents": [{"id": "inc-1", "first_seen": "no time", "bytes": "x", "destinations": [{}], "principals": [{}]}]}),
     ] {
         for reporter in REPORTERS {

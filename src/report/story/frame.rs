@@ -9,6 +9,9 @@ use crate::report::grid::grouped;
 /// Files named one by one.
 pub const FILES: usize = 2_000;
 
+/// Damaged files named one by one.
+const DAMAGED: usize = 10;
+
 /// One file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
@@ -31,9 +34,7 @@ impl Story<'_> {
                 "In {windows} window(s) AWS lost records (SKIPDATA): what left then may be missing from every sum."
             ));
         }
-        for e in stats.file_errors.iter().take(20) {
-            out.push(format!("{} was not read whole: {}.", e.file, e.reason));
-        }
+        out.extend(self.damaged());
         out.push(match run.trail_inputs.len() {
             0 => "There was no CloudTrail: principals, buckets and objects are not observable.".to_owned(),
             n => format!(
@@ -64,6 +65,21 @@ impl Story<'_> {
         if !missing.is_empty() {
             let names = missing.join(", ");
             out.push(format!("Lists not loaded, of which nothing can be said: {names}."));
+        }
+        out
+    }
+
+    /// Files that were not read whole; copies of others are only counted, in the sentence on completeness.
+    fn damaged(&self) -> Vec<String> {
+        let errors = self.document.stats.file_errors.iter();
+        let all: Vec<_> = errors.filter(|e| !e.reason.starts_with("same content as")).collect();
+        let told = |e: &&crate::report::document::FileError| format!("{} was not read whole: {}.", e.file, e.reason);
+        let mut out: Vec<String> = all.iter().take(DAMAGED).map(told).collect();
+        if all.len() > DAMAGED {
+            out.push(format!(
+                "{} more were not read whole; --stats names them.",
+                count((all.len() - DAMAGED) as u64, "file")
+            ));
         }
         out
     }
@@ -151,7 +167,7 @@ impl Story<'_> {
             out.push(("S3", l.s3.0, "whose buckets is not observable".to_owned()));
         }
         let copies = l.server_side_copy.objects;
-        let copied = copies.map_or_else(String::new, |n| format!("{} copied; ", count(n, "object")));
+        let copied = copies.map_or_else(String::new, |n| count(n, "object"));
         out.extend([
             ("Foreign S3", l.foreign_s3.0, "buckets of other accounts".to_owned()),
             ("S3 unaccounted", l.s3_unaccounted.0, "no event explains it".to_owned()),
@@ -160,7 +176,7 @@ impl Story<'_> {
                 l.out_of_vpc_api_reads.0,
                 "S3 reads that cross no interface".to_owned(),
             ),
-            ("Server-side copy", None, format!("{copied}no log counts its bytes")),
+            ("Server-side copy", None, copied),
         ]);
         out
     }

@@ -94,7 +94,7 @@ impl Case<'_> {
         match (asked.read.get(), asked.written.get()) {
             (0, 0) => format!(
                 "{who} made {} to AWS{from}: {}.",
-                count(asked.requests + asked.failed, "request"),
+                count(asked.requests.saturating_add(asked.failed), "request"),
                 self.incident.title
             ),
             (0, written) => format!("{who} wrote {objects} ({}) into {buckets}{from}.", human_bytes(written)),
@@ -151,7 +151,7 @@ impl Case<'_> {
     pub fn amount(&self) -> String {
         let requests = self.detail.and_then(|d| d.requests.as_ref());
         match (self.incident.bytes.get(), requests) {
-            (0, Some(r)) => count(r.requests + r.failed, "request"),
+            (0, Some(r)) => count(r.requests.saturating_add(r.failed), "request"),
             (bytes, _) => human_bytes(bytes),
         }
     }

@@ -17,6 +17,9 @@ use crate::report::story::{Case, Story};
 const PRINCIPALS: usize = 12;
 const BUCKETS: usize = 10;
 
+/// Places kept for those that incidents are about.
+const MARKED: usize = 5;
+
 /// Columns that the picture has room for at least, so that few of them stay together.
 const LEAST: usize = 6;
 
@@ -69,8 +72,13 @@ fn moved(a: &Access) -> u128 {
     a.read.get().saturating_add(a.written.get())
 }
 
-/// The names with most bytes, largest first.
-fn largest<'a>(access: &'a [Access], name: impl Fn(&'a Access) -> &'a str, most: usize) -> Vec<&'a str> {
+/// The names with most bytes, largest first; some that incidents are about have their place, however small.
+fn largest<'a>(
+    access: &'a [Access],
+    name: impl Fn(&'a Access) -> &'a str,
+    most: usize,
+    marked: &BTreeSet<&str>,
+) -> Vec<&'a str> {
     let mut sums: BTreeMap<&str, (u128, u64)> = BTreeMap::new();
     for a in access {
         let sum = sums.entry(name(a)).or_default();
@@ -78,12 +86,28 @@ fn largest<'a>(access: &'a [Access], name: impl Fn(&'a Access) -> &'a str, most:
     }
     let mut all: Vec<_> = sums.into_iter().collect();
     all.sort_by_key(|(_, sum)| std::cmp::Reverse(*sum));
-    all.into_iter().take(most).map(|(n, _)| n).collect()
+    let names = |all: &[(&'a str, (u128, u64))]| all.iter().map(|(n, _)| *n).collect::<Vec<_>>();
+    let told: Vec<_> = all
+        .iter()
+        .filter(|(n, _)| marked.contains(n))
+        .take(MARKED)
+        .copied()
+        .collect();
+    let mut shown: BTreeSet<&str> = names(&told).into_iter().collect();
+    for (n, _) in &all {
+        if shown.len() < most {
+            shown.insert(n);
+        }
+    }
+    all.retain(|(n, _)| shown.contains(n));
+    names(&all)
 }
 
 fn picture(id: String, caption: &str, access: &[Access], marked: &BTreeSet<(String, String)>) -> Markup {
-    let principals = largest(access, |a| &a.principal, PRINCIPALS);
-    let buckets = largest(access, |a| &a.bucket, BUCKETS);
+    let who = marked.iter().map(|(p, _)| p.as_str()).collect();
+    let what = marked.iter().map(|(_, b)| b.as_str()).collect();
+    let principals = largest(access, |a| &a.principal, PRINCIPALS, &who);
+    let buckets = largest(access, |a| &a.bucket, BUCKETS, &what);
     let told = |a: &Access| {
         vec![
             short(&a.principal),
@@ -124,9 +148,9 @@ fn drawing(access: &[Access], principals: &[&str], buckets: &[&str], marked: &BT
     let x = |n: usize| share((n as f64 + 0.5) * width);
     let at = |p: &str, b: &str| {
         let both: Vec<&Access> = access.iter().filter(|a| a.principal == p && a.bucket == b).collect();
-        (!both.is_empty()).then(|| both.iter().map(|a| moved(a)).sum::<u128>())
+        (!both.is_empty()).then(|| both.iter().map(|a| moved(a)).fold(0, u128::saturating_add))
     };
-    let radius = |bytes: u128| format!("{:.1}", (RADIUS * (bytes as f64 / most as f64).sqrt()).max(1.5));
+    let radius = |bytes: u128| format!("{:.1}", (RADIUS * (bytes as f64 / most as f64).sqrt()).max(2.0));
     let class = |p: &str, b: &str| {
         let of_incident = marked.is_empty() || marked.contains(&(p.to_owned(), b.to_owned()));
         if of_incident { "disc marked" } else { "disc" }

@@ -69,7 +69,7 @@ const BAR: usize = 40;
 
 /// Longest label that fits a phone beside an amount, and beside words in its place.
 const LABEL: usize = 36;
-const BESIDE_WORDS: usize = 28;
+const BESIDE_WORDS: usize = 34;
 
 /// Bars below each other, each under its label.
 fn bars(all: &[Bar]) -> Markup {

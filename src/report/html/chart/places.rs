@@ -6,7 +6,8 @@ use maud::{Markup, html};
 
 use super::{BAR, Bar, Picture, bars, table};
 use crate::net::human_bytes;
-use crate::report::document::Place;
+use crate::report::document::{Listed, Named, Place};
+use crate::report::grid::grouped;
 use crate::report::story::lead::facts;
 use crate::report::story::{Case, Story};
 
@@ -27,24 +28,50 @@ struct Row {
     marked: bool,
 }
 
+/// The rows of a picture, and what is not among them.
+struct Rows {
+    rows: Vec<Row>,
+    more: u64,
+    more_bytes: u128,
+}
+
+impl Rows {
+    /// There are no others.
+    fn all(rows: Vec<Row>) -> Self {
+        Rows {
+            rows,
+            more: 0,
+            more_bytes: 0,
+        }
+    }
+
+    /// The largest of a list.
+    fn of<T>(listed: &Listed<T>, row: impl Fn(&T) -> Row) -> Self {
+        Rows {
+            rows: listed.listed.iter().map(row).collect(),
+            more: listed.all.saturating_sub(listed.listed.len() as u64),
+            more_bytes: listed.more_bytes.get(),
+        }
+    }
+}
+
 /// Of an incident.
 pub(in crate::report::html) fn of_case(case: &Case<'_>) -> Markup {
     let all = &case.incident.destinations;
     let by = |name: &dyn Fn(&Place) -> String| {
         let mut sums: BTreeMap<String, u128> = BTreeMap::new();
         for d in all {
-            *sums.entry(name(d)).or_default() += d.bytes.get();
+            let sum = sums.entry(name(d)).or_default();
+            *sum = sum.saturating_add(d.bytes.get());
         }
-        sums.into_iter()
-            .map(|(label, bytes)| plain(label, bytes))
-            .collect::<Vec<Row>>()
+        Rows::all(sums.into_iter().map(|(label, bytes)| plain(label, bytes)).collect())
     };
     let id = |what: &str| format!("{what}-{}", case.number);
     html! {
         @if !all.is_empty() {
             h3 { "Where it went" }
             div.pictures {
-                (picture(id("to"), "Bytes by destination", all.iter().map(place).collect()))
+                (picture(id("to"), "Bytes by destination", Rows::all(all.iter().map(place).collect())))
                 (picture(id("country"), "Bytes by country", by(&|d| country(d.country.as_deref()))))
                 (picture(id("operator"), "Bytes by network operator (AS)", by(&operator)))
             }
@@ -57,18 +84,19 @@ pub(in crate::report::html) fn of_account(story: &Story<'_>) -> Markup {
     let Some(places) = &story.document.places else {
         return html! {};
     };
-    let named = |all: &[crate::report::document::Named], unknown: &str| {
-        let label = |n: &str| if n == "-" { unknown.to_owned() } else { n.to_owned() };
-        all.iter()
-            .map(|n| plain(label(&n.name), n.bytes.get()))
-            .collect::<Vec<Row>>()
+    let named = |n: &Named, unknown: &str| {
+        let label = if n.name == "-" { unknown } else { &n.name };
+        plain(label.to_owned(), n.bytes.get())
     };
+    let destinations = Rows::of(&places.destinations, place);
+    let countries = Rows::of(&places.countries, |n| named(n, "country not known"));
+    let operators = Rows::of(&places.operators, |n| named(n, NO_OPERATOR));
     html! {
         h3 { "Where all egress went" }
         div.pictures {
-            (picture("all-to".to_owned(), "Egress by destination", places.destinations.listed.iter().map(place).collect()))
-            (picture("all-country".to_owned(), "Egress by country", named(&places.countries.listed, "country not known")))
-            (picture("all-operator".to_owned(), "Egress by network operator (AS)", named(&places.operators.listed, NO_OPERATOR)))
+            (picture("all-to".to_owned(), "Egress by destination", destinations))
+            (picture("all-country".to_owned(), "Egress by country", countries))
+            (picture("all-operator".to_owned(), "Egress by network operator (AS)", operators))
         }
     }
 }
@@ -103,7 +131,8 @@ fn operator(d: &Place) -> String {
     }
 }
 
-fn picture(id: String, caption: &str, mut rows: Vec<Row>) -> Markup {
+fn picture(id: String, caption: &str, told: Rows) -> Markup {
+    let (mut rows, more) = (told.rows, told.more);
     if rows.iter().all(|r| r.label == NO_OPERATOR) {
         return html! { p.state { "No list of network operators (AS) was loaded." } };
     }
@@ -116,16 +145,17 @@ fn picture(id: String, caption: &str, mut rows: Vec<Row>) -> Markup {
     };
     let mut drawn: Vec<Bar> = rows.iter().take(SHOWN).map(bar).collect();
     let rest = rows.get(SHOWN..).unwrap_or_default();
-    if !rest.is_empty() {
+    let others = rest.len() as u64 + more;
+    if others > 0 {
         drawn.push(Bar {
-            label: format!("{} others", rest.len()),
+            label: format!("{} others", grouped(others.into())),
             note: String::new(),
-            amount: Some(rest.iter().map(|r| r.bytes).sum()),
+            amount: Some(rest.iter().map(|r| r.bytes).fold(told.more_bytes, u128::saturating_add)),
             marked: false,
         });
     }
-    let told = |r: &Row| vec![r.label.clone(), human_bytes(r.bytes), r.note.clone()];
-    let numbers: Vec<Vec<String>> = rows.iter().take(ROWS).map(told).collect();
+    let line = |r: &Row| vec![r.label.clone(), human_bytes(r.bytes), r.note.clone()];
+    let numbers: Vec<Vec<String>> = rows.iter().take(ROWS).map(line).collect();
     let first = rows
         .first()
         .map(|r| format!("{} with {}", r.label, human_bytes(r.bytes)));
@@ -134,7 +164,7 @@ fn picture(id: String, caption: &str, mut rows: Vec<Row>) -> Markup {
         caption: caption.to_owned(),
         description: format!(
             "{} in all; the largest is {}.",
-            rows.len(),
+            rows.len() as u64 + more,
             first.unwrap_or_else(|| "none".to_owned())
         ),
         height: BAR * drawn.len(),
