@@ -468,6 +468,31 @@ fn the_page_loads_nothing_and_its_policy_names_its_style_sheet() {
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("style=\""));
 }
 
+#[test]
+fn a_case_card_is_a_page_of_the_same_kind() {
+    let args = [
+        "lookup",
+        "93.175.146.77",
+        "--flows",
+        "flow",
+        "--trail",
+        "trail",
+        "--quiet",
+        "--format",
+        "html",
+    ];
+    let out = flowtrail(&args);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let page = String::from_utf8(out.stdout).unwrap();
+    let (kinds, targets, _) = shape(&page);
+    assert!(targets.is_empty() && kinds.contains("table") && !kinds.contains("script"));
+    let text = words(&page);
+    assert!(
+        text.contains("93.175.146.77 (ip)") && text.contains("eni-05995c602886f5b99"),
+        "{text}"
+    );
+}
+
 // --- size --------------------------------------------------------------------------------------------------------------
 
 #[test]

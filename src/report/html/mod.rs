@@ -8,12 +8,15 @@ mod account;
 mod chart;
 mod frame;
 mod incident;
+mod sheet;
 mod summary;
 
 use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
+
+pub use sheet::{Leaf, sheet};
 
 use super::story::{Fact, Story};
 use super::{Reporter, Telling};
@@ -38,6 +41,26 @@ fn write(telling: &Telling<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn page(story: &Story<'_>) -> Markup {
+    let body = html! {
+        (summary::cover(story))
+        main {
+            (summary::summary(story))
+            @for case in &story.cases {
+                (incident::article(case, case.number <= PICTURED))
+            }
+            (incident::strangers(story))
+            (account::account(story))
+            (frame::frame(story))
+        }
+        footer {
+            p { "Drawn by flowtrail " (story.document.run.version) " from its result; times are UTC." }
+        }
+    };
+    frame_of("Investigation report: data leaving AWS", body)
+}
+
+/// A whole page: the head with its policy, and a body.
+fn frame_of(title: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -48,24 +71,10 @@ fn page(story: &Story<'_>) -> Markup {
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
                 meta name="generator" content="flowtrail";
-                title { "Investigation report: data leaving AWS" }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                (summary::cover(story))
-                main {
-                    (summary::summary(story))
-                    @for case in &story.cases {
-                        (incident::article(case, case.number <= PICTURED))
-                    }
-                    (incident::strangers(story))
-                    (account::account(story))
-                    (frame::frame(story))
-                }
-                footer {
-                    p { "Drawn by flowtrail " (story.document.run.version) " from its result; times are UTC." }
-                }
-            }
+            body { (body) }
         }
     }
 }
