@@ -101,10 +101,11 @@ mod tests {
     fn a_hostile_key_is_only_words() {
         let mut grid = Grid::new(&["a_b"]);
         grid.rows.push(vec![Cell::Text("<img src=x>\u{202e}".to_owned())]);
+        let lines = ["\"><b>".to_owned()];
         let leaves = vec![
             Leaf {
                 title: "<script>",
-                lines: &["\"><b>".to_owned()],
+                lines: &lines,
                 grid: None,
             },
             Leaf {
