@@ -54,3 +54,7 @@ coverage-range range:
 # the share of legitimate S3 bytes that events explain, on generated archives
 reconcile-range range:
     FLOWTRAIL_RANGE={{range}} cargo test --test reconcile the_range -- --nocapture
+
+# look at reports in headless Chromium, phone to desktop, light and dark: no sideways scrolling, contrast, no request
+look out="target/look":
+    bash tests/look/run.sh {{out}}

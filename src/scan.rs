@@ -17,7 +17,7 @@ use crate::detect::trail::{S3Channels, s3_channels};
 use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
-use crate::input::{Archive, Family, ReadOptions};
+use crate::input::{Archive, Family, ReadOptions, Source};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
 use crate::net::{Addr, Class, TimeWindow};
@@ -88,6 +88,8 @@ pub struct Known {
     pub inventory: Inventory,
     /// True if there was a trail: without one, channels that only it shows are not observable.
     pub has_trail: bool,
+    /// The trail's files, sorted.
+    pub files: Vec<Source>,
 }
 
 /// The result of a scan.
@@ -311,10 +313,12 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
     let read = inputs.ingest.read;
     let mut run = TrailRun::default();
     let has_trail = !inputs.trail.is_empty();
+    let mut files = Vec::new();
     if has_trail {
         let archive = Archive::discover(&inputs.trail, Family::Trail)?;
         run = read_archive(&archive, read, &Wanted::ALL, pool);
         phases.next("trail", archive.bytes());
+        files = archive.sources;
     }
     let mut graph = std::mem::take(&mut run.graph);
     read_inventory(&inputs.inventory, read, &mut graph)?;
@@ -323,6 +327,7 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
         index: run.index,
         inventory: graph.resolve(),
         has_trail,
+        files,
     };
     phases.next("inventory", 0);
     Ok((known, stats))

@@ -3,10 +3,12 @@
 //! All of it is bounded: the largest cells are listed, the rest is one sum.
 
 use crate::aggregate::{EgressTable, Row};
-use crate::baseline::{Baseline, Channel, Learning, bands, channel};
+use crate::baseline::{Channel, Learning, bands, channel};
 use crate::incident::Incident;
 use crate::net::rfc3339;
 use crate::report::grid::json_integer;
+use crate::report::run::Run;
+use crate::report::{callers, moments, requests};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +22,12 @@ pub const SERIES: usize = 60;
 const DAYS: u64 = 60;
 
 /// Reasons and cells of each incident.
-pub fn details(incidents: &[Incident], table: &EgressTable) -> Value {
-    incidents.iter().map(|i| detail(i, table)).collect()
+pub fn details(run: &Run<'_>) -> Value {
+    run.incidents.iter().map(|i| detail(i, run)).collect()
 }
 
-fn detail(incident: &Incident, table: &EgressTable) -> Value {
+fn detail(incident: &Incident, run: &Run<'_>) -> Value {
+    let table = run.table;
     let mut rows: Vec<&Row> = incident
         .cells
         .iter()
@@ -38,6 +41,8 @@ fn detail(incident: &Incident, table: &EgressTable) -> Value {
         "reasons": incident.parts,
         "cells": rows.into_iter().map(|r| cell(r, table)).collect::<Value>(),
         "more_cells": {"cells": rest.len(), "bytes": json_integer(rest_bytes)},
+        "requests": requests::of_incident(incident, run.trail, run.intel),
+        "timeline": moments::moments(incident, table, run.trail),
     })
 }
 
@@ -58,7 +63,8 @@ fn cell(row: &Row, table: &EgressTable) -> Value {
 }
 
 /// Egress by hour of the incidents' interfaces, in the channels concerned, beside what was expected.
-pub fn series(incidents: &[Incident], table: &EgressTable, learned: &Baseline) -> Value {
+pub fn series(run: &Run<'_>) -> Value {
+    let (incidents, table) = (run.incidents, run.table);
     let mut wanted: BTreeSet<(String, Channel)> = BTreeSet::new();
     for (id, channel) in incidents.iter().flat_map(|i| channels(i, table)) {
         if wanted.len() < SERIES {
@@ -67,7 +73,7 @@ pub fn series(incidents: &[Incident], table: &EgressTable, learned: &Baseline) -
     }
     let last = table.hours().map_or(0, |(_, last)| last);
     let all = bands(
-        learned,
+        run.learned,
         Learning::default(),
         &wanted,
         last.saturating_sub(DAYS * 86_400),
@@ -81,6 +87,7 @@ pub fn series(incidents: &[Incident], table: &EgressTable, learned: &Baseline) -
             let hours: Value = hours.into_iter().map(hour).collect();
             json!({"eni": eni, "channel": channel, "hours": hours})
         })
+        .chain(callers::series(run))
         .collect()
 }
 

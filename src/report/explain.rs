@@ -104,8 +104,12 @@ fn expected(out: &mut String, result: &Value, i: &Value) {
             b["history_hours"]
         );
     }
-    let eni = text(i, "eni");
-    let of = items(&result["series"]).filter(|s| text(s, "eni") == eni);
+    let who = i["principals"].get(0).map(|p| text(p, "arn"));
+    let is_of = |s: &&Value| {
+        let same = |s: &Value, key: &str, name: &str| !s[key].is_null() && text(s, key) == name;
+        same(s, "eni", &text(i, "eni")) || who.as_deref().is_some_and(|w| same(s, "principal", w))
+    };
+    let of = items(&result["series"]).filter(is_of);
     of.for_each(|s| history(out, s, &text(i, "first_seen"), &text(i, "last_seen")));
 }
 
@@ -123,9 +127,8 @@ fn history(out: &mut String, series: &Value, first: &str, last: &str) {
     };
     let _ = writeln!(
         out,
-        "  {} to {}, {} hours before: median {}, 90 % below {}, 99 % below {}, most {}",
-        text(series, "eni"),
-        text(series, "channel"),
+        "  {}, {} hours before: median {}, 90 % below {}, 99 % below {}, most {}",
+        subject(series),
         past.len(),
         quantile(0.5),
         quantile(0.9),
@@ -147,6 +150,16 @@ fn history(out: &mut String, series: &Value, first: &str, last: &str) {
             }
         };
         let _ = writeln!(out, "    {}  {:>8}  ({band})", at(h), human_bytes(integer(&h[1])));
+    }
+}
+
+/// What a series is of: an interface's way out, or a principal's reads or writes.
+fn subject(series: &Value) -> String {
+    let channel = text(series, "channel");
+    if series["eni"].is_null() {
+        format!("{} of {}", channel, text(series, "principal"))
+    } else {
+        format!("{} to {channel}", text(series, "eni"))
     }
 }
 

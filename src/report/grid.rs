@@ -165,25 +165,40 @@ pub fn csv_text(s: &str) -> String {
     }
 }
 
-/// Text in Markdown: nothing in it is markup.
+/// Text in Markdown: nothing in it is markup, and no address in it becomes a link, also not where bare ones do (GFM).
 pub fn markdown_text(s: &str) -> String {
-    let mut out = String::with_capacity(s.len());
-    for c in printable(s.as_bytes()).chars() {
+    let safe = printable(s.as_bytes());
+    let mut out = String::with_capacity(safe.len() + 16);
+    let mut rest = safe.chars().peekable();
+    while let Some(c) = rest.next() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '|' | '!' | '~' | '$' | '{' | '}' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' => {
                 out.push('\\');
                 out.push(c);
             }
-            // Keeps bare addresses from becoming links.
-            ':' => out.push_str("&#58;"),
-            '@' => out.push_str("&#64;"),
+            ':' if rest.peek() == Some(&'/') => out.push_str("&#58;"),
+            // An entity is put back before mail addresses are looked for; a code span is not.
+            '@' => {
+                out.push_str("`@");
+                while rest.next_if_eq(&'@').is_some() {
+                    out.push('@');
+                }
+                out.push('`');
+            }
+            '.' if ends_in_www(&out) => out.push_str("&#46;"),
             _ => out.push(c),
         }
     }
     out
+}
+
+/// True behind `www`, whose dot would begin a link.
+fn ends_in_www(text: &str) -> bool {
+    text.get(text.len().saturating_sub(3)..)
+        .is_some_and(|end| end.eq_ignore_ascii_case("www"))
 }
 
 #[cfg(test)]
@@ -219,7 +234,7 @@ mod tests {
     fn markdown_has_no_markup_from_the_data() {
         assert_eq!(
             markdown_text("[x](javascript:1) <b>|"),
-            "\\[x\\]\\(javascript&#58;1\\) &lt;b&gt;\\|"
+            "\\[x\\](javascript:1) &lt;b&gt;\\|"
         );
     }
 

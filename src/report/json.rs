@@ -4,10 +4,11 @@
 //! same bytes. Times that phases took are in `--stats`, not here.
 
 use crate::detect::trail::S3Channels;
-use crate::report::detail;
 use crate::report::grid::json_integer;
 use crate::report::run::Run;
+use crate::report::{detail, places, requests};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// One incident a line, most severe first.
@@ -22,17 +23,26 @@ pub fn ndjson(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The whole result, as `report`, `explain`, `verify` and `contain` take it.
+/// Writes the whole result, as `report`, `explain`, `verify` and `contain` take it.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &document(run)?)?;
+    out.write_all(b"\n")
+}
+
+/// The whole result.
+///
+/// # Errors
+/// None that is expected: every key is text.
+pub fn document(run: &Run<'_>) -> io::Result<Value> {
     let mut stats = serde_json::to_value(run.stats)?;
     if let Some(stats) = stats.as_object_mut() {
         stats.remove("phases");
         stats.remove("peak_memory");
     }
-    let document = json!({
+    Ok(json!({
         "schema": "flowtrail.result/1",
         "run": {
             "tool": "flowtrail",
@@ -40,7 +50,12 @@ pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
             "from": run.span.map(|s| crate::net::rfc3339(s.0)),
             "to": run.span.map(|s| crate::net::rfc3339(s.1)),
             "completeness": run.completeness(),
+            "accounts": accounts(run),
+            "interfaces": run.table.interfaces.len(),
             "inputs": run.inputs,
+            "trail_inputs": run.trail_inputs,
+            "inventory": run.inventory,
+            "custody": run.custody,
             "lists": run.lists,
         },
         "view": {
@@ -50,13 +65,23 @@ pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
             "suppressed": run.suppressed,
         },
         "incidents": run.incidents,
-        "details": detail::details(run.incidents, run.table),
-        "series": detail::series(run.incidents, run.table, run.learned),
+        "details": detail::details(run),
+        "series": detail::series(run),
         "ledger": ledger(run),
+        "places": places::places(run),
+        "access": requests::of_archive(run.trail),
         "stats": stats,
-    });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    out.write_all(b"\n")
+    }))
+}
+
+/// The accounts of the interfaces and of the trail.
+fn accounts<'r>(run: &Run<'r>) -> BTreeSet<&'r str> {
+    let of_interfaces = run.table.interfaces.iter().filter_map(|i| i.account.as_deref());
+    let of_trail = run
+        .trail
+        .into_iter()
+        .flat_map(|t| t.accounts.iter().map(String::as_str));
+    of_interfaces.chain(of_trail).collect()
 }
 
 /// What stands where no log can show a channel: never 0.

@@ -5,8 +5,10 @@ use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
 use crate::baseline::Baseline;
 use crate::detect::trail::S3Channels;
 use crate::incident::{Hidden, Incident};
-use crate::intel::ListInfo;
+use crate::intel::{Intel, ListInfo};
 use crate::net::{Class, Seconds};
+use crate::trail::PrincipalIndex;
+use serde::Serialize;
 
 /// A finished run, borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,16 @@ pub struct Run<'a> {
     pub vantage: &'a Vantage,
     /// Names of the flow log files, sorted.
     pub inputs: &'a [String],
+    /// Names of the CloudTrail files, sorted.
+    pub trail_inputs: &'a [String],
+    /// Inventory files, as they were named.
+    pub inventory: &'a [String],
+    /// Every file that was read, with its hash; nothing unless asked for.
+    pub custody: &'a [Custody],
+    /// CloudTrail, if it was read.
+    pub trail: Option<&'a PrincipalIndex>,
+    /// The lists themselves, for what they say of callers.
+    pub intel: &'a Intel,
     /// Lists in use and missing.
     pub lists: &'a [ListInfo],
     /// What was read and what was not.
@@ -41,6 +53,19 @@ pub struct Run<'a> {
     pub show_keys: bool,
     /// Channels that only CloudTrail's data events show; none without them.
     pub channels: Option<S3Channels>,
+}
+
+/// One file that was read, for the chain of custody.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Custody {
+    /// Its name, relative to the input root.
+    pub file: String,
+    /// `flow`, `trail` or `inventory`.
+    pub kind: &'static str,
+    /// Its size on disk.
+    pub bytes: u64,
+    /// Of the file as it lies on disk; nothing if it could not be read.
+    pub sha256: Option<String>,
 }
 
 /// Egress by channel of the ledger, in bytes; middleboxes are left out.

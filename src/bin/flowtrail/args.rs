@@ -1,7 +1,9 @@
 //! What may be typed. Options that several commands share stand in groups of their own; names are the design's.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flowtrail::detect::Severity;
+use flowtrail::report::{REPORTERS, Reporter, reporter};
 use ipnetwork::IpNetwork;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,6 +30,8 @@ pub(crate) enum Command {
     Trail(TrailArgs),
     /// Bytes to and from S3 by both logs: what no event of CloudTrail accounts for
     Reconcile(crate::reconcile::ReconcileArgs),
+    /// The investigation report of a result: Markdown, or one HTML page with pictures
+    Report(crate::report::ReportArgs),
     /// Why an incident scored as it did: the baseline, the observation, each reason with its weight, the records
     Explain(crate::explain::ExplainArgs),
     /// Count the incidents of a result again from the logs: which no longer hold?
@@ -85,15 +89,21 @@ pub(crate) struct ScanArgs {
     pub(crate) read: ReadArgs,
     #[command(flatten)]
     pub(crate) lists: ListArgs,
-    /// How incidents are written: `ndjson` one a line, `json` the whole result
-    #[arg(long, value_enum, default_value_t = ScanFormat::Table, help_heading = "Output")]
+    /// How incidents are written: `ndjson` one a line, `json` the whole result, `md` and `html` the investigation report
+    #[arg(long, value_parser = ScanFormat::parser(), default_value = "table", help_heading = "Output")]
     pub(crate) format: ScanFormat,
+    /// For the report: what happened outside of the logs, a line each: RFC 3339 time, words
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) timeline: Option<PathBuf>,
     /// Write to FILE instead of standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
     /// Show access key ids whole in formats for people
     #[arg(long, help_heading = "Output")]
     pub(crate) show_keys: bool,
+    /// Put the SHA-256 of every file read into the result, not only of those cited as evidence
+    #[arg(long, help_heading = "Output")]
+    pub(crate) custody: bool,
     /// No progress, no warnings
     #[arg(long, help_heading = "Output")]
     pub(crate) quiet: bool,
@@ -272,12 +282,34 @@ pub(crate) enum Format {
     Md,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum ScanFormat {
     Table,
     Json,
     Ndjson,
     Csv,
+    /// A format of the library's registry, drawn from the result.
+    Drawn(&'static Reporter),
+}
+
+impl ScanFormat {
+    const OWN: [&str; 4] = ["table", "json", "ndjson", "csv"];
+
+    fn parser() -> impl TypedValueParser<Value = ScanFormat> {
+        let names = Self::OWN.into_iter().chain(REPORTERS.iter().map(|r| r.name));
+        PossibleValuesParser::new(names).map(|name| match name.as_str() {
+            "json" => ScanFormat::Json,
+            "ndjson" => ScanFormat::Ndjson,
+            "csv" => ScanFormat::Csv,
+            name => reporter(name).map_or(ScanFormat::Table, ScanFormat::Drawn),
+        })
+    }
+}
+
+/// The formats that are drawn from a result.
+pub(crate) fn drawn() -> impl TypedValueParser<Value = &'static Reporter> {
+    let names = REPORTERS.iter().map(|r| PossibleValue::new(r.name).help(r.about));
+    PossibleValuesParser::new(names).try_map(|name| reporter(&name).ok_or("not a format"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

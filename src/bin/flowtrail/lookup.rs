@@ -1,8 +1,8 @@
 //! `flowtrail lookup`: a case card for whatever a responder holds in hand.
 
-use crate::args::{Format, ListArgs, OutputArgs, ReadArgs};
+use crate::args::{Format, ListArgs, ReadArgs};
 use crate::{output, read, run};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use flowtrail::Error;
 use flowtrail::aggregate::{Filter, ScanStats};
 use flowtrail::input::{Archive, Family};
@@ -13,6 +13,7 @@ use flowtrail::lookup::{Answer, Card, Estate, Key, Records, Request, Sources, lo
 use flowtrail::net::{TimeWindow, human_bytes, printable};
 use flowtrail::report::Grid;
 use flowtrail::report::grid::{grouped, json_integer, markdown_text};
+use flowtrail::report::html::{Leaf, sheet};
 use flowtrail::scan::{self, Inputs, Known};
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -59,7 +60,46 @@ pub(crate) struct LookupArgs {
     #[command(flatten)]
     pub(crate) lists: ListArgs,
     #[command(flatten)]
-    pub(crate) out: OutputArgs,
+    pub(crate) out: CardArgs,
+}
+
+/// Where cards go, and how they look.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct CardArgs {
+    /// How results are written
+    #[arg(long, value_enum, default_value_t = CardFormat::Table)]
+    pub(crate) format: CardFormat,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// No progress, no summary, no warnings
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CardFormat {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+    Md,
+    Html,
+}
+
+impl CardFormat {
+    /// The format of a table of this look; a page is no table.
+    fn of_grid(self) -> Option<Format> {
+        Some(match self {
+            CardFormat::Table => Format::Table,
+            CardFormat::Json => Format::Json,
+            CardFormat::Ndjson => Format::Ndjson,
+            CardFormat::Csv => Format::Csv,
+            CardFormat::Md => Format::Md,
+            CardFormat::Html => return None,
+        })
+    }
 }
 
 /// Runs the command.
@@ -121,8 +161,11 @@ fn request(args: &LookupArgs) -> anyhow::Result<Request> {
     if listed + piped(&args.flows) + piped(&args.trail) > 1 || objects && piped(&args.trail) > 0 {
         return Err(Error::usage("standard input can be read once: give a file for the rest").into());
     }
-    if args.out.format == Format::Csv && !args.records {
+    if args.out.format == CardFormat::Csv && !args.records {
         return Err(Error::usage("a card is no table: --format csv goes with --records").into());
+    }
+    if args.out.format == CardFormat::Html && args.records {
+        return Err(Error::usage("records are a table: --format html goes with cards").into());
     }
     Ok(Request {
         keys,
@@ -212,7 +255,8 @@ fn account(args: &LookupArgs, answer: &Answer, trail: serde_json::Value) -> anyh
 }
 
 fn records(args: &LookupArgs, records: &Records, out: &mut dyn Write) -> anyhow::Result<()> {
-    match args.out.format {
+    let format = args.out.format.of_grid().unwrap_or(Format::Table);
+    match format {
         Format::Ndjson => records.ndjson(out)?,
         Format::Json => records.json(out)?,
         // Without a record there are no columns either.
@@ -223,7 +267,7 @@ fn records(args: &LookupArgs, records: &Records, out: &mut dyn Write) -> anyhow:
         return Ok(());
     }
     let (rows, bytes) = (records.len() as u128, records.bytes());
-    match args.out.format {
+    match format {
         Format::Csv => writeln!(out, "rows,{rows},bytes,{bytes}")?,
         Format::Json | Format::Ndjson => {
             writeln!(
@@ -239,7 +283,10 @@ fn records(args: &LookupArgs, records: &Records, out: &mut dyn Write) -> anyhow:
 }
 
 fn cards(args: &LookupArgs, cards: &[Card], out: &mut dyn Write) -> anyhow::Result<()> {
-    match args.out.format {
+    let Some(format) = args.out.format.of_grid() else {
+        return page(args, cards, out);
+    };
+    match format {
         Format::Json => {
             let document = serde_json::json!({"schema": SCHEMA, "cards": cards});
             serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -263,6 +310,21 @@ fn cards(args: &LookupArgs, cards: &[Card], out: &mut dyn Write) -> anyhow::Resu
         }
     }
     Ok(())
+}
+
+/// Cards as one HTML page.
+fn page(args: &LookupArgs, cards: &[Card], out: &mut dyn Write) -> anyhow::Result<()> {
+    let all: Vec<Vec<Section>> = cards.iter().map(|c| sections(c, args.show_keys)).collect();
+    let leaves: Vec<Vec<Leaf<'_>>> = all.iter().map(|s| s.iter().map(leaf).collect()).collect();
+    Ok(sheet("Case card", &leaves, out)?)
+}
+
+fn leaf(s: &Section) -> Leaf<'_> {
+    Leaf {
+        title: &s.title,
+        lines: &s.lines,
+        grid: s.grid.as_ref(),
+    }
 }
 
 fn write_section(format: Format, section: &Section, first: bool, out: &mut dyn Write) -> anyhow::Result<()> {

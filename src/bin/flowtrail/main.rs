@@ -11,6 +11,7 @@ mod output;
 mod quality;
 mod read;
 mod reconcile;
+mod report;
 mod run;
 mod scan;
 mod top;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         args::Command::Lookup(args) => lookup::run(args),
         args::Command::Trail(args) => trail::run(args),
         args::Command::Reconcile(args) => reconcile::run(args),
+        args::Command::Report(args) => report::run(args),
         args::Command::Explain(args) => explain::explain(args),
         args::Command::Verify(args) => explain::verify(args),
         args::Command::Floor(args) => quality::floor(args),

@@ -1,16 +1,21 @@
 //! `flowtrail scan`: the main job.
 
 use crate::args::{ScanArgs, ScanFormat, When};
-use crate::{baseline, output, read, run};
+use crate::{baseline, output, read, report, run};
+use flowtrail::Error;
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
-use flowtrail::incident::{AllowList, Shown, Suppressions, View};
+use flowtrail::incident::{AllowList, Shown, Suppressions, View, sha256};
+use flowtrail::input::Source;
 use flowtrail::intel::Intel;
+use flowtrail::net::printable;
 use flowtrail::report::grid::{Cell, Grid};
-use flowtrail::report::{Run, json, terminal};
+use flowtrail::report::story::Outside;
+use flowtrail::report::{Custody, Run, Wanted, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
 use flowtrail::store::Lock;
 use std::io::{IsTerminal, stdout};
+use std::path::Path;
 
 /// Runs the command.
 pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
@@ -35,6 +40,10 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         suppress: Suppressions::load(&args.suppress, read::now())?,
         floor_bytes: settings.floor_bytes,
     };
+    if args.timeline.is_some() && !matches!(args.format, ScanFormat::Drawn(_)) {
+        return Err(Error::usage("--timeline is for a report: add --format md or html").into());
+    }
+    let outside = report::outside(args.timeline.as_ref())?;
     output::check(args.output.as_deref())?;
     let intel = args.lists.load(args.quiet)?;
     let pool = scan::threads(args.read.threads)?;
@@ -54,7 +63,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         view.suppress.warnings.iter().chain(&idle).for_each(|w| run::warn(w));
     }
     let shown = view.of(&scanned.incidents, &scanned.counted.table);
-    tell(args, &scanned, &shown, &intel)?;
+    tell(args, &scanned, &shown, &intel, outside)?;
     state.learn(args, &scanned, inputs, |i| {
         scan::scan(&i, &intel, &settings, &pool, &|a| bar.follow(a))
     })?;
@@ -120,9 +129,16 @@ fn loudest(view: &View, scanned: &Scanned) -> Option<Severity> {
     open.iter().map(|i| i.severity).max()
 }
 
-fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> anyhow::Result<()> {
+fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outside: Vec<Outside>) -> anyhow::Result<()> {
     let counted = &scanned.counted;
-    let inputs: Vec<String> = counted.archive.sources.iter().map(|s| s.name.clone()).collect();
+    let names = |files: &[Source]| files.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let (inputs, trail_inputs) = (names(&counted.archive.sources), names(&scanned.known.files));
+    let inventory: Vec<String> = args.inventory.iter().map(|p| p.display().to_string()).collect();
+    let custody = if args.custody {
+        custody(args, scanned)
+    } else {
+        Vec::new()
+    };
     let run = Run {
         incidents: &shown.incidents,
         below: shown.below,
@@ -132,6 +148,11 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         learned: &scanned.state,
         vantage: &scanned.vantage,
         inputs: &inputs,
+        trail_inputs: &trail_inputs,
+        inventory: &inventory,
+        custody: &custody,
+        trail: Some(&scanned.known.index).filter(|_| scanned.known.has_trail),
+        intel,
         lists: intel.lists(),
         stats: &counted.stats,
         span: counted.outcome.span,
@@ -147,15 +168,50 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
             args.output.is_none() && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
         }
     };
+    let wanted = Wanted {
+        show_keys: args.show_keys,
+        outside,
+        ..Wanted::default()
+    };
     output::to(args.output.as_deref(), |out| {
         match args.format {
             ScanFormat::Table => terminal::write(&run, colour, out)?,
             ScanFormat::Ndjson => json::ndjson(&run, out)?,
             ScanFormat::Json => json::result(&run, out)?,
             ScanFormat::Csv => grid(&run).csv(out)?,
+            ScanFormat::Drawn(format) => format.draw(json::document(&run)?, &wanted, out)?,
         }
         Ok(())
     })
+}
+
+/// Every file that was read, with its hash.
+fn custody(args: &ScanArgs, scanned: &Scanned) -> Vec<Custody> {
+    let inventory: Vec<Source> = args.inventory.iter().map(|p| named(p)).collect();
+    let kinds = [
+        ("flow", &scanned.counted.archive.sources),
+        ("trail", &scanned.known.files),
+        ("inventory", &inventory),
+    ];
+    let one = |kind, source: &Source| Custody {
+        file: source.name.clone(),
+        kind,
+        bytes: source.size,
+        sha256: sha256(source),
+    };
+    kinds
+        .into_iter()
+        .flat_map(|(kind, files)| files.iter().map(move |s| one(kind, s)))
+        .collect()
+}
+
+/// A file that the user named by itself.
+fn named(path: &Path) -> Source {
+    Source {
+        name: printable(path.as_os_str().as_encoded_bytes()),
+        path: path.to_owned(),
+        size: std::fs::metadata(path).map_or(0, |m| m.len()),
+    }
 }
 
 /// One row an incident, for spreadsheets.
