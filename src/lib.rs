@@ -20,6 +20,7 @@ pub mod store;
 pub mod aggregate;
 pub mod baseline;
 pub mod trail;
+pub mod intake;
 pub mod coverage;
 pub mod attribute;
 pub mod detect;

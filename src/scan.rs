@@ -11,14 +11,15 @@ use crate::coverage::{self, Claims, Selectors};
 use crate::detect::trail::{S3Channels, s3_channels};
 use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
 use crate::error::Result;
-use crate::incident::{self, Incident};
+use crate::incident::{self, Estate, Heard, Incident, Step};
 use crate::input::{Archive, Family, ReadOptions};
+use crate::intake::{SideFindings, Tool};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
 use crate::net::{Addr, Class, TimeWindow};
 use crate::trail::{PrincipalIndex, TrailRun, read_archive};
 use rayon::ThreadPool;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ pub struct Inputs {
     pub trail: Vec<OsString>,
     /// `--inventory` files.
     pub inventory: Vec<PathBuf>,
+    /// `--guardduty` files.
+    pub guardduty: Vec<PathBuf>,
+    /// `--macie` files.
+    pub macie: Vec<PathBuf>,
     /// `--own-account`: accounts that are ours beside those in whose trails the events stand.
     pub own_accounts: Vec<String>,
     /// How.
@@ -89,6 +94,12 @@ pub struct Scanned {
     pub learned: Option<Baseline>,
     /// The ledger's channels that only CloudTrail's data events show.
     pub channels: Option<S3Channels>,
+    /// Findings of GuardDuty and Macie, with the incident that each is about.
+    pub heard: Vec<Heard>,
+    /// The containment checklist of each incident, by id.
+    pub steps: BTreeMap<String, Vec<Step>>,
+    /// What containment must not break.
+    pub estate: Estate,
 }
 
 /// Starts the threads; 0 means one per core.
@@ -112,6 +123,7 @@ pub fn scan(
     follow: Follow<'_>,
 ) -> Result<Scanned> {
     let mut phases = Phases::default();
+    let side = side_findings(inputs)?;
     let (known, trail) = learn(inputs, pool, &mut phases)?;
     let mut counted = count_all(inputs, &known, intel, pool, follow)?;
     phases.restart();
@@ -147,6 +159,12 @@ pub fn scan(
     let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
+    let heard = incident::hear(&mut incidents, &side);
+    let steps = incidents
+        .iter()
+        .map(|i| (i.id.clone(), incident::checklist(i, &trail_case)))
+        .collect();
+    let estate = Estate::of(&trail_case, &known.inventory, &counted.table, &incidents);
     phases.next("attribute", 0);
     incident::cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
@@ -160,7 +178,21 @@ pub fn scan(
         state: judged.baseline,
         learned,
         channels,
+        heard,
+        steps,
+        estate,
     })
+}
+
+/// The findings of other tools.
+///
+/// # Errors
+/// `List`, naming the file that cannot be used.
+pub fn side_findings(inputs: &Inputs) -> Result<SideFindings> {
+    let mut side = SideFindings::default();
+    side.read_files(&inputs.guardduty, Tool::GuardDuty, inputs.ingest.read)?;
+    side.read_files(&inputs.macie, Tool::Macie, inputs.ingest.read)?;
+    Ok(side)
 }
 
 /// What the trail alone shows: incidents without flow logs.

@@ -4,7 +4,7 @@
 
 use crate::aggregate::{EgressTable, Row};
 use crate::baseline::{Baseline, Channel, Learning, bands, channel};
-use crate::incident::Incident;
+use crate::incident::{Incident, Step};
 use crate::net::rfc3339;
 use crate::report::grid::json_integer;
 use serde_json::{Value, json};
@@ -20,11 +20,14 @@ pub const SERIES: usize = 60;
 const DAYS: u64 = 60;
 
 /// Reasons and cells of each incident.
-pub fn details(incidents: &[Incident], table: &EgressTable) -> Value {
-    incidents.iter().map(|i| detail(i, table)).collect()
+pub fn details(incidents: &[Incident], table: &EgressTable, steps: &BTreeMap<String, Vec<Step>>) -> Value {
+    incidents
+        .iter()
+        .map(|i| detail(i, table, steps.get(&i.id).map(Vec::as_slice).unwrap_or_default()))
+        .collect()
 }
 
-fn detail(incident: &Incident, table: &EgressTable) -> Value {
+fn detail(incident: &Incident, table: &EgressTable, steps: &[Step]) -> Value {
     let mut rows: Vec<&Row> = incident
         .cells
         .iter()
@@ -36,6 +39,7 @@ fn detail(incident: &Incident, table: &EgressTable) -> Value {
     json!({
         "id": incident.id,
         "reasons": incident.parts,
+        "containment": steps,
         "cells": rows.into_iter().map(|r| cell(r, table)).collect::<Value>(),
         "more_cells": {"cells": rest.len(), "bytes": json_integer(rest_bytes)},
     })

@@ -4,9 +4,10 @@ use crate::aggregate::stats::ScanStats;
 use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
 use crate::baseline::Baseline;
 use crate::detect::trail::S3Channels;
-use crate::incident::{Hidden, Incident};
+use crate::incident::{Estate, Heard, Hidden, Incident, Step};
 use crate::intel::ListInfo;
 use crate::net::{Class, Seconds};
+use std::collections::BTreeMap;
 
 /// A finished run, borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,12 @@ pub struct Run<'a> {
     pub show_keys: bool,
     /// Channels that only CloudTrail's data events show; none without them.
     pub channels: Option<S3Channels>,
+    /// Findings of GuardDuty and Macie, with the incident that each is about.
+    pub heard: &'a [Heard],
+    /// The containment checklist of each incident, by id.
+    pub steps: &'a BTreeMap<String, Vec<Step>>,
+    /// What containment must not break.
+    pub estate: &'a Estate,
 }
 
 /// Egress by channel of the ledger, in bytes; middleboxes are left out.

@@ -54,6 +54,12 @@ pub(crate) struct ScanArgs {
     /// -flow-logs and get-event-selectors print; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Vec<PathBuf>,
+    /// GuardDuty findings (get-findings JSON, arrays, NDJSON, EventBridge or SNS events); repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) guardduty: Vec<PathBuf>,
+    /// Macie findings, in the same forms; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) macie: Vec<PathBuf>,
     /// Accounts that are yours, beside those in whose trails the events stand; repeatable
     #[arg(long, value_name = "ID")]
     pub(crate) own_account: Vec<String>,

@@ -19,6 +19,8 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
+        guardduty: args.guardduty.clone(),
+        macie: args.macie.clone(),
         own_accounts: args.own_account.clone(),
         ingest: args.read.ingest()?,
         window: Some(args.read.window()?),
@@ -138,6 +140,9 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         left_out: counted.left_out,
         show_keys: args.show_keys,
         channels: scanned.channels,
+        heard: &scanned.heard,
+        steps: &scanned.steps,
+        estate: &scanned.estate,
     };
     let colour = match args.color {
         When::Always => true,
