@@ -72,7 +72,7 @@ pub struct BucketUse {
     pub endpoints: Vec<String>,
     /// Requests that came through none.
     pub without_endpoint: u64,
-    /// Of these, those of own principals.
+    /// Of these, those of own principals that no incident cites: what a policy that asks for an endpoint would break.
     pub own_without_endpoint: u64,
     /// What the selectors record of it: `all`, `reads`, `writes`, `part`, `none`.
     pub data_events: Option<&'static str>,
@@ -125,7 +125,7 @@ impl Estate {
                 .map(str::to_owned)
                 .collect(),
             endpoints: endpoints(case, inventory),
-            buckets: buckets(case, &selectors),
+            buckets: buckets(case, &selectors, &cited(incidents)),
             reads: reads(case, incidents),
             egress: egress(table, incidents),
             selectors: Vec::new(),
@@ -161,10 +161,18 @@ fn endpoints(case: &TrailCase<'_>, inventory: &Inventory) -> Vec<EndpointUse> {
     all.into_iter().map(named).collect()
 }
 
-fn buckets(case: &TrailCase<'_>, selectors: &Selectors) -> Vec<BucketUse> {
+/// Rows of the trail that incidents cite.
+fn cited(incidents: &[Incident]) -> BTreeSet<u32> {
+    incidents.iter().flat_map(|i| i.requests.iter().copied()).collect()
+}
+
+fn buckets(case: &TrailCase<'_>, selectors: &Selectors, cited: &BTreeSet<u32>) -> Vec<BucketUse> {
     let mut all: BTreeMap<&str, BucketUse> = BTreeMap::new();
     let text = |id: u32| case.index.text(id);
-    for row in case.index.rows.iter().filter(|r| r.bucket != 0 && r.error == 0) {
+    for (n, row) in (0u32..)
+        .zip(&case.index.rows)
+        .filter(|(_, r)| r.bucket != 0 && r.error == 0)
+    {
         let name = text(row.bucket);
         let about = all.entry(name).or_default();
         about.requests += row.requests;
@@ -178,7 +186,7 @@ fn buckets(case: &TrailCase<'_>, selectors: &Selectors) -> Vec<BucketUse> {
                     .principal(row)
                     .and_then(|p| p.account.as_deref())
                     .unwrap_or_default();
-                if case.own_accounts.contains(who) {
+                if case.own_accounts.contains(who) && !cited.contains(&n) {
                     about.own_without_endpoint += row.requests;
                 }
             }
@@ -214,7 +222,7 @@ fn finish(case: &TrailCase<'_>, selectors: &Selectors, name: &str, mut b: Bucket
 }
 
 fn reads(case: &TrailCase<'_>, incidents: &[Incident]) -> Reads {
-    let cited: BTreeSet<u32> = incidents.iter().flat_map(|i| i.requests.iter().copied()).collect();
+    let cited = cited(incidents);
     let mut hours: BTreeMap<Seconds, u64> = BTreeMap::new();
     for (n, row) in (0u32..).zip(&case.index.rows) {
         if case.deed(n) == Deed::Read && !cited.contains(&n) {
