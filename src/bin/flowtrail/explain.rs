@@ -115,7 +115,7 @@ fn tell(verdicts: &[Verdict], out: &mut dyn Write) -> std::io::Result<()> {
 const SHOWN: usize = 5;
 
 /// A result of this program.
-fn load(path: &Path) -> flowtrail::Result<Value> {
+pub(crate) fn load(path: &Path) -> flowtrail::Result<Value> {
     let wrong = |text: String| Error::usage(text).at(path);
     let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     let result: Value = serde_json::from_slice(&bytes).map_err(|e| wrong(format!("no JSON: {e}")))?;

@@ -5,6 +5,7 @@ mod baseline;
 mod coverage;
 mod explain;
 mod r#gen;
+mod guardduty;
 mod intel;
 mod lookup;
 mod output;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         args::Command::Trail(args) => trail::run(args),
         args::Command::Explain(args) => explain::explain(args),
         args::Command::Verify(args) => explain::verify(args),
+        args::Command::Guardduty(args) => guardduty::run(args),
         args::Command::Floor(args) => quality::floor(args),
         args::Command::Backtest(args) => quality::backtest(args),
         args::Command::Baseline(args) => baseline::run(args),
