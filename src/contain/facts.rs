@@ -34,7 +34,7 @@ pub struct Endpoint {
     pub id: String,
     /// Its VPC.
     pub vpc: Option<String>,
-    /// True for S3 endpoints, or where the service is not known but S3 was called through it.
+    /// Requests to S3 through it.
     pub requests: u64,
 }
 
@@ -53,6 +53,8 @@ pub struct Account {
     pub selectors: Vec<(String, Value)>,
     /// Hours of reads, and reads in the busiest.
     pub reads: (u64, u64),
+    /// Buckets that incidents concern, sorted.
+    pub concerned: BTreeSet<String>,
     /// True if bytes went to S3 that no event explains, or into buckets of others.
     pub blind: bool,
     /// Names that were refused.
@@ -87,8 +89,6 @@ pub struct Case {
     pub people: Vec<Person>,
     /// Own buckets whose objects were touched.
     pub own_buckets: Vec<String>,
-    /// Buckets of others that it concerns.
-    pub foreign_buckets: Vec<String>,
     /// Own buckets of which Macie said nothing.
     pub unclassified: Vec<String>,
     /// True if S3 has part in it.
@@ -140,8 +140,14 @@ impl Account {
         let buckets = list(&estate, "/buckets").filter_map(|b| out.bucket(b)).collect();
         let selector = |s: &Value| Some((out.name(text(s, "trail"), name::TRAIL)?, s.get("selector")?.clone()));
         let selectors = list(&estate, "/selectors").filter_map(selector).collect();
-        let rules = list(result, "/incidents").flat_map(|i| list(i, "/rules")).filter_map(Value::as_str);
-        out.blind = rules.into_iter().any(|r| matches!(r, "unaccounted-s3" | "s3-foreign-write"));
+        let rules = list(result, "/incidents")
+            .flat_map(|i| list(i, "/rules"))
+            .filter_map(Value::as_str);
+        out.blind = rules
+            .into_iter()
+            .any(|r| matches!(r, "unaccounted-s3" | "s3-foreign-write"));
+        let touched = list(result, "/incidents").flat_map(|i| list(i, "/buckets"));
+        out.concerned = touched.map(|b| text(b, "name").to_owned()).collect();
         out.reads = (number(&estate, "/reads/hours"), number(&estate, "/reads/most"));
         (out.accounts, out.regions, out.endpoints, out.buckets, out.selectors) =
             (accounts, regions, endpoints, buckets, selectors);
@@ -208,7 +214,8 @@ impl Case {
         let detail = list(result, "/details").find(|d| d.get("id") == incident.get("id"));
         for step in detail.into_iter().flat_map(|d| list(d, "/containment")) {
             if step.get("done").and_then(Value::as_bool) == Some(true) {
-                out.done.push((text(step, "control").to_owned(), text(step, "at").to_owned()));
+                out.done
+                    .push((text(step, "control").to_owned(), text(step, "at").to_owned()));
             }
         }
         if let Some(eni) = &out.interface {
@@ -253,16 +260,14 @@ impl Case {
             let Some(bucket) = account.name(text(b, "name"), name::BUCKET) else {
                 continue;
             };
-            match account.of_name(&bucket).map(|b| b.standing.as_str()) {
-                Some("own") if number(b, "/objects") > 0 => {
-                    if list(b, "/sensitivity").next().is_none() {
-                        self.unclassified.push(bucket.clone());
-                    }
-                    self.own_buckets.push(bucket);
-                }
-                Some("foreign") => self.foreign_buckets.push(bucket),
-                _ => {}
+            let own = account.of_name(&bucket).is_some_and(|b| b.standing == "own");
+            if !own || number(b, "/objects") == 0 {
+                continue;
             }
+            if list(b, "/sensitivity").next().is_none() {
+                self.unclassified.push(bucket.clone());
+            }
+            self.own_buckets.push(bucket);
         }
     }
 }

@@ -14,7 +14,9 @@ pub const ACCOUNT: Grammar = ("account", |s| s.len() == 12 && all(s, |b| b.is_as
 pub const BUCKET: Grammar = ("bucket", bucket);
 /// An access key id, long-term or temporary.
 pub const KEY: Grammar = ("access key", |s| {
-    matches!(s.get(..4), Some("AKIA" | "ASIA")) && (16..=128).contains(&s.len()) && all(s, |b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    matches!(s.get(..4), Some("AKIA" | "ASIA"))
+        && (16..=128).contains(&s.len())
+        && all(s, |b| b.is_ascii_uppercase() || b.is_ascii_digit())
 });
 /// A user, role or session: IAM's `[\w+=,.@-]{1,64}`, not beginning with `-`, which a command line would take for an option.
 pub const PERSON: Grammar = ("IAM name", |s| {
@@ -44,12 +46,15 @@ pub const TRAIL: Grammar = ("trail", |s| {
 pub const PRINCIPAL: Grammar = ("principal", |s| {
     let path = |p: &str| !p.is_empty() && p.len() <= 512 && p.split('/').all(PERSON.1);
     arn(s, "iam", |rest| {
-        rest.strip_prefix("role/").or_else(|| rest.strip_prefix("user/")).is_some_and(path)
+        rest.strip_prefix("role/")
+            .or_else(|| rest.strip_prefix("user/"))
+            .is_some_and(path)
     })
 });
 /// An id of an incident.
 pub const INCIDENT: Grammar = ("incident", |s| {
-    s.strip_prefix("inc-").is_some_and(|h| h.len() == 16 && all(h, |b| b.is_ascii_hexdigit()))
+    s.strip_prefix("inc-")
+        .is_some_and(|h| h.len() == 16 && all(h, |b| b.is_ascii_hexdigit()))
 });
 /// An address or network.
 pub const CIDR: Grammar = ("network", |s| s.parse::<IpNetwork>().is_ok());
@@ -65,13 +70,16 @@ fn all(s: &str, ok: impl Fn(u8) -> bool) -> bool {
 
 fn resource(s: &str, prefix: &str) -> bool {
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    s.strip_prefix(prefix).is_some_and(|h| matches!(h.len(), 8..=17) && all(h, hex))
+    s.strip_prefix(prefix)
+        .is_some_and(|h| matches!(h.len(), 8..=17) && all(h, hex))
 }
 
 fn bucket(s: &str) -> bool {
     let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     (3..=63).contains(&s.len())
-        && all(s, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
+        && all(s, |b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-'
+        })
         && edge(s.bytes().next())
         && edge(s.bytes().last())
         && !s.contains("..")
@@ -141,7 +149,9 @@ mod tests {
             "inc-../../x",
             "${aws:username}",
         ];
-        let all = [ACCOUNT, BUCKET, KEY, PERSON, ENDPOINT, VPC, INTERFACE, REGION, TRAIL, PRINCIPAL, INCIDENT, CIDR];
+        let all = [
+            ACCOUNT, BUCKET, KEY, PERSON, ENDPOINT, VPC, INTERFACE, REGION, TRAIL, PRINCIPAL, INCIDENT, CIDR,
+        ];
         for text in hostile {
             for grammar in all {
                 assert!(checked(text, grammar).is_none(), "{} {text:?}", grammar.0);

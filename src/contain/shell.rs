@@ -14,7 +14,11 @@ pub struct Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Word {
     Text(String),
-    Variable { before: String, name: &'static str, after: String },
+    Variable {
+        before: String,
+        name: &'static str,
+        after: String,
+    },
 }
 
 impl Command {

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Explain(crate::explain::ExplainArgs),
     /// Count the incidents of a result again from the logs: which no longer hold?
     Verify(crate::explain::VerifyArgs),
+    /// Controls for an incident, to review: keys, sessions, policies, alarms, rules; printed, never applied
+    Contain(crate::contain::ContainArgs),
     /// Findings of Amazon GuardDuty, and how ours agree: both, only ours, only theirs
     Guardduty(crate::guardduty::GuarddutyArgs),
     /// How much each interface could send to a new host in a day without an alert

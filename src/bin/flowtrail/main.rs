@@ -2,6 +2,7 @@
 
 mod args;
 mod baseline;
+mod contain;
 mod coverage;
 mod explain;
 mod r#gen;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         args::Command::Trail(args) => trail::run(args),
         args::Command::Explain(args) => explain::explain(args),
         args::Command::Verify(args) => explain::verify(args),
+        args::Command::Contain(args) => contain::run(args),
         args::Command::Guardduty(args) => guardduty::run(args),
         args::Command::Floor(args) => quality::floor(args),
         args::Command::Backtest(args) => quality::backtest(args),
