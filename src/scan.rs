@@ -218,6 +218,24 @@ fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase
     TrailCase::new(&known.index, &known.inventory, own, &facts)
 }
 
+/// Flows counted and the trail learned, and which interfaces only pass traffic on: what a proposal is replayed against.
+///
+/// # Errors
+/// As [`scan`].
+pub fn replayable(
+    inputs: &Inputs,
+    intel: &Intel,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Known, BTreeSet<String>)> {
+    let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
+    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
+    counted.stats.trail = trail;
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let passing = vantage.middleboxes.into_keys().collect();
+    Ok((counted, known, passing))
+}
+
 /// What each interface could send to a new host on the archive's last day without an alert.
 ///
 /// # Errors

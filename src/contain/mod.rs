@@ -17,6 +17,7 @@ pub mod name;
 pub mod pattern;
 mod plan;
 mod shell;
+pub mod whatif;
 mod write;
 
 pub use control::{Control, Document};
