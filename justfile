@@ -38,3 +38,12 @@ lists:
 # known vulnerabilities (fetches the advisory database)
 advisories:
     cargo deny check advisories
+
+# what `contain` writes, held against other people's validators (installs them once)
+validate:
+    sh tests/validate/run.sh
+
+# write the stored controls of the sample account again, after a change that is meant
+golden:
+    cargo build
+    sh tests/validate/golden.sh target/debug/flowtrail

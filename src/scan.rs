@@ -94,8 +94,8 @@ pub struct Scanned {
     pub learned: Option<Baseline>,
     /// The ledger's channels that only CloudTrail's data events show.
     pub channels: Option<S3Channels>,
-    /// Findings of GuardDuty and Macie, with the incident that each is about.
-    pub heard: Vec<Heard>,
+    /// Findings of GuardDuty and Macie, with the incident that each is about; none if none were given.
+    pub heard: Option<Vec<Heard>>,
     /// The containment checklist of each incident, by id.
     pub steps: BTreeMap<String, Vec<Step>>,
     /// What containment must not break.
@@ -159,6 +159,7 @@ pub fn scan(
     let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
+    let given = !inputs.guardduty.is_empty() || !inputs.macie.is_empty();
     let heard = incident::hear(&mut incidents, &side);
     let steps = incidents
         .iter()
@@ -178,7 +179,7 @@ pub fn scan(
         state: judged.baseline,
         learned,
         channels,
-        heard,
+        heard: Some(heard).filter(|_| given),
         steps,
         estate,
     })

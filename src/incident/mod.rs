@@ -21,7 +21,7 @@ mod view;
 pub use allow::AllowList;
 pub use cite::{cite, sha256};
 pub use estate::{BucketUse, EndpointUse, Estate, Reads, TrailSelector, Usual};
-pub use side::{Heard, hear, subject};
+pub use side::{Heard, hear, lines, subject};
 pub use steps::{Step, checklist};
 pub use suppress::Suppressions;
 pub use view::{Hidden, Shown, View};

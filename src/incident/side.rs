@@ -183,41 +183,51 @@ struct Line<'a> {
     action: Option<&'a str>,
     first_seen: Option<String>,
     last_seen: Option<String>,
-    created: Option<String>,
+    created_at: Option<String>,
     count: u64,
+    sensitivity: &'a [String],
     sample: bool,
     archived: bool,
     matched: Option<&'a str>,
     by: Option<&'static str>,
+    set_aside: Option<&'a str>,
 }
 
-impl Serialize for Heard {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let f = &self.finding;
-        let time = |t: Option<Seconds>| t.map(rfc3339);
-        let line = Line {
-            source: f.tool,
-            id: &f.id,
-            kind: f.kind.plain(),
-            current_type: f.kind.current(),
-            severity: f.level,
-            score: f.score,
-            title: &f.title,
-            account: f.account.as_deref(),
-            region: f.region.as_deref(),
-            bucket: f.buckets.first().map(String::as_str),
-            buckets: &f.buckets,
-            action: f.action.as_deref(),
-            first_seen: time(f.first_seen),
-            last_seen: time(f.last_seen),
-            created: time(f.created),
-            count: f.count,
-            sample: f.sample,
-            archived: f.archived,
-            matched: self.matched.as_ref().map(|m| m.0.as_str()),
-            by: self.matched.as_ref().map(|m| m.1.as_str()),
-        };
-        line.serialize(s)
+/// The findings for the result. One about an incident that is not shown (announced, suppressed, not severe enough) matches
+/// nothing there, and says which it is about in `set_aside`.
+pub fn lines(heard: &[Heard], shown: &[Incident]) -> serde_json::Value {
+    let is_shown = |id: &str| shown.iter().any(|i| i.id == id);
+    let all = heard.iter().map(|h| serde_json::to_value(line(h, &is_shown)));
+    all.map(Result::unwrap_or_default).collect()
+}
+
+fn line<'h>(heard: &'h Heard, is_shown: &dyn Fn(&str) -> bool) -> Line<'h> {
+    let f = &heard.finding;
+    let time = |t: Option<Seconds>| t.map(rfc3339);
+    let about = heard.matched.as_ref().map(|m| m.0.as_str());
+    Line {
+        source: f.tool,
+        id: &f.id,
+        kind: f.kind.plain(),
+        current_type: f.kind.current(),
+        severity: f.level,
+        score: f.score,
+        title: &f.title,
+        account: f.account.as_deref(),
+        region: f.region.as_deref(),
+        bucket: f.buckets.first().map(String::as_str),
+        buckets: &f.buckets,
+        action: f.action.as_deref(),
+        first_seen: time(f.first_seen),
+        last_seen: time(f.last_seen),
+        created_at: time(f.created),
+        count: f.count,
+        sensitivity: &f.sensitivity,
+        sample: f.sample,
+        archived: f.archived,
+        matched: about.filter(|id| is_shown(id)),
+        by: heard.matched.as_ref().map(|m| m.1.as_str()),
+        set_aside: about.filter(|id| !is_shown(id)),
     }
 }
 
@@ -311,7 +321,7 @@ mod tests {
         let other = duty("UnauthorizedAccess:EC2/TorClient", "").replace("eni-1", "eni-9");
         let (_, heard) = after(Severity::Medium, 1, &other);
         assert_eq!((heard.len(), heard[0].matched.clone()), (1, None));
-        let line = serde_json::to_value(&heard[0]).unwrap();
+        let line = &lines(&heard, &[])[0];
         assert_eq!(
             (line["source"].as_str(), line["severity"].as_str()),
             (Some("guardduty"), Some("high"))

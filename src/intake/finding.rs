@@ -76,6 +76,8 @@ pub struct SideFinding {
     pub updated: Option<Seconds>,
     /// How often it was seen.
     pub count: u64,
+    /// What Macie found in the object: `PII: EMAIL_ADDRESS`, …, sorted.
+    pub sensitivity: Vec<String>,
     /// A finding made up for trying out.
     pub sample: bool,
     /// Somebody, or a rule, put it aside in the tool.
@@ -147,6 +149,7 @@ impl SideFinding {
             created: None,
             updated: None,
             count: 1,
+            sensitivity: Vec::new(),
             sample: false,
             archived: false,
         }

@@ -44,6 +44,7 @@ pub(super) fn read(value: &Value, sensitive: &mut Sensitive) -> Option<SideFindi
         _ => 1.0,
     });
     let is = |path: &str| at(value, path).and_then(Value::as_bool).unwrap_or(false);
+    let held = held(value, score);
     let found = SideFinding {
         id: text(value, "id").unwrap_or_default(),
         level: Level::of_macie(score),
@@ -67,11 +68,12 @@ pub(super) fn read(value: &Value, sensitive: &mut Sensitive) -> Option<SideFindi
         created: time(value, "createdAt"),
         updated: time(value, "updatedAt"),
         count: number(value, "count").map_or(1, |n| n.max(0.0) as u64),
+        sensitivity: held.words(),
         sample: is("sample"),
         archived: is("archived"),
         ..SideFinding::new(Tool::Macie, TypeName::new(&kind))
     };
-    sensitive.learn(value, bucket, found.level);
+    sensitive.learn(bucket, held);
     Some(found.settle())
 }
 
@@ -81,38 +83,47 @@ impl Sensitive {
         self.buckets.get(bucket)
     }
 
-    fn learn(&mut self, value: &Value, bucket: String, level: Level) {
+    fn learn(&mut self, bucket: String, held: Held) {
         self.findings += 1;
-        let mut held = Held::default();
-        let Some(result) = at(value, "classificationDetails.result") else {
-            return;
-        };
-        for found in items(result, "sensitiveData") {
-            let Some(category) = text(found, "category") else {
-                continue;
-            };
-            let short = short(&category);
-            for one in items(found, "detections") {
-                held.kinds.extend(text(one, "type").map(|t| format!("{short}: {t}")));
-            }
-            held.categories.insert(category);
-        }
-        let custom = number(result, "customDataIdentifiers.totalCount").unwrap_or(0.0);
-        if custom > 0.0 {
-            held.categories.insert("CUSTOM_IDENTIFIER".to_owned());
-            for one in items(result, "customDataIdentifiers.detections") {
-                held.kinds.extend(text(one, "name").map(|n| format!("custom: {n}")));
-            }
-        }
         if held.categories.is_empty() {
             return;
         }
         let known = self.buckets.entry(bucket).or_default();
         known.categories.extend(held.categories);
         known.kinds.extend(held.kinds);
-        known.level = known.level.max(level);
-        known.objects.extend(text(value, "resourcesAffected.s3Object.key"));
+        known.level = known.level.max(held.level);
+        known.objects.extend(held.objects);
     }
+}
+
+/// What one finding says of its bucket; nothing, if it is about a policy.
+fn held(value: &Value, score: f64) -> Held {
+    let mut held = Held {
+        level: Level::of_macie(score),
+        objects: text(value, "resourcesAffected.s3Object.key").into_iter().collect(),
+        ..Held::default()
+    };
+    let Some(result) = at(value, "classificationDetails.result") else {
+        return held;
+    };
+    for found in items(result, "sensitiveData") {
+        let Some(category) = text(found, "category") else {
+            continue;
+        };
+        let short = short(&category);
+        for one in items(found, "detections") {
+            held.kinds.extend(text(one, "type").map(|t| format!("{short}: {t}")));
+        }
+        held.categories.insert(category);
+    }
+    let custom = number(result, "customDataIdentifiers.totalCount").unwrap_or(0.0);
+    if custom > 0.0 {
+        held.categories.insert("CUSTOM_IDENTIFIER".to_owned());
+        for one in items(result, "customDataIdentifiers.detections") {
+            held.kinds.extend(text(one, "name").map(|n| format!("custom: {n}")));
+        }
+    }
+    held
 }
 
 impl Held {

@@ -20,14 +20,14 @@ pub const SERIES: usize = 60;
 const DAYS: u64 = 60;
 
 /// Reasons and cells of each incident.
-pub fn details(incidents: &[Incident], table: &EgressTable, steps: &BTreeMap<String, Vec<Step>>) -> Value {
+pub fn details(incidents: &[Incident], table: &EgressTable, steps: Option<&BTreeMap<String, Vec<Step>>>) -> Value {
     incidents
         .iter()
-        .map(|i| detail(i, table, steps.get(&i.id).map(Vec::as_slice).unwrap_or_default()))
+        .map(|i| detail(i, table, steps.and_then(|s| s.get(&i.id)).map(Vec::as_slice)))
         .collect()
 }
 
-fn detail(incident: &Incident, table: &EgressTable, steps: &[Step]) -> Value {
+fn detail(incident: &Incident, table: &EgressTable, steps: Option<&[Step]>) -> Value {
     let mut rows: Vec<&Row> = incident
         .cells
         .iter()

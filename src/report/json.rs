@@ -4,6 +4,7 @@
 //! same bytes. Times that phases took are in `--stats`, not here.
 
 use crate::detect::trail::S3Channels;
+use crate::incident::lines;
 use crate::report::detail;
 use crate::report::grid::json_integer;
 use crate::report::run::Run;
@@ -51,7 +52,7 @@ pub fn result(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
         },
         "incidents": run.incidents,
         "details": detail::details(run.incidents, run.table, run.steps),
-        "side_findings": run.heard,
+        "side_findings": run.heard.map(|h| lines(h, run.incidents)),
         "estate": run.estate,
         "series": detail::series(run.incidents, run.table, run.learned),
         "ledger": ledger(run),

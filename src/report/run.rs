@@ -40,10 +40,10 @@ pub struct Run<'a> {
     pub show_keys: bool,
     /// Channels that only CloudTrail's data events show; none without them.
     pub channels: Option<S3Channels>,
-    /// Findings of GuardDuty and Macie, with the incident that each is about.
-    pub heard: &'a [Heard],
-    /// The containment checklist of each incident, by id.
-    pub steps: &'a BTreeMap<String, Vec<Step>>,
+    /// Findings of GuardDuty and Macie, with the incident that each is about; none if none were given.
+    pub heard: Option<&'a [Heard]>,
+    /// The containment checklist of each incident, by id; none without a trail.
+    pub steps: Option<&'a BTreeMap<String, Vec<Step>>>,
     /// What containment must not break.
     pub estate: &'a Estate,
 }
