@@ -152,8 +152,9 @@ fn merged(account: &Account, names: &[&str]) -> Option<(String, Merged)> {
         .iter()
         .filter(|(t, _)| t == trail)
         .map(|(_, s)| s.clone());
-    let present: Vec<Value> = own.collect();
+    let mut present: Vec<Value> = own.collect();
     let whole = present.iter().all(Value::is_object);
+    present.retain(Value::is_object);
     let advanced = present.iter().any(|s| s.get("FieldSelectors").is_some());
     let values: Vec<String> = match account.blind {
         true => vec!["arn:aws:s3".to_owned()],

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::name::{self, Grammar, checked};
+use crate::detect::Severity;
+use crate::detect::trail::aws_owner;
 use crate::net::printable;
 
 /// One bucket in use.
@@ -20,7 +22,7 @@ pub struct Bucket {
     /// `own`, `foreign`, `aws` or `unknown`.
     pub standing: String,
     /// The service of AWS whose it is.
-    pub service: Option<String>,
+    pub service: Option<&'static str>,
     /// Requests of own principals, beside incidents, that came through no endpoint.
     pub own_without_endpoint: u64,
     /// What the selectors record of it.
@@ -49,7 +51,7 @@ pub struct Account {
     pub endpoints: Vec<Endpoint>,
     /// Buckets in use, by requests.
     pub buckets: Vec<Bucket>,
-    /// Trails and their selectors.
+    /// Trails and their selectors; null for one that was not understood.
     pub selectors: Vec<(String, Value)>,
     /// Hours of reads, and reads in the busiest.
     pub reads: (u64, u64),
@@ -138,7 +140,10 @@ impl Account {
         let (accounts, regions) = (take("/accounts", name::ACCOUNT), take("/regions", name::REGION));
         let endpoints = list(&estate, "/endpoints").filter_map(|e| out.endpoint(e)).collect();
         let buckets = list(&estate, "/buckets").filter_map(|b| out.bucket(b)).collect();
-        let selector = |s: &Value| Some((out.name(text(s, "trail"), name::TRAIL)?, s.get("selector")?.clone()));
+        let selector = |s: &Value| {
+            let content = s.get("selector").filter(|c| is_plain(c)).cloned();
+            Some((out.name(text(s, "trail"), name::TRAIL)?, content.unwrap_or_default()))
+        };
         let selectors = list(&estate, "/selectors").filter_map(selector).collect();
         let rules = list(result, "/incidents")
             .flat_map(|i| list(i, "/rules"))
@@ -187,7 +192,7 @@ impl Account {
             name: self.name(text(v, "name"), name::BUCKET)?,
             owner: self.name(text(v, "owner"), name::ACCOUNT),
             standing: text(v, "standing").to_owned(),
-            service: v.get("service").and_then(Value::as_str).map(str::to_owned),
+            service: aws_owner(text(v, "name")),
             own_without_endpoint: number(v, "/own_without_endpoint"),
             data_events: v.get("data_events").and_then(Value::as_str).map(str::to_owned),
         })
@@ -201,7 +206,10 @@ impl Case {
         let mut out = Case {
             id,
             title: text(incident, "title").to_owned(),
-            severity: text(incident, "severity").to_owned(),
+            severity: text(incident, "severity")
+                .parse()
+                .map_or("", Severity::as_str)
+                .to_owned(),
             interface: account.name(text(incident, "eni"), name::INTERFACE),
             ..Case::default()
         };
@@ -269,6 +277,21 @@ impl Case {
             }
             self.own_buckets.push(bucket);
         }
+    }
+}
+
+/// True if every text in a selector is one that AWS's consoles and guides write: ARNs, names, words.
+fn is_plain(v: &Value) -> bool {
+    let ok = |t: &str| {
+        t.len() <= 2_048
+            && t.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b" _:/.*@+=,-!()".contains(&b))
+    };
+    match v {
+        Value::String(t) => ok(t),
+        Value::Array(list) => list.iter().all(is_plain),
+        Value::Object(members) => members.iter().all(|(k, v)| ok(k) && is_plain(v)),
+        _ => true,
     }
 }
 

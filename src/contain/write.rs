@@ -29,7 +29,7 @@ pub fn text(plans: &[Plan]) -> String {
             for document in &control.documents {
                 out += &format!("     {:<8} {}\n", "file", document.name);
                 for line in pretty(&document.content).lines() {
-                    out += &format!("       {line}\n");
+                    out += &format!("       {}\n", printable(line.as_bytes()));
                 }
             }
             for command in &control.commands {
@@ -47,7 +47,7 @@ pub fn text(plans: &[Plan]) -> String {
 pub fn markdown(plans: &[Plan]) -> String {
     let mut out = String::from("# Controls to review\n\nNothing has been applied.\n");
     for plan in plans {
-        out += &format!("\n## {}\n\n{}{}\n", plan.id, severity(plan), inert(&plan.title));
+        out += &format!("\n## {}\n\n{}{}\n", plan.id, severity(plan), foreign(&plan.title));
         for control in &plan.controls {
             out += &format!("\n### {} (`{}`){}\n", inert(&control.title), control.id, done(control));
             for (label, lines) in sections(control) {
@@ -57,7 +57,7 @@ pub fn markdown(plans: &[Plan]) -> String {
             }
             out.push('\n');
             for document in &control.documents {
-                out += &format!("\n`{}`\n\n```json\n{}\n```\n", document.name, pretty(&document.content));
+                out += &format!("\n`{}`\n\n```json\n{}\n```\n", document.name, safe(&document.content));
             }
             if !control.commands.is_empty() {
                 let lines: Vec<String> = control.commands.iter().map(ToString::to_string).collect();
@@ -65,7 +65,7 @@ pub fn markdown(plans: &[Plan]) -> String {
             }
         }
         for name in &plan.refused {
-            out += &format!("\n- refused: {}", inert(name));
+            out += &format!("\n- refused: {}", foreign(name));
         }
     }
     out
@@ -139,15 +139,33 @@ fn done(c: &Control) -> String {
         .map_or_else(String::new, |at| format!("  (done, {at})"))
 }
 
+/// The same for a page: selectors are as somebody wrote them.
+fn safe(value: &Value) -> String {
+    let text = pretty(value);
+    text.lines()
+        .map(|l| printable(l.as_bytes()))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// Markdown that means its letters.
 fn inert(text: &str) -> String {
+    escaped(text, "\\`*_{}[]<>#|!&~")
+}
+
+/// The same for text from elsewhere, which must not become a link by itself either.
+fn foreign(text: &str) -> String {
+    escaped(text, "\\`*_{}[]()<>#|!&~:/.@")
+}
+
+fn escaped(text: &str, special: &str) -> String {
     let mut out = String::new();
     for c in printable(text.as_bytes()).chars() {
-        if "\\`*_{}[]<>#|!&~".contains(c) {
+        if special.contains(c) {
             out.push('\\');
         }
         out.push(c);
