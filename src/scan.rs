@@ -1,29 +1,34 @@
 //! The pipeline itself, readable aloud from top to bottom. The only room that imports them all.
 
-use crate::aggregate::stats::Phase;
+mod enrich;
+mod phases;
+
+pub use enrich::Beside;
+use enrich::{attribute, beside, cover};
+use phases::Phases;
+
 use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
     WithEndpoints, finish, ingest, vantage, workers,
 };
-use crate::attribute::{Attribution, Question, Reconciliation, Toward};
+use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, day_of};
-use crate::coverage::{self, Claims, Selectors};
+use crate::coverage::Selectors;
 use crate::detect::trail::{S3Channels, s3_channels};
-use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
+use crate::detect::{self, Case, Floor, Settings, TrailCase};
 use crate::error::Result;
-use crate::incident::{self, Estate, Heard, Incident, Step};
+use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions};
 use crate::intake::{SideFindings, Tool};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
-use crate::net::{Addr, Class, TimeWindow};
+use crate::net::{Addr, TimeWindow};
 use crate::trail::{PrincipalIndex, TrailRun, read_archive};
 use rayon::ThreadPool;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What a scan reads.
 #[derive(Debug, Clone, Default)]
@@ -94,12 +99,8 @@ pub struct Scanned {
     pub learned: Option<Baseline>,
     /// The ledger's channels that only CloudTrail's data events show.
     pub channels: Option<S3Channels>,
-    /// Findings of GuardDuty and Macie, with the incident that each is about; none if none were given.
-    pub heard: Option<Vec<Heard>>,
-    /// The containment checklist of each incident, by id.
-    pub steps: BTreeMap<String, Vec<Step>>,
-    /// What containment must not break.
-    pub estate: Estate,
+    /// What other tools said, what was done about it, and what is in use.
+    pub beside: Beside,
 }
 
 /// Starts the threads; 0 means one per core.
@@ -144,13 +145,9 @@ pub fn scan(
         findings.extend(detect::unaccounted_s3::judge(&counted.table, books, whole, settings));
     }
     phases.next("detect", 0);
+    let window = inputs.window.unwrap_or(TimeWindow::ALL);
     let learned = inputs.baseline.clone().map(|mut b| {
-        b.merge(lesson(
-            &counted,
-            &judged.baseline,
-            &middleboxes,
-            inputs.window.unwrap_or(TimeWindow::ALL),
-        ));
+        b.merge(lesson(&counted, &judged.baseline, &middleboxes, window));
         b
     });
     attribute(&mut findings, &counted.table, &known);
@@ -159,13 +156,7 @@ pub fn scan(
     let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
-    let given = !inputs.guardduty.is_empty() || !inputs.macie.is_empty();
-    let heard = incident::hear(&mut incidents, &side);
-    let steps = incidents
-        .iter()
-        .map(|i| (i.id.clone(), incident::checklist(i, &trail_case)))
-        .collect();
-    let estate = Estate::of(&trail_case, &known.inventory, &counted.table, &incidents);
+    let beside = beside(&mut incidents, inputs, &side, &trail_case, &counted);
     phases.next("attribute", 0);
     incident::cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
@@ -179,9 +170,7 @@ pub fn scan(
         state: judged.baseline,
         learned,
         channels,
-        heard: Some(heard).filter(|_| given),
-        steps,
-        estate,
+        beside,
     })
 }
 
@@ -375,97 +364,4 @@ pub fn own_addresses(inventory: &Inventory) -> BTreeSet<(String, Addr)> {
             .collect::<Vec<_>>()
     };
     inventory.interfaces.iter().flat_map(of).collect()
-}
-
-/// Names the principals behind each finding.
-fn attribute(findings: &mut [Finding], table: &EgressTable, known: &Known) {
-    if !known.has_trail {
-        return;
-    }
-    let attribution = Attribution::new(&known.inventory, &known.index);
-    for finding in findings {
-        let Some(interface) = finding.interface else { continue };
-        let window = TimeWindow {
-            from: finding.first_seen,
-            to: finding.last_seen.saturating_add(1),
-        };
-        let to_s3 = finding.destinations.iter().any(|d| d.class == Class::S3);
-        let toward = if to_s3 { Toward::S3 } else { Toward::Anywhere };
-        let mut question = Question::of_interface(table, interface, window, toward);
-        // Pods and secondary addresses have callers of their own.
-        question.addresses.clone_from(&finding.source_ips);
-        finding.principals = attribution
-            .who(&question)
-            .into_iter()
-            .take(CANDIDATES)
-            .map(claim)
-            .collect();
-        if finding.instance.is_none() {
-            let id = finding.eni.clone().unwrap_or_default();
-            finding.instance = known.inventory.instance_of(&id, window).map(|e| e.to.clone());
-        }
-    }
-}
-
-/// Principals shown with an incident, most likely first.
-const CANDIDATES: usize = 5;
-
-fn claim(p: crate::attribute::Principal) -> PrincipalClaim {
-    PrincipalClaim {
-        arn: p.arn,
-        access_key: Some(p.access_key).filter(|k| !k.is_empty()),
-        class: p.class.as_str().into(),
-        confidence: Confidence::new(p.confidence),
-        bytes: p.bytes,
-        why: p.why,
-    }
-}
-
-/// Says with each incident how much of its time the flow logs could show.
-fn cover(incidents: &mut [Incident], counted: &Counted, inventory: &Inventory) {
-    let logs = coverage::logs(&counted.archive, &counted.outcome, inventory);
-    let claims = Claims::new(&counted.table, &counted.outcome, &logs);
-    for incident in incidents {
-        let window = TimeWindow {
-            from: incident.first_seen,
-            to: incident.last_seen.saturating_add(1),
-        };
-        let Some(eni) = &incident.eni else { continue };
-        let claim = claims.of(eni, window);
-        incident.coverage = CoverageClaim {
-            observed: claim.observed,
-            skipdata: claim.skipdata,
-        };
-    }
-}
-
-/// Wall time of each phase, for `--stats`.
-struct Phases {
-    began: Instant,
-    done: Vec<Phase>,
-}
-
-impl Default for Phases {
-    fn default() -> Self {
-        Phases {
-            began: Instant::now(),
-            done: Vec::new(),
-        }
-    }
-}
-
-impl Phases {
-    /// Leaves out what was measured elsewhere.
-    fn restart(&mut self) {
-        self.began = Instant::now();
-    }
-
-    fn next(&mut self, name: &'static str, bytes: u64) {
-        self.done.push(Phase {
-            name,
-            seconds: self.began.elapsed().as_secs_f64(),
-            bytes,
-        });
-        self.began = Instant::now();
-    }
 }

@@ -41,11 +41,7 @@ fn policy(endpoint: &Endpoint, given: Given<'_>) -> Control {
         .careful("The policy replaces the present one; the first line keeps a copy. Back: the same line with --reset-policy.")
         .careful("It closes the endpoint only: a route to S3 through a NAT or internet gateway stays open.");
     for bucket in &others {
-        let whose = bucket
-            .service
-            .as_deref()
-            .or(bucket.owner.as_deref())
-            .unwrap_or("unknown");
+        let whose = bucket.service.or(bucket.owner.as_deref()).unwrap_or("unknown");
         out = out.careful(format!(
             "{} ({whose}) is in use and stays open for reading.",
             bucket.name

@@ -89,9 +89,10 @@ impl SideFindings {
 
     /// One state of each finding, in order of time.
     fn settle(&mut self) {
-        let mut latest: BTreeMap<(Tool, String, String), SideFinding> = BTreeMap::new();
+        let mut latest: BTreeMap<(Tool, String, String, Option<String>), SideFinding> = BTreeMap::new();
         for finding in std::mem::take(&mut self.list) {
-            let key = (finding.tool, finding.id.clone(), finding.kind.plain().to_owned());
+            let kind = finding.kind.plain().to_owned();
+            let key = (finding.tool, finding.id.clone(), kind, finding.object.clone());
             match latest.get_mut(&key) {
                 Some(known) if rank(known) >= rank(&finding) => {}
                 Some(known) => *known = finding,
@@ -102,7 +103,15 @@ impl SideFindings {
         }
         self.list = latest.into_values().collect();
         self.list.sort_by(|a, b| {
-            let key = |f: &SideFinding| (f.tool, f.span().map(|s| (s.from, s.to)), f.id.clone(), f.kind.clone());
+            let key = |f: &SideFinding| {
+                (
+                    f.tool,
+                    f.span().map(|s| (s.from, s.to)),
+                    f.id.clone(),
+                    f.kind.clone(),
+                    f.object.clone(),
+                )
+            };
             key(a).cmp(&key(b))
         });
     }

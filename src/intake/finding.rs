@@ -54,6 +54,8 @@ pub struct SideFinding {
     pub region: Option<String>,
     /// Buckets, sorted.
     pub buckets: Vec<String>,
+    /// The object that Macie looked into.
+    pub object: Option<String>,
     /// API that was called, or `NETWORK_CONNECTION`, `DNS_REQUEST`, …
     pub action: Option<String>,
     /// Access keys, sorted.
@@ -138,6 +140,7 @@ impl SideFinding {
             account: None,
             region: None,
             buckets: Vec::new(),
+            object: None,
             action: None,
             keys: Vec::new(),
             people: Vec::new(),

@@ -55,6 +55,7 @@ pub(super) fn read(value: &Value, sensitive: &mut Sensitive) -> Option<SideFindi
         account: text(value, "accountId"),
         region: text(value, "region"),
         buckets: vec![bucket.clone()],
+        object: text(value, "resourcesAffected.s3Object.key"),
         action: text(value, "policyDetails.action.apiCallDetails.api"),
         people: text(value, "policyDetails.actor.userIdentity.iamUser.userName")
             .into_iter()

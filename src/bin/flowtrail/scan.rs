@@ -140,9 +140,9 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel) -> any
         left_out: counted.left_out,
         show_keys: args.show_keys,
         channels: scanned.channels,
-        heard: scanned.heard.as_deref(),
-        steps: Some(&scanned.steps).filter(|_| scanned.known.has_trail),
-        estate: &scanned.estate,
+        heard: scanned.beside.heard.as_deref(),
+        steps: Some(&scanned.beside.steps).filter(|_| scanned.known.has_trail),
+        estate: &scanned.beside.estate,
     };
     let colour = match args.color {
         When::Always => true,
