@@ -198,6 +198,11 @@ fn the_stolen_key_is_told_by_both_and_its_containment_is_ticked() {
         r#"["PII: EMAIL_ADDRESS","PII: USA_SOCIAL_SECURITY_NUMBER"]"#
     );
     assert_eq!(sensitivity("finance"), r#"["financial: CREDIT_CARD_NUMBER"]"#);
+    let why = incident["explanation"].to_string();
+    assert!(
+        why.contains("Of 4 objects that Macie found it in, 4 are known to be among them."),
+        "{why}"
+    );
     let steps = detail["containment"].as_array().unwrap();
     let told: Vec<(&str, bool, Option<&str>)> = steps
         .iter()

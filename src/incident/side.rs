@@ -12,6 +12,7 @@ use super::Incident;
 use crate::detect::{Confidence, Severity};
 use crate::intake::{Ground, Level, Link, SideFinding, SideFindings, Subject, Tool, best};
 use crate::net::{Seconds, rfc3339};
+use crate::trail::{PrincipalIndex, TrailRow};
 
 /// A finding of another tool, and our incident that it is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +51,7 @@ pub fn subject(incident: &Incident) -> Subject {
 }
 
 /// Joins the findings to the incidents and lets them speak for them; findings that match nothing are kept all the same.
-pub fn hear(incidents: &mut [Incident], side: &SideFindings) -> Vec<Heard> {
+pub fn hear(incidents: &mut [Incident], side: &SideFindings, index: &PrincipalIndex) -> Vec<Heard> {
     let subjects: Vec<Subject> = incidents.iter().map(subject).collect();
     let mut told: BTreeMap<usize, Vec<&SideFinding>> = BTreeMap::new();
     let mut out = Vec::new();
@@ -70,7 +71,7 @@ pub fn hear(incidents: &mut [Incident], side: &SideFindings) -> Vec<Heard> {
     }
     for (n, incident) in incidents.iter_mut().enumerate() {
         corroborate(incident, told.get(&n).map(Vec::as_slice).unwrap_or_default());
-        at_stake(incident, side);
+        at_stake(incident, side, index);
     }
     super::rank(incidents);
     out
@@ -127,7 +128,7 @@ fn sentence(f: &SideFinding) -> String {
 }
 
 /// Macie's part.
-fn at_stake(incident: &mut Incident, side: &SideFindings) {
+fn at_stake(incident: &mut Incident, side: &SideFindings, index: &PrincipalIndex) {
     let (mut names, mut worst) = (Vec::new(), Level::Low);
     for bucket in &mut incident.buckets {
         let Some(held) = side.sensitive.of(&bucket.name) else {
@@ -153,9 +154,29 @@ fn at_stake(incident: &mut Incident, side: &SideFindings) {
         "Macie found sensitive data in what was touched ({}): {shown}{rest}.",
         worst.as_str()
     ));
+    incident.explanation.extend(named(incident, side, index));
     if incident.bytes > 0 && incident.severity == Severity::High && worst == Level::High {
         raise(incident, Severity::Critical);
     }
+}
+
+/// How many of the objects that Macie looked into were among those touched.
+fn named(incident: &Incident, side: &SideFindings, index: &PrincipalIndex) -> Option<String> {
+    let rows: Vec<&TrailRow> = incident
+        .requests
+        .iter()
+        .filter_map(|n| index.rows.get(*n as usize))
+        .collect();
+    let (mut all, mut touched) = (0u64, 0u64);
+    for bucket in &incident.buckets {
+        for key in side.sensitive.of(&bucket.name).into_iter().flat_map(|h| &h.objects) {
+            let of_bucket = rows.iter().filter(|r| index.text(r.bucket) == bucket.name);
+            let held = of_bucket.map(|r| r.objects.holds_object(&bucket.name, key));
+            all += 1;
+            touched += u64::from(held.flatten().any(|h| h));
+        }
+    }
+    (all > 0).then(|| format!("Of {all} objects that Macie found it in, {touched} are known to be among them."))
 }
 
 /// Lifts an incident, its score into the band of its severity.
@@ -272,7 +293,7 @@ mod tests {
 
     fn after(severity: Severity, bytes: u128, findings: &str) -> (Severity, Vec<Heard>) {
         let mut all = [incident(severity, bytes)];
-        let heard = hear(&mut all, &side(findings));
+        let heard = hear(&mut all, &side(findings), &PrincipalIndex::default());
         (all[0].severity, heard)
     }
 
@@ -311,7 +332,7 @@ mod tests {
             let mut all = [incident(before, 5)];
             let mut s = SideFindings::default();
             s.add(macie.as_bytes(), Tool::Macie, Path::new("m")).unwrap();
-            let heard = hear(&mut all, &s);
+            let heard = hear(&mut all, &s, &PrincipalIndex::default());
             assert_eq!(all[0].severity, then);
             assert_eq!(all[0].buckets[0].sensitivity, ["PII: EMAIL_ADDRESS"]);
             assert!(heard[0].matched.is_some());

@@ -31,7 +31,7 @@ pub(super) fn beside(
     counted: &Counted,
 ) -> Beside {
     let given = !inputs.guardduty.is_empty() || !inputs.macie.is_empty();
-    let heard = incident::hear(incidents, side);
+    let heard = incident::hear(incidents, side, case.index);
     let checklist = |i: &Incident| (i.id.clone(), incident::checklist(i, case));
     Beside {
         heard: Some(heard).filter(|_| given),

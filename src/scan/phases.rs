@@ -1,4 +1,4 @@
-//! How long each part of the pipeline took, by the wall clock.
+//! How long each phase of a run took.
 
 use crate::aggregate::stats::Phase;
 use std::time::Instant;
