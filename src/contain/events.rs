@@ -69,12 +69,12 @@ pub(super) fn selectors(given: Given<'_>) -> Vec<Control> {
     if uncovered.is_empty() && !account.blind && !account.selectors.is_empty() {
         return Vec::new();
     }
-    let what = if account.blind {
-        "every bucket".to_owned()
-    } else {
-        format!("{} buckets", uncovered.len())
+    let what = match (account.blind, uncovered.len()) {
+        (true, _) => "of every bucket",
+        (false, 0) => "of the buckets that matter",
+        (false, _) => "of the buckets that no trail covers",
     };
-    let mut out = Control::new("data-events", format!("Data events of {what} recorded"))
+    let mut out = Control::new("data-events", format!("Data events {what} recorded"))
         .why("Reads and writes of objects that no trail records leave no trace: nothing can be told of them, nor reconciled.");
     if account.blind {
         out = out.why("Bytes went to S3 that no event explains, or into buckets of others. Only a selector for all buckets shows writes of own credentials into a bucket that is not in the account.");

@@ -22,7 +22,7 @@ pub use allow::AllowList;
 pub use cite::{cite, sha256};
 pub use estate::{BucketUse, EndpointUse, Estate, Reads, TrailSelector, Usual};
 pub use side::{Heard, hear, lines, subject};
-pub use steps::{Step, checklist};
+pub use steps::{Checklists, Step};
 pub use suppress::Suppressions;
 pub use view::{Hidden, Shown, View};
 

@@ -5,11 +5,12 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Incident;
-use crate::detect::{PrincipalClaim, TrailCase};
+use crate::detect::{BucketClaim, PrincipalClaim, TrailCase};
 use crate::net::{Seconds, rfc3339};
-use crate::trail::{Notable, PrincipalIndex, role_of_arn};
+use crate::trail::{Notable, TrailRow, role_of_arn};
 
 /// One box of the checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,47 +51,64 @@ impl Serialize for Step {
 /// Users, or roles, that steps are listed for.
 const PEOPLE: usize = 3;
 
-/// The checklist of an incident.
-pub fn checklist(incident: &Incident, case: &TrailCase<'_>) -> Vec<Step> {
-    let log = Log {
-        incident,
-        index: case.index,
-    };
-    let mut out = Vec::new();
-    let likely = incident
-        .principals
-        .iter()
-        .filter(|p| matches!(p.class.as_str(), "exact" | "strong"));
-    let ours = likely.filter(|p| account_of(&p.arn).is_some_and(|a| !case.is_foreign(a)));
-    let people: Vec<&PrincipalClaim> = ours.collect();
-    let (mut users, mut roles, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-    for p in people {
-        if let Some(key) = p.access_key.as_deref().filter(|k| k.starts_with("AKIA")) {
-            push(&mut keys, key);
+/// What checklists are made from: the events that contain something, by name, and whose buckets are.
+#[derive(Debug)]
+pub struct Checklists<'a> {
+    case: &'a TrailCase<'a>,
+    events: BTreeMap<&'a str, Vec<&'a Notable>>,
+    foreign: BTreeSet<&'a str>,
+}
+
+impl<'a> Checklists<'a> {
+    /// Looks through the trail once.
+    pub fn new(case: &'a TrailCase<'a>) -> Self {
+        let mut events: BTreeMap<&str, Vec<&Notable>> = BTreeMap::new();
+        for event in case.index.notable.iter().filter(|n| n.error.is_none()) {
+            events.entry(&event.event).or_default().push(event);
         }
-        match (user_of(&p.arn), role_of_arn(&p.arn)) {
-            (Some(user), _) => push(&mut users, user),
-            (None, Some(role)) => push(&mut roles, role),
-            _ => {}
+        let text = |id: u32| case.index.text(id);
+        let theirs = |r: &&TrailRow| r.bucket != 0 && case.is_foreign(text(r.owner));
+        Checklists {
+            case,
+            events,
+            foreign: case.index.rows.iter().filter(theirs).map(|r| text(r.bucket)).collect(),
         }
     }
-    out.extend(keys.iter().map(|k| log.key(k)));
-    out.extend(users.iter().map(|u| log.user(u)));
-    out.extend(roles.iter().map(|r| log.role(r)));
-    out.extend(log.host());
-    if touches_s3(incident) {
-        out.push(log.endpoint());
-        out.extend(log.buckets(case));
+
+    /// The checklist of an incident.
+    pub fn of(&self, incident: &Incident) -> Vec<Step> {
+        let log = Log { incident, all: self };
+        let likely = |p: &&PrincipalClaim| matches!(p.class.as_str(), "exact" | "strong");
+        let ours = |p: &&PrincipalClaim| account_of(&p.arn).is_some_and(|a| !self.case.is_foreign(a));
+        let (mut users, mut roles, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        for p in incident.principals.iter().filter(likely).filter(ours) {
+            if let Some(key) = p.access_key.as_deref().filter(|k| k.starts_with("AKIA")) {
+                push(&mut keys, key);
+            }
+            match (user_of(&p.arn), role_of_arn(&p.arn)) {
+                (Some(user), _) => push(&mut users, user),
+                (None, Some(role)) => push(&mut roles, role),
+                _ => {}
+            }
+        }
+        let mut out: Vec<Step> = keys.iter().map(|k| log.key(k)).collect();
+        out.extend(users.iter().map(|u| log.user(u)));
+        out.extend(roles.iter().map(|r| log.role(r)));
+        out.extend(log.host());
+        if touches_s3(incident) {
+            out.push(log.endpoint());
+            out.extend(log.buckets());
+        }
+        if !users.is_empty() {
+            out.push(Step {
+                id: "secret-scan",
+                text: format!("Secret scan of the repositories of {} started", users.join(", ")),
+                done: None,
+                control: "secret-scan",
+            });
+        }
+        out
     }
-    if !users.is_empty() {
-        out.push(Step {
-            id: "secret-scan",
-            text: format!("Secret scan of the repositories of {} started", users.join(", ")),
-            done: None,
-            control: "secret-scan",
-        });
-    }
-    out
 }
 
 fn push<'a>(list: &mut Vec<&'a str>, item: &'a str) {
@@ -134,38 +152,38 @@ fn masked(key: &str) -> String {
 /// The events after an incident began.
 struct Log<'a> {
     incident: &'a Incident,
-    index: &'a PrincipalIndex,
+    all: &'a Checklists<'a>,
 }
 
 type Done = Option<(Seconds, String)>;
 
+/// The request of an event; null if it was cut off.
+fn request(event: &Notable) -> Value {
+    serde_json::from_str(&event.request).unwrap_or_default()
+}
+
 impl Log<'_> {
-    /// The first event of these names, by somebody else, whose request means it.
-    fn first(&self, names: &[&str], means: &dyn Fn(&Value, &Notable) -> bool) -> Done {
-        let events = self
-            .index
-            .notable
-            .iter()
-            .filter(|n| n.time >= self.incident.first_seen && n.error.is_none());
-        for event in events.filter(|n| names.contains(&n.event.as_str())) {
-            let who = self.index.principals.get(event.principal as usize);
-            let key = who.map_or("", |p| p.access_key.as_str());
-            let by = who.map_or("", |p| p.arn.as_str());
-            let same =
-                |p: &PrincipalClaim| p.arn == by || p.access_key.as_deref().is_some_and(|k| k == key && !k.is_empty());
-            if self.incident.principals.iter().any(same) {
-                continue;
-            }
-            let request: Value = serde_json::from_str(&event.request).unwrap_or_default();
-            if means(&request, event) {
-                return Some((event.time, by.to_owned()));
-            }
-        }
-        None
+    /// The first event of these names, by somebody else, that means it.
+    fn first(&self, names: &[&str], means: &dyn Fn(&Notable) -> bool) -> Done {
+        let events = names.iter().filter_map(|n| self.all.events.get(n)).flatten();
+        let after = events.filter(|n| n.time >= self.incident.first_seen && means(n));
+        let by = |n: &&Notable| Some((n.time, self.by_another(n)?));
+        after.filter_map(by).min()
+    }
+
+    /// Who made an event, unless it is one whom the incident names.
+    fn by_another(&self, event: &Notable) -> Option<String> {
+        let who = self.all.case.index.principals.get(event.principal as usize);
+        let key = who.map_or("", |p| p.access_key.as_str());
+        let by = who.map_or("", |p| p.arn.as_str());
+        let same =
+            |p: &PrincipalClaim| p.arn == by || p.access_key.as_deref().is_some_and(|k| k == key && !k.is_empty());
+        (!self.incident.principals.iter().any(same)).then(|| by.to_owned())
     }
 
     fn key(&self, key: &str) -> Step {
-        let done = self.first(&["UpdateAccessKey", "DeleteAccessKey"], &|r, n| {
+        let done = self.first(&["UpdateAccessKey", "DeleteAccessKey"], &|n| {
+            let r = request(n);
             r["accessKeyId"] == key && (n.event == "DeleteAccessKey" || r["status"] == "Inactive")
         });
         Step {
@@ -177,7 +195,7 @@ impl Log<'_> {
     }
 
     fn user(&self, user: &str) -> Step {
-        let of_user = |r: &Value, _: &Notable| r["userName"] == user;
+        let of_user = |n: &Notable| request(n)["userName"] == user;
         let password = self.first(&["UpdateLoginProfile", "DeleteLoginProfile"], &of_user);
         let device = self.first(&["EnableMFADevice"], &of_user);
         let rest = match (&password, &device) {
@@ -194,7 +212,8 @@ impl Log<'_> {
     }
 
     fn role(&self, role: &str) -> Step {
-        let done = self.first(&["PutRolePolicy", "DeleteRole"], &|r, n| {
+        let done = self.first(&["PutRolePolicy", "DeleteRole"], &|n| {
+            let r = request(n);
             let cuts = n.request.contains("aws:TokenIssueTime") || r["policyName"] == "AWSRevokeOlderSessions";
             r["roleName"] == role && (n.event == "DeleteRole" || cuts)
         });
@@ -215,7 +234,7 @@ impl Log<'_> {
             "StopInstances",
             "TerminateInstances",
         ];
-        let done = self.first(&names, &|_, n| {
+        let done = self.first(&names, &|n| {
             let attribute = n.event.starts_with("Modify");
             let named = n.request.contains(eni) || host.is_some_and(|h| n.request.contains(h));
             named && (!attribute || n.request.contains("groupSet") || n.request.contains("groupId"))
@@ -229,7 +248,7 @@ impl Log<'_> {
     }
 
     fn endpoint(&self) -> Step {
-        let done = self.first(&["ModifyVpcEndpoint"], &|_, n| {
+        let done = self.first(&["ModifyVpcEndpoint"], &|n| {
             n.request.contains("PolicyDocument") || n.request.contains("policyDocument")
         });
         Step {
@@ -241,46 +260,35 @@ impl Log<'_> {
     }
 
     /// One box for all own buckets whose objects were touched.
-    fn buckets(&self, case: &TrailCase<'_>) -> Option<Step> {
-        let owned = owners(self.index);
-        let foreign = |name: &str| owned.iter().any(|(b, o)| *b == name && case.is_foreign(o));
-        let mine = self
+    fn buckets(&self) -> Option<Step> {
+        let own = |b: &&BucketClaim| b.objects > 0 && !self.all.foreign.contains(b.name.as_str());
+        let names: Vec<&str> = self
             .incident
             .buckets
             .iter()
-            .filter(|b| b.objects > 0 && !foreign(&b.name));
-        let names: Vec<&str> = mine.map(|b| b.name.as_str()).collect();
+            .filter(own)
+            .map(|b| b.name.as_str())
+            .collect();
         if names.is_empty() {
             return None;
         }
         let closed = |name: &&str| {
-            self.first(&["PutBucketPolicy"], &|r, n| {
-                n.bucket.as_deref().or(r["bucketName"].as_str()) == Some(name) && n.request.contains("Deny")
-            })
+            let denies = |n: &Notable| n.bucket.as_deref() == Some(name) && n.request.contains("Deny");
+            self.first(&["PutBucketPolicy"], &denies)
         };
         let done: Vec<(Seconds, String)> = names.iter().filter_map(closed).collect();
         let all = done.len() == names.len();
-        let text = format!(
-            "Bucket policy restricted to the VPC ({} of {} buckets)",
-            done.len(),
-            names.len()
-        );
         Some(Step {
             id: "bucket-policy",
-            text,
+            text: format!(
+                "Bucket policy restricted to the VPC ({} of {} buckets)",
+                done.len(),
+                names.len()
+            ),
             done: done.into_iter().max().filter(|_| all),
             control: "bucket-policy",
         })
     }
-}
-
-/// Buckets and the accounts that own them, where the trail says.
-fn owners(index: &PrincipalIndex) -> Vec<(&str, &str)> {
-    let named = index.rows.iter().filter(|r| r.bucket != 0 && r.owner != 0);
-    let mut out: Vec<(&str, &str)> = named.map(|r| (index.text(r.bucket), index.text(r.owner))).collect();
-    out.sort_unstable();
-    out.dedup();
-    out
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::aggregate::EgressTable;
 use crate::attribute::{Attribution, Question, Toward};
 use crate::coverage::{self, Claims};
 use crate::detect::{Confidence, CoverageClaim, Finding, PrincipalClaim, TrailCase};
-use crate::incident::{self, Estate, Heard, Incident, Step};
+use crate::incident::{self, Checklists, Estate, Heard, Incident, Step};
 use crate::intake::SideFindings;
 use crate::inventory::Inventory;
 use crate::net::{Class, TimeWindow};
@@ -32,7 +32,8 @@ pub(super) fn beside(
 ) -> Beside {
     let given = !inputs.guardduty.is_empty() || !inputs.macie.is_empty();
     let heard = incident::hear(incidents, side, case.index);
-    let checklist = |i: &Incident| (i.id.clone(), incident::checklist(i, case));
+    let lists = Checklists::new(case);
+    let checklist = |i: &Incident| (i.id.clone(), lists.of(i));
     Beside {
         heard: Some(heard).filter(|_| given),
         steps: incidents.iter().map(checklist).collect(),

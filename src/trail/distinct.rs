@@ -67,7 +67,10 @@ impl Distinct {
     pub fn holds_object(&self, bucket: &str, key: &str) -> Option<bool> {
         // As `TrailArchive` names objects: the bucket, a byte that no text has, the key.
         let hash = xxh3_64(&[bucket.as_bytes(), &[0xff], key.as_bytes()].concat());
-        let found = self.hashes.contains(&hash);
+        let found = match self.settled == self.hashes.len() {
+            true => self.hashes.binary_search(&hash).is_ok(),
+            false => self.hashes.contains(&hash),
+        };
         let beyond = self.full && self.hashes.last().is_some_and(|largest| hash > *largest);
         (found || !beyond).then_some(found)
     }
