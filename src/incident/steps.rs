@@ -294,6 +294,76 @@ impl Log<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::Inventory;
+    use crate::trail::{Principal, PrincipalIndex};
+
+    const THIEF: &str = "arn:aws:iam::111122223333:user/jane";
+    const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+
+    fn event(time: Seconds, name: &str, request: &str, principal: u32) -> Notable {
+        Notable {
+            time,
+            event: name.to_owned(),
+            service: String::new(),
+            region: String::new(),
+            source: String::new(),
+            error: None,
+            bucket: None,
+            request: request.to_owned(),
+            principal,
+        }
+    }
+
+    /// What is ticked for the thief's key and user, given these events. Principal 0 is the thief, 1 a responder.
+    fn ticked(events: Vec<Notable>) -> Vec<&'static str> {
+        let principal = |arn: &str, key: &str| Principal {
+            arn: arn.to_owned(),
+            access_key: key.to_owned(),
+            ..Principal::default()
+        };
+        let mut index = PrincipalIndex::default();
+        index.principals = vec![
+            principal(THIEF, KEY),
+            principal("arn:aws:sts::111122223333:assumed-role/ops/kim", ""),
+        ];
+        index.notable = events;
+        let inventory = Inventory::default();
+        let unknown = |a| crate::aggregate::Peer::of_class(a, crate::net::Class::External);
+        let case = TrailCase::new(&index, &inventory, ["111122223333".to_owned()], &unknown);
+        let incident = Incident {
+            first_seen: 1_000,
+            principals: vec![PrincipalClaim {
+                arn: THIEF.to_owned(),
+                access_key: Some(KEY.to_owned()),
+                class: "exact".to_owned(),
+                ..PrincipalClaim::default()
+            }],
+            ..Incident::default()
+        };
+        let steps = Checklists::new(&case).of(&incident);
+        assert!(steps.iter().all(|s| !s.text.contains(KEY)));
+        steps.iter().filter(|s| s.done.is_some()).map(|s| s.id).collect()
+    }
+
+    #[test]
+    fn a_box_is_ticked_by_what_somebody_else_did_afterwards_and_to_the_very_key() {
+        let inactive = format!(r#"{{"userName":"jane","accessKeyId":"{KEY}","status":"Inactive"}}"#);
+        let update = |time, by| event(time, "UpdateAccessKey", &inactive, by);
+        assert_eq!(ticked(vec![update(2_000, 1)]), ["disable-key"]);
+        assert!(ticked(vec![update(500, 1)]).is_empty(), "before the incident");
+        assert!(ticked(vec![update(2_000, 0)]).is_empty(), "by the thief");
+        let active = event(2_000, "UpdateAccessKey", &inactive.replace("Inactive", "Active"), 1);
+        let other = event(2_000, "UpdateAccessKey", &inactive.replace(KEY, "AKIAOTHER"), 1);
+        let failed = Notable {
+            error: Some("AccessDenied".to_owned()),
+            ..update(2_000, 1)
+        };
+        assert!(ticked(vec![active, other, failed]).is_empty());
+        let password = event(2_000, "UpdateLoginProfile", r#"{"userName":"jane"}"#, 1);
+        let device = event(3_000, "EnableMFADevice", r#"{"userName":"jane"}"#, 1);
+        assert!(ticked(vec![password.clone()]).is_empty(), "half of it is not all");
+        assert_eq!(ticked(vec![password, device]), ["reset-user"]);
+    }
 
     #[test]
     fn names_are_taken_from_arns() {
