@@ -58,3 +58,12 @@ reconcile-range range:
 # look at reports in headless Chromium, phone to desktop, light and dark: no sideways scrolling, contrast, no request
 look out="target/look":
     bash tests/look/run.sh {{out}}
+
+# what `contain` writes, held against other people's validators (installs them once)
+validate:
+    sh tests/validate/run.sh
+
+# write the stored controls of the sample account again, after a change that is meant
+golden:
+    cargo build
+    sh tests/validate/golden.sh target/debug/flowtrail

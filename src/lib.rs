@@ -20,11 +20,13 @@ pub mod store;
 pub mod aggregate;
 pub mod baseline;
 pub mod trail;
+pub mod intake;
 pub mod coverage;
 pub mod attribute;
 pub mod detect;
 pub mod incident;
 pub mod report;
+pub mod contain;
 pub mod lookup;
 pub mod r#gen;
 

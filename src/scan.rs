@@ -1,26 +1,30 @@
 //! The pipeline itself, readable aloud from top to bottom. The only room that imports them all.
 
 mod books;
+mod enrich;
 mod phases;
 
 pub use books::{Reconciled, reconcile};
+pub use enrich::Beside;
+use enrich::{attribute, beside, callers, cover};
 use phases::Phases;
 
 use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
     WithEndpoints, finish, ingest, vantage, workers,
 };
-use crate::attribute::{Attribution, Question, Reconciliation, Toward};
+use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, day_of};
-use crate::coverage::{self, Claims, Selectors};
+use crate::coverage::Selectors;
 use crate::detect::trail::{S3Channels, s3_channels};
-use crate::detect::{self, Case, Confidence, CoverageClaim, Finding, Floor, PrincipalClaim, Settings, TrailCase};
+use crate::detect::{self, Case, Floor, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions, Source};
+use crate::intake::{SideFindings, Tool};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
-use crate::net::{Addr, Class, TimeWindow};
+use crate::net::{Addr, TimeWindow};
 use crate::trail::{PrincipalIndex, TrailRun, Wanted, read_archive};
 use rayon::ThreadPool;
 use std::collections::BTreeSet;
@@ -37,6 +41,10 @@ pub struct Inputs {
     pub trail: Vec<OsString>,
     /// `--inventory` files.
     pub inventory: Vec<PathBuf>,
+    /// `--guardduty` files.
+    pub guardduty: Vec<PathBuf>,
+    /// `--macie` files.
+    pub macie: Vec<PathBuf>,
     /// `--own-account`: accounts that are ours beside those in whose trails the events stand.
     pub own_accounts: Vec<String>,
     /// How.
@@ -109,6 +117,8 @@ pub struct Scanned {
     pub learned: Option<Baseline>,
     /// The ledger's channels that only CloudTrail's data events show.
     pub channels: Option<S3Channels>,
+    /// What other tools said, what was done about it, and what is in use.
+    pub beside: Beside,
 }
 
 /// Starts the threads; 0 means one per core.
@@ -132,6 +142,7 @@ pub fn scan(
     follow: Follow<'_>,
 ) -> Result<Scanned> {
     let mut phases = Phases::default();
+    let side = side_findings(inputs)?;
     let (known, trail) = learn(inputs, pool, &mut phases)?;
     let mut counted = count_all(inputs, &known, intel, pool, follow)?;
     phases.restart();
@@ -153,13 +164,9 @@ pub fn scan(
         findings.extend(detect::unaccounted_s3::judge(&counted.table, books, whole, settings));
     }
     phases.next("detect", 0);
+    let window = inputs.window.unwrap_or(TimeWindow::ALL);
     let learned = inputs.baseline.clone().map(|mut b| {
-        b.merge(lesson(
-            &counted,
-            &judged.baseline,
-            &middleboxes,
-            inputs.window.unwrap_or(TimeWindow::ALL),
-        ));
+        b.merge(lesson(&counted, &judged.baseline, &middleboxes, window));
         b
     });
     attribute(&mut findings, &counted.table, &known);
@@ -168,6 +175,7 @@ pub fn scan(
     let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
+    let beside = beside(&mut incidents, inputs, &side, &trail_case, &counted);
     phases.next("attribute", 0);
     incident::cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
@@ -181,7 +189,19 @@ pub fn scan(
         state: judged.baseline,
         learned,
         channels,
+        beside,
     })
+}
+
+/// The findings of other tools.
+///
+/// # Errors
+/// `List`, naming the file that cannot be used.
+pub fn side_findings(inputs: &Inputs) -> Result<SideFindings> {
+    let mut side = SideFindings::default();
+    side.read_files(&inputs.guardduty, Tool::GuardDuty, inputs.ingest.read)?;
+    side.read_files(&inputs.macie, Tool::Macie, inputs.ingest.read)?;
+    Ok(side)
 }
 
 /// What the trail alone shows: incidents without flow logs.
@@ -205,6 +225,24 @@ fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase
     let facts = |addr: Addr| Places::peer(intel, addr);
     let own = inputs.own_accounts.iter().cloned();
     TrailCase::new(&known.index, &known.inventory, own, &facts)
+}
+
+/// Flows counted and the trail learned, and which interfaces only pass traffic on: what a proposal is replayed against.
+///
+/// # Errors
+/// As [`scan`].
+pub fn replayable(
+    inputs: &Inputs,
+    intel: &Intel,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Known, BTreeSet<String>)> {
+    let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
+    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
+    counted.stats.trail = trail;
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let passing = vantage.middleboxes.into_keys().collect();
+    Ok((counted, known, passing))
 }
 
 /// What each interface could send to a new host on the archive's last day without an alert.
@@ -352,75 +390,4 @@ pub fn own_addresses(inventory: &Inventory) -> BTreeSet<(String, Addr)> {
             .collect::<Vec<_>>()
     };
     inventory.interfaces.iter().flat_map(of).collect()
-}
-
-/// Names the principals behind each finding.
-fn attribute(findings: &mut [Finding], table: &EgressTable, known: &Known) {
-    if !known.has_trail {
-        return;
-    }
-    let attribution = Attribution::new(&known.inventory, &known.index);
-    for finding in findings {
-        let Some(interface) = finding.interface else { continue };
-        let window = TimeWindow {
-            from: finding.first_seen,
-            to: finding.last_seen.saturating_add(1),
-        };
-        let to_s3 = finding.destinations.iter().any(|d| d.class == Class::S3);
-        let toward = if to_s3 { Toward::S3 } else { Toward::Anywhere };
-        let mut question = Question::of_interface(table, interface, window, toward);
-        // Pods and secondary addresses have callers of their own.
-        question.addresses.clone_from(&finding.source_ips);
-        finding.principals = attribution
-            .who(&question)
-            .into_iter()
-            .take(CANDIDATES)
-            .map(claim)
-            .collect();
-        if finding.instance.is_none() {
-            let id = finding.eni.clone().unwrap_or_default();
-            finding.instance = known.inventory.instance_of(&id, window).map(|e| e.to.clone());
-        }
-    }
-}
-
-/// Principals shown with an incident, most likely first.
-const CANDIDATES: usize = 5;
-
-fn claim(p: crate::attribute::Principal) -> PrincipalClaim {
-    PrincipalClaim {
-        arn: p.arn,
-        access_key: Some(p.access_key).filter(|k| !k.is_empty()),
-        class: p.class.as_str().into(),
-        confidence: Confidence::new(p.confidence),
-        bytes: p.bytes,
-        why: p.why,
-    }
-}
-
-/// What the trail shows, weighed against the flow logs.
-fn callers(case: &TrailCase<'_>, counted: &Counted, settings: &Settings) -> Vec<Finding> {
-    let mut findings = detect::trail::judge(case, settings);
-    let logs = coverage::logs(&counted.archive, &counted.outcome, case.inventory);
-    let claims = Claims::new(&counted.table, &counted.outcome, &logs);
-    detect::trail::weigh_whereabouts(&mut findings, case, &counted.table, &claims);
-    findings
-}
-
-/// Says with each incident how much of its time the flow logs could show.
-fn cover(incidents: &mut [Incident], counted: &Counted, inventory: &Inventory) {
-    let logs = coverage::logs(&counted.archive, &counted.outcome, inventory);
-    let claims = Claims::new(&counted.table, &counted.outcome, &logs);
-    for incident in incidents {
-        let window = TimeWindow {
-            from: incident.first_seen,
-            to: incident.last_seen.saturating_add(1),
-        };
-        let Some(eni) = &incident.eni else { continue };
-        let claim = claims.of(eni, window);
-        incident.coverage = CoverageClaim {
-            observed: claim.observed,
-            skipdata: claim.skipdata,
-        };
-    }
 }

@@ -1,7 +1,7 @@
 //! Buckets: are their data events recorded, and did any come?
 
-use crate::coverage::macie::Sensitive;
 use crate::coverage::selectors::{Scope, Selectors};
+use crate::intake::Sensitive;
 use crate::net::Seconds;
 use crate::trail::{Access, PrincipalIndex};
 use std::collections::BTreeMap;
@@ -35,8 +35,8 @@ pub fn buckets(index: &PrincipalIndex, selectors: &Selectors, sensitive: &Sensit
     for name in selectors.buckets() {
         all.entry(name).or_default();
     }
-    for (name, types) in &sensitive.buckets {
-        all.entry(name.clone()).or_default().sensitive = types.iter().cloned().collect();
+    for (name, held) in &sensitive.buckets {
+        all.entry(name.clone()).or_default().sensitive = held.categories.iter().cloned().collect();
     }
     let finish = |(name, bucket): (String, BucketCoverage)| BucketCoverage {
         selected: (!selectors.is_empty()).then(|| selectors.scope(&name)),

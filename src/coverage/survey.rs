@@ -3,11 +3,12 @@
 use crate::aggregate::{Counting, Filter, Grain, Ingest, Outcome, Progress, ScanStats, ingest};
 use crate::coverage::digest::{self, DigestReport};
 use crate::coverage::{
-    BucketCoverage, Facts, InterfaceCoverage, LogCoverage, Prerequisite, Selectors, Sensitive, buckets, interfaces,
-    logs, prerequisites,
+    BucketCoverage, Facts, InterfaceCoverage, LogCoverage, Prerequisite, Selectors, buckets, interfaces, logs,
+    prerequisites,
 };
-use crate::error::{Error, Result};
-use crate::input::{Archive, Family, ReadOptions, Reader, Source};
+use crate::error::Result;
+use crate::input::{Archive, Family, ReadOptions};
+use crate::intake::{Sensitive, SideFindings, Tool};
 use crate::intel::Intel;
 use crate::inventory::{Inventory, read_files};
 use crate::net::TimeWindow;
@@ -140,19 +141,7 @@ fn flows(
 }
 
 fn findings(paths: &[PathBuf], read: ReadOptions) -> Result<Sensitive> {
-    let mut sensitive = Sensitive::default();
-    let mut text = Vec::new();
-    for path in paths {
-        let source = Source {
-            name: path.display().to_string(),
-            path: path.clone(),
-            size: 0,
-        };
-        let unusable = |e: Error| Error::list(e.reason()).at(path);
-        match Reader::new(read).whole(&source, &mut text).map_err(unusable)? {
-            Some(damage) => return Err(unusable(damage)),
-            None => sensitive.read(&text).map_err(unusable)?,
-        }
-    }
-    Ok(sensitive)
+    let mut side = SideFindings::default();
+    side.read_files(paths, Tool::Macie, read)?;
+    Ok(side.sensitive)
 }

@@ -44,7 +44,8 @@ const TREE: &str = "\
 
 const SCAN: &str = "flowtrail scan flow --trail trail --tor-exits intel/torbulkexitlist --threat-list intel/threat-list.txt \\\n  \
     --inventory inventory/describe-network-interfaces.json --inventory inventory/describe-vpc-endpoints.json \\\n  \
-    --inventory inventory/describe-nat-gateways.json --inventory inventory/get-event-selectors.json";
+    --inventory inventory/describe-nat-gateways.json --inventory inventory/get-event-selectors.json \\\n  \
+    --guardduty alerts/guardduty-findings.json --macie alerts/macie-findings.json";
 
 fn incident(i: &Incident) -> String {
     let who = i.principal.as_deref().unwrap_or("nobody");

@@ -12,11 +12,17 @@ mod cite;
 mod allow;
 mod corroborate;
 mod entries;
+mod estate;
+mod side;
+mod steps;
 mod suppress;
 mod view;
 
 pub use allow::AllowList;
 pub use cite::{cite, sha256};
+pub use estate::{BucketUse, EndpointUse, Estate, Reads, TrailSelector, Usual};
+pub use side::{Heard, hear, lines, subject};
+pub use steps::{Checklists, Step};
 pub use suppress::Suppressions;
 pub use view::{Hidden, Shown, View};
 

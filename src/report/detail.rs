@@ -28,6 +28,7 @@ pub fn details(run: &Run<'_>) -> Value {
 
 fn detail(incident: &Incident, run: &Run<'_>) -> Value {
     let table = run.table;
+    let steps = run.steps.and_then(|s| s.get(&incident.id));
     let mut rows: Vec<&Row> = incident
         .cells
         .iter()
@@ -39,6 +40,7 @@ fn detail(incident: &Incident, run: &Run<'_>) -> Value {
     json!({
         "id": incident.id,
         "reasons": incident.parts,
+        "containment": steps,
         "cells": rows.into_iter().map(|r| cell(r, table)).collect::<Value>(),
         "more_cells": {"cells": rest.len(), "bytes": json_integer(rest_bytes)},
         "requests": requests::of_incident(incident, run.trail, run.intel),

@@ -4,6 +4,7 @@
 //! same bytes. Times that phases took are in `--stats`, not here.
 
 use crate::detect::trail::S3Channels;
+use crate::incident::lines;
 use crate::report::grid::json_integer;
 use crate::report::run::Run;
 use crate::report::{detail, places, requests};
@@ -67,6 +68,8 @@ pub fn document(run: &Run<'_>) -> io::Result<Value> {
         "incidents": run.incidents,
         "details": detail::details(run),
         "series": detail::series(run),
+        "side_findings": run.heard.map(|h| lines(h, run.incidents)),
+        "estate": run.estate,
         "ledger": ledger(run),
         "places": places::places(run),
         "access": requests::of_archive(run.trail),

@@ -3,6 +3,7 @@
 //! Whatever is written here comes from logs that attackers may have written: every format has one escaping function of its
 //! own, and nothing else reaches the output.
 
+pub mod agreement;
 pub mod backtest;
 pub mod callers;
 pub mod coverage;

@@ -4,11 +4,12 @@ use crate::aggregate::stats::ScanStats;
 use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
 use crate::baseline::Baseline;
 use crate::detect::trail::S3Channels;
-use crate::incident::{Hidden, Incident};
+use crate::incident::{Estate, Heard, Hidden, Incident, Step};
 use crate::intel::{Intel, ListInfo};
 use crate::net::{Class, Seconds};
 use crate::trail::PrincipalIndex;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A finished run, borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,12 @@ pub struct Run<'a> {
     pub show_keys: bool,
     /// Channels that only CloudTrail's data events show; none without them.
     pub channels: Option<S3Channels>,
+    /// Findings of GuardDuty and Macie, with the incident that each is about; none if none were given.
+    pub heard: Option<&'a [Heard]>,
+    /// The containment checklist of each incident, by id; none without a trail.
+    pub steps: Option<&'a BTreeMap<String, Vec<Step>>>,
+    /// What containment must not break.
+    pub estate: &'a Estate,
 }
 
 /// One file that was read, for the chain of custody.

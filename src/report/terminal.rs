@@ -3,7 +3,8 @@
 //! Everything that comes from a log passes `printable`; the only escape sequences are the colours written here.
 
 use crate::detect::Severity;
-use crate::incident::Incident;
+use crate::incident::{Heard, Incident};
+use crate::intake::Tool;
 use crate::net::{human_bytes, printable, rfc3339};
 use crate::report::grid::grouped;
 use crate::report::run::{Run, masked};
@@ -20,7 +21,34 @@ pub fn write(run: &Run<'_>, colour: bool, out: &mut dyn Write) -> io::Result<()>
         card(run, n + 1, incident, colour, out)?;
     }
     writeln!(out)?;
+    alone(run, out)?;
     foot(run, colour, out)
+}
+
+/// Findings of GuardDuty that match nothing shown.
+fn alone(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let shown = |id: &str| run.incidents.iter().any(|i| i.id == id);
+    let all = run
+        .heard
+        .unwrap_or_default()
+        .iter()
+        .filter(|h| h.finding.tool == Tool::GuardDuty);
+    let rest: Vec<&Heard> = all
+        .filter(|h| h.matched.as_ref().is_none_or(|m| !shown(&m.0)))
+        .collect();
+    for h in rest.iter().take(HIDDEN_SHOWN) {
+        let (f, time) = (
+            &h.finding,
+            h.finding.span().map_or_else(String::new, |s| minutes(s.from)),
+        );
+        let aside = h.matched.as_ref().map_or("no incident", |m| m.0.as_str());
+        let text = format!("GuardDuty: {} ({}, {time}) matches {aside}", f.kind, f.level.as_str());
+        writeln!(out, "{}", printable(text.as_bytes()))?;
+    }
+    if rest.len() > HIDDEN_SHOWN {
+        writeln!(out, "… and {} more findings of GuardDuty", rest.len() - HIDDEN_SHOWN)?;
+    }
+    Ok(())
 }
 
 fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -141,12 +169,12 @@ fn card(run: &Run<'_>, n: usize, i: &Incident, colour: bool, out: &mut dyn Write
         row(out, if k == 0 { "who" } else { "" }, &text)?;
     }
     for (k, b) in i.buckets.iter().take(5).enumerate() {
-        let text = format!(
-            "{}  {} objects, {}",
-            b.name,
-            grouped(b.objects.into()),
-            human_bytes(b.bytes)
-        );
+        let held = match b.sensitivity.is_empty() {
+            true => String::new(),
+            false => format!("  ({})", b.sensitivity.join(", ")),
+        };
+        let objects = grouped(b.objects.into());
+        let text = format!("{}  {objects} objects, {}{held}", b.name, human_bytes(b.bytes));
         row(out, if k == 0 { "bucket" } else { "" }, &text)?;
     }
     for (k, why) in i.explanation.iter().enumerate() {

@@ -63,6 +63,18 @@ impl Distinct {
         self.hashes.is_empty()
     }
 
+    /// Whether an object was seen; nothing where only an estimate is left that does not tell.
+    pub fn holds_object(&self, bucket: &str, key: &str) -> Option<bool> {
+        // As `TrailArchive` names objects: the bucket, a byte that no text has, the key.
+        let hash = xxh3_64(&[bucket.as_bytes(), &[0xff], key.as_bytes()].concat());
+        let found = match self.settled == self.hashes.len() {
+            true => self.hashes.binary_search(&hash).is_ok(),
+            false => self.hashes.contains(&hash),
+        };
+        let beyond = self.full && self.hashes.last().is_some_and(|largest| hash > *largest);
+        (found || !beyond).then_some(found)
+    }
+
     fn push(&mut self, hash: u64) {
         // Larger than all that are kept of a full set: it would be dropped by the next settling.
         let beyond = || self.hashes.get(EXACT_UP_TO - 1).is_some_and(|largest| hash > *largest);

@@ -36,6 +36,10 @@ pub(crate) enum Command {
     Explain(crate::explain::ExplainArgs),
     /// Count the incidents of a result again from the logs: which no longer hold?
     Verify(crate::explain::VerifyArgs),
+    /// Controls for an incident, to review: keys, sessions, policies, alarms, rules; printed, never applied
+    Contain(crate::contain::ContainArgs),
+    /// Findings of Amazon GuardDuty, and how ours agree: both, only ours, only theirs
+    Guardduty(crate::guardduty::GuarddutyArgs),
     /// How much each interface could send to a new host in a day without an alert
     Floor(crate::quality::FloorArgs),
     /// The detectors' score on an archive whose truth is known
@@ -60,6 +64,12 @@ pub(crate) struct ScanArgs {
     /// -flow-logs and get-event-selectors print; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Vec<PathBuf>,
+    /// GuardDuty findings (get-findings JSON, arrays, NDJSON, EventBridge or SNS events); repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) guardduty: Vec<PathBuf>,
+    /// Macie findings, in the same forms; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) macie: Vec<PathBuf>,
     /// Accounts that are yours, beside those in whose trails the events stand; repeatable
     #[arg(long, value_name = "ID")]
     pub(crate) own_account: Vec<String>,

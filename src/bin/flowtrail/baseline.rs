@@ -195,6 +195,8 @@ fn build(args: &BuildArgs) -> anyhow::Result<u8> {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
+        guardduty: Vec::new(),
+        macie: Vec::new(),
         own_accounts: Vec::new(),
         ingest: args.read.ingest()?,
         window: Some(args.read.window()?),

@@ -5,7 +5,6 @@ use crate::{output, read};
 use clap::Args;
 use flowtrail::Error;
 use flowtrail::coverage::{Inputs, survey};
-use flowtrail::report::Grid;
 use flowtrail::report::coverage::{SECTIONS, Section, sections};
 use flowtrail::scan;
 use serde_json::{Map, Value};
@@ -94,24 +93,9 @@ fn people(format: Format, section: &Section, first: bool, out: &mut dyn Write) -
         _ => writeln!(out, "{}: {headline}", name.to_uppercase())?,
     }
     if !grid.rows.is_empty() {
-        output::write_grid(format, &without_empty_columns(grid), out)?;
+        output::write_grid(format, &output::without_empty_columns(grid), out)?;
     }
     Ok(())
-}
-
-/// For people a column without any value is noise.
-fn without_empty_columns(grid: &Grid) -> Grid {
-    use flowtrail::report::Cell;
-    let full = |i: &usize| grid.rows.iter().any(|r| r.get(*i).is_some_and(|c| *c != Cell::None));
-    let kept: Vec<usize> = (0..grid.columns.len()).filter(full).collect();
-    Grid {
-        columns: kept.iter().filter_map(|i| grid.columns.get(*i).cloned()).collect(),
-        rows: grid
-            .rows
-            .iter()
-            .map(|r| kept.iter().filter_map(|i| r.get(*i).cloned()).collect())
-            .collect(),
-    }
 }
 
 /// `flowtrail.coverage/1`: every table as an array under its name, with its headline.

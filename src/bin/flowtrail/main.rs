@@ -2,9 +2,11 @@
 
 mod args;
 mod baseline;
+mod contain;
 mod coverage;
 mod explain;
 mod r#gen;
+mod guardduty;
 mod intel;
 mod lookup;
 mod output;
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         args::Command::Report(args) => report::run(args),
         args::Command::Explain(args) => explain::explain(args),
         args::Command::Verify(args) => explain::verify(args),
+        args::Command::Contain(args) => contain::run(args),
+        args::Command::Guardduty(args) => guardduty::run(args),
         args::Command::Floor(args) => quality::floor(args),
         args::Command::Backtest(args) => quality::backtest(args),
         args::Command::Baseline(args) => baseline::run(args),

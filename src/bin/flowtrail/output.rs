@@ -107,3 +107,17 @@ pub(crate) fn table(grid: &Grid, out: &mut dyn Write) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// For people a column without any value is noise.
+pub(crate) fn without_empty_columns(grid: &Grid) -> Grid {
+    let full = |i: &usize| grid.rows.iter().any(|r| r.get(*i).is_some_and(|c| *c != Cell::None));
+    let kept: Vec<usize> = (0..grid.columns.len()).filter(full).collect();
+    Grid {
+        columns: kept.iter().filter_map(|i| grid.columns.get(*i).cloned()).collect(),
+        rows: grid
+            .rows
+            .iter()
+            .map(|r| kept.iter().filter_map(|i| r.get(*i).cloned()).collect())
+            .collect(),
+    }
+}

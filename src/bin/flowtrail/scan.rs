@@ -24,6 +24,8 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
+        guardduty: args.guardduty.clone(),
+        macie: args.macie.clone(),
         own_accounts: args.own_account.clone(),
         ingest: args.read.ingest()?,
         window: Some(args.read.window()?),
@@ -160,6 +162,9 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outsid
         left_out: counted.left_out,
         show_keys: args.show_keys,
         channels: scanned.channels,
+        heard: scanned.beside.heard.as_deref(),
+        steps: Some(&scanned.beside.steps).filter(|_| scanned.known.has_trail),
+        estate: &scanned.beside.estate,
     };
     let colour = match args.color {
         When::Always => true,
