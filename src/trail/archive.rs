@@ -52,6 +52,15 @@ impl TrailArchive {
         }
     }
 
+    /// An empty one that continues this: it knows what has been forgotten, so that it can say so of late copies.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        TrailArchive {
+            forgotten: self.forgotten,
+            ..TrailArchive::of_grain(self.grain)
+        }
+    }
+
     /// Takes in one event. A copy of one that is still remembered is counted as such and adds nothing.
     pub fn observe(&mut self, event: &TrailEvent<'_>) {
         let id = self.identity_of(event);
@@ -432,6 +441,10 @@ mod tests {
         archive.forget(600);
         read(old.as_bytes(), &mut |e| archive.observe(&e));
         assert_eq!((archive.duplicates(), archive.beyond_window()), (0, 1));
+        let mut later = archive.next();
+        read(old.as_bytes(), &mut |e| later.observe(&e));
+        archive.merge(later);
+        assert_eq!(archive.beyond_window(), 2);
     }
 
     #[test]

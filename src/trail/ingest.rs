@@ -109,20 +109,10 @@ struct Found {
 
 /// Reads every file of `archive`.
 pub fn read_archive(archive: &Archive, options: ReadOptions, wanted: &Wanted, pool: &ThreadPool) -> TrailRun {
-    let new = || Worker {
-        reader: Reader::new(options),
-        text: Vec::new(),
-        found: Found {
-            window: wanted.window,
-            archive: TrailArchive::of_grain(wanted.grain),
-            counts: TrailCounts::default(),
-            files: FileCounts::default(),
-            errors: Vec::new(),
-        },
-    };
     let mut run = TrailRun::default();
     let mut all = TrailArchive::of_grain(wanted.grain);
     for batch in batches(&in_order_of_delivery(archive)) {
+        let new = || Worker::new(options, wanted, &all);
         for worker in workers::run(pool, batch.len(), new, |w, i| w.file(batch[i])) {
             let found = worker.found;
             all.merge(found.archive);
@@ -163,6 +153,7 @@ impl TrailRun {
             "records": self.counts.records,
             "rejected": self.counts.rejected,
             "duplicates": self.duplicates,
+            "beyond_window": self.index.beyond_window,
             "missing_user_identity": self.counts.missing_user_identity,
             "digest_files": self.counts.digest_files,
             "insights": self.counts.insights,
@@ -173,6 +164,20 @@ impl TrailRun {
 }
 
 impl Worker {
+    fn new(options: ReadOptions, wanted: &Wanted, before: &TrailArchive) -> Self {
+        Worker {
+            reader: Reader::new(options),
+            text: Vec::new(),
+            found: Found {
+                window: wanted.window,
+                archive: before.next(),
+                counts: TrailCounts::default(),
+                files: FileCounts::default(),
+                errors: Vec::new(),
+            },
+        }
+    }
+
     fn file(&mut self, source: &crate::input::Source) {
         let Worker { reader, text, found } = self;
         let seen = reader.with_whole(source, text, |content, damage| {

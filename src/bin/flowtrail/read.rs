@@ -232,6 +232,13 @@ fn warn_of_losses(stats: &ScanStats) {
             lost().count() - SHOWN
         ));
     }
+    let late = stats.trail["beyond_window"].as_u64().unwrap_or(0);
+    if late > 0 {
+        run::warn(&format!(
+            "{} events of CloudTrail are days older than those read before them: copies of them may count twice",
+            grouped(late.into())
+        ));
+    }
     if stats.unknown_bytes > 0 {
         run::warn(&format!(
             "{} records have no byte count: sums are lower bounds",
