@@ -47,7 +47,8 @@ fn intake(c: &mut Criterion) {
     group.bench_function("read", |b| {
         b.iter(|| {
             let mut side = SideFindings::default();
-            side.add(black_box(text.as_bytes()), Tool::GuardDuty, Path::new("f")).unwrap();
+            side.add(black_box(text.as_bytes()), Tool::GuardDuty, Path::new("f"))
+                .unwrap();
             side.list.len()
         });
     });
