@@ -67,3 +67,10 @@ validate:
 golden:
     cargo build
     sh tests/validate/golden.sh target/debug/flowtrail
+
+# s3:// against real servers on loopback; installs them under target/s3-tools the first time
+s3:
+    test -x target/s3-tools/bin/s3s-fs || cargo install --locked s3s-fs@0.14.1 --features binary --root target/s3-tools
+    test -x target/s3-tools/venv/bin/hadro || python3 -m venv target/s3-tools/venv
+    target/s3-tools/venv/bin/pip install --quiet hadro==0.7.1 'moto[s3,server]'
+    FLOWTRAIL_S3_TOOLS="$PWD/target/s3-tools/bin:$PWD/target/s3-tools/venv/bin" cargo test --test s3

@@ -16,6 +16,7 @@ fn source(path: &Path) -> Source {
         name: "bench".into(),
         path: path.to_path_buf(),
         size: path.metadata().unwrap().len(),
+        object: None,
     }
 }
 
@@ -26,6 +27,7 @@ fn drain(reader: &mut Reader, source: &Source) -> u64 {
             while stream.next_block().is_some() {}
             stream.unpacked()
         }
+        Content::Parquet(bytes) => bytes.len() as u64,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod net;
 
 pub mod input;
 pub mod flow;
+pub mod forms;
 pub mod intel;
 pub mod inventory;
 pub mod store;

@@ -320,7 +320,7 @@ pub fn count<P: Places>(
     follow: Follow<'_>,
 ) -> Result<Counted> {
     let mut phases = Phases::default();
-    let archive = Archive::discover_within(paths, Family::FlowLogs, counting.window)?;
+    let archive = Archive::discover_with(paths, Family::FlowLogs, counting.window, &options.remote)?;
     let progress = follow(&archive);
     let (counter, outcome) = ingest(&archive, places, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());
@@ -353,7 +353,7 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
     let has_trail = !inputs.trail.is_empty();
     let mut files = Vec::new();
     if has_trail {
-        let archive = Archive::discover(&inputs.trail, Family::Trail)?;
+        let archive = Archive::discover_with(&inputs.trail, Family::Trail, TimeWindow::ALL, &inputs.ingest.remote)?;
         run = read_archive(&archive, read, &Wanted::ALL, pool);
         phases.next("trail", archive.bytes());
         files = archive.sources;

@@ -8,7 +8,7 @@ use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
 use crate::aggregate::counter::{Counter, Counting, Places, Shared};
 use crate::aggregate::formats::Formats;
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
-use crate::aggregate::pieces::{PIECE, lines_starting_in, pieces};
+use crate::aggregate::pieces::{lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
 use crate::aggregate::sinks::{Counted, Watched};
 use crate::aggregate::tally::{Reading, Tally};
@@ -16,19 +16,23 @@ use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::{BOM, format_of};
-use crate::flow::{LineReader, LogFormat};
-use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Source};
+use crate::flow::{LineReader, LogFormat, Sink};
+use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, RemoteOptions};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+mod wrapped;
+
 /// How an archive is read.
 #[derive(Debug, Clone, Default)]
 pub struct Ingest {
     /// Reading options.
     pub read: ReadOptions,
+    /// How `s3://` inputs are reached.
+    pub remote: RemoteOptions,
     /// The formats of text without a header.
     pub formats: Formats,
     /// Start no further file after the first bad record.
@@ -146,7 +150,7 @@ impl<'a, T: Tally> Run<'a, T> {
         let mut formats = BTreeMap::new();
         for (file, source) in archive.sources.iter().enumerate() {
             let file = file as u32;
-            match format_if_cut(source, options).filter(|_| !whole.contains(&file)) {
+            match wrapped::format_if_cut(source, options).filter(|_| !whole.contains(&file)) {
                 Some(format) => {
                     formats.insert(file, format);
                     tasks.extend(pieces(source.size).map(|r| Task { file, range: Some(r) }));
@@ -176,6 +180,7 @@ impl<'a, T: Tally> Run<'a, T> {
     fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Vec<TaskReport>, Watch) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
+        self.archive.expect(order.iter().map(|i| self.tasks[*i as usize].file));
         let watch = || Watch::new(self.options.watch_all, self.reading.window);
         let new = || Worker {
             watch: watch(),
@@ -236,6 +241,7 @@ impl<'a, T: Tally> Run<'a, T> {
             Err(e) => sink.report.place = Place::Unreadable(e.reason()),
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut worker.lines, &mut sink),
+            Ok(Content::Parquet(bytes)) => self.rows(task, bytes, &mut sink),
         }
         if let Some(rejects) = &mut sink.rejects {
             rejects.hand_over();
@@ -249,6 +255,10 @@ impl<'a, T: Tally> Run<'a, T> {
     }
 
     fn whole(&self, task: &Task, bytes: &[u8], lines: &mut LineReader, sink: &mut Counted<'_, T>) {
+        if let Some(form) = self.form(task, bytes) {
+            let claim = self.claim_whole(task, bytes, sink);
+            return self.unwrap_whole(task, form, bytes, claim, sink);
+        }
         let piece = match &task.range {
             Some(range) => lines_starting_in(bytes, range),
             None => bytes,
@@ -282,6 +292,27 @@ impl<'a, T: Tally> Run<'a, T> {
         if self.claim(task.file, fingerprint, sink) != Claim::Count {
             return;
         }
+        match self.form(task, stream.peek()) {
+            Some(form) => self.unwrap_stream(task, form, &mut stream, sink),
+            None => self.stream_lines(task, &mut stream, lines, sink),
+        }
+        if let Some(e) = stream.damage() {
+            let text = format!(
+                "{}; lost after byte {} of the unpacked content",
+                e.reason(),
+                stream.unpacked()
+            );
+            sink.report.place = Place::Damaged(text);
+        }
+    }
+
+    fn stream_lines(
+        &self,
+        task: &Task,
+        stream: &mut crate::input::Stream<'_>,
+        lines: &mut LineReader,
+        sink: &mut Counted<'_, T>,
+    ) {
         lines.restart(self.format(task, b""));
         let mut first = true;
         while let Some((offset, block)) = stream.next_block() {
@@ -299,17 +330,9 @@ impl<'a, T: Tally> Run<'a, T> {
             first = false;
         }
         sink.report.finish(lines);
-        if let Some(e) = stream.damage() {
-            let text = format!(
-                "{}; lost after byte {} of the unpacked content",
-                e.reason(),
-                stream.unpacked()
-            );
-            sink.report.place = Place::Damaged(text);
-        }
     }
 
-    fn lines(&self, lines: &mut LineReader, block: &[u8], sink: &mut Counted<'_, T>) {
+    fn lines(&self, lines: &mut LineReader, block: &[u8], sink: &mut impl Sink) {
         match self.reading.sieve {
             Some(sieve) => lines.sift(block, sieve, sink),
             None => lines.read(block, sink),
@@ -383,18 +406,4 @@ impl<'a, T: Tally> Run<'a, T> {
         }
         claim
     }
-}
-
-/// The format at the start of a plain file that is large enough to be cut into pieces.
-fn format_if_cut(source: &Source, options: &Ingest) -> Option<LogFormat> {
-    use std::io::Read;
-    // A file that is to be identified is read in one piece.
-    if source.is_stdin() || source.size < 2 * PIECE || !options.read.mmap || options.learned.is_some() {
-        return None;
-    }
-    let mut start = vec![0; 1 << 16];
-    let mut file = std::fs::File::open(&source.path).ok()?;
-    let n = file.read(&mut start).ok()?;
-    let plain = !start.starts_with(crate::input::gzip::MAGIC);
-    plain.then(|| format_of(&start[..n], &options.formats.of(&source.name)))
 }

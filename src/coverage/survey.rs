@@ -107,7 +107,7 @@ fn known(inputs: &Inputs, pool: &ThreadPool) -> Result<(Option<TrailRun>, Option
     let read = inputs.ingest.read;
     let (mut trail, mut digests) = (None, None);
     if !inputs.trail.is_empty() {
-        let archive = Archive::discover(&inputs.trail, Family::Trail)?;
+        let archive = Archive::discover_with(&inputs.trail, Family::Trail, TimeWindow::ALL, &inputs.ingest.remote)?;
         trail = Some(read_archive(&archive, read, &Wanted::ALL, pool));
         digests = digest::check(&archive, read, pool);
     }
@@ -123,7 +123,7 @@ fn flows(
     pool: &ThreadPool,
     follow: Follow<'_>,
 ) -> Result<(Archive, Outcome, ScanStats)> {
-    let archive = Archive::discover_within(&inputs.flows, Family::FlowLogs, inputs.window)?;
+    let archive = Archive::discover_with(&inputs.flows, Family::FlowLogs, inputs.window, &inputs.ingest.remote)?;
     let counting = Counting {
         grain: Grain::TOTAL,
         filter: Filter::default(),

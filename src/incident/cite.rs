@@ -23,6 +23,6 @@ pub fn cite(incidents: &mut [Incident], archive: &Archive) {
 /// SHA-256 of a file as it lies on disk, in hex; nothing if it cannot be read.
 pub fn sha256(source: &Source) -> Option<String> {
     let mut hash = Sha256::new();
-    std::io::copy(&mut std::fs::File::open(&source.path).ok()?, &mut hash).ok()?;
+    std::io::copy(&mut source.stored().ok()?, &mut hash).ok()?;
     Some(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }

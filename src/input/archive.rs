@@ -1,11 +1,12 @@
 //! What the user named to the sorted list of files to read.
 //!
 //! Files, directories, globs, `@list` and `-` become [`Source`]s, sorted by their name below the root that was given, so
-//! that the order of arguments changes nothing. Links are not followed and devices not opened inside a directory; they
+//! that the order of arguments changes nothing; `s3://bucket/prefix` is walked like a directory. Links are not followed and devices not opened inside a directory; they
 //! are listed as skipped, for silence would overstate what was read.
 
 use crate::error::{Error, Result};
 use crate::input::layout::{self, LogName};
+use crate::input::remote::{self, Object, RemoteOptions};
 use crate::net::{TimeWindow, printable};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -23,6 +24,12 @@ pub struct Archive {
     /// What lies outside the time window by its name.
     pub passed_over: PassedOver,
     window: Option<TimeWindow>,
+    #[cfg(feature = "s3")]
+    remote: RemoteOptions,
+    /// S3 was asked: that nothing was found is told by what failed.
+    asked_remote: bool,
+    /// An argument that makes the whole run pointless.
+    refused: Option<Error>,
 }
 
 /// How much a walk left out because its names bear dates outside the window.
@@ -52,6 +59,8 @@ pub struct Source {
     pub path: PathBuf,
     /// Its size on disk in bytes.
     pub size: u64,
+    /// The object, if it lies on S3.
+    pub object: Option<Object>,
 }
 
 /// Which of AWS's log families a directory is walked for: their folders lie side by side in one bucket.
@@ -75,27 +84,52 @@ impl Archive {
         Archive::discover_within(arguments, family, TimeWindow::ALL)
     }
 
+    /// As [`Archive::discover_within`], with what it takes to reach `s3://` arguments.
+    ///
+    /// # Errors
+    /// As [`Archive::discover`]; `Usage` if an S3 argument makes no sense or there are no credentials.
+    pub fn discover_with<S: AsRef<OsStr>>(
+        arguments: &[S],
+        family: Family,
+        window: TimeWindow,
+        remote: &RemoteOptions,
+    ) -> Result<Archive> {
+        let mut archive = Archive {
+            window: Some(window).filter(|w| *w != TimeWindow::ALL),
+            #[cfg(feature = "s3")]
+            remote: remote.clone(),
+            ..Archive::default()
+        };
+        // Without S3 its arguments are refused, and nothing is to be reached.
+        #[cfg(not(feature = "s3"))]
+        let _ = remote;
+        for argument in arguments {
+            archive.argument(argument.as_ref(), family, true);
+        }
+        if let Some(e) = archive.refused.take() {
+            return Err(e);
+        }
+        archive.sources.sort();
+        archive
+            .sources
+            .dedup_by(|a, b| a.path.as_os_str() == b.path.as_os_str());
+        archive.skipped.sort();
+        archive.failed.sort();
+        match archive.failed.first() {
+            Some(p) if archive.sources.is_empty() && !archive.asked_remote => {
+                Err(Error::usage(format!("{}: {}", p.name, p.reason)))
+            }
+            _ => Ok(archive),
+        }
+    }
+
     /// As [`Archive::discover`], but walks pass over folders and files that cannot hold records of `window` by their names
     /// (see [`layout`]). What is named itself is always taken.
     ///
     /// # Errors
     /// As [`Archive::discover`]. That everything was passed over is no error.
     pub fn discover_within<S: AsRef<OsStr>>(arguments: &[S], family: Family, window: TimeWindow) -> Result<Archive> {
-        let mut archive = Archive {
-            window: Some(window).filter(|w| *w != TimeWindow::ALL),
-            ..Archive::default()
-        };
-        for argument in arguments {
-            archive.argument(argument.as_ref(), family, true);
-        }
-        archive.sources.sort();
-        archive.sources.dedup_by(|a, b| a.path == b.path);
-        archive.skipped.sort();
-        archive.failed.sort();
-        match archive.failed.first() {
-            Some(p) if archive.sources.is_empty() => Err(Error::usage(format!("{}: {}", p.name, p.reason))),
-            _ => Ok(archive),
-        }
+        Archive::discover_with(arguments, family, window, &RemoteOptions::default())
     }
 
     /// Bytes on disk.
@@ -110,7 +144,9 @@ impl Archive {
                 name: STDIN.into(),
                 path: STDIN.into(),
                 size: 0,
+                object: None,
             }),
+            url if url.starts_with(remote::SCHEME) => self.remote(url, family),
             [b'@', list @ ..] if lists && !path.exists() => self.list(Path::new(OsStr::from_bytes(list)), family),
             _ => match std::fs::metadata(path) {
                 Ok(m) if m.is_dir() => self.walk(path, family),
@@ -118,6 +154,33 @@ impl Archive {
                 Err(e) => self.glob(argument, family, &e),
             },
         }
+    }
+
+    #[cfg(feature = "s3")]
+    fn remote(&mut self, url: &[u8], family: Family) {
+        self.asked_remote = true;
+        let wanted = remote::Wanted {
+            passes_over: &|folder| family.passes_over(OsStr::new(folder)),
+            window: self.window,
+        };
+        match remote::discover(&String::from_utf8_lossy(url), &self.remote, &wanted) {
+            Ok(found) => {
+                self.sources.extend(found.sources);
+                self.failed.extend(found.failed);
+                self.passed_over.folders += found.passed_over.folders;
+                self.passed_over.files += found.passed_over.files;
+            }
+            Err(e) => self.refused = Some(e),
+        }
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn remote(&mut self, url: &[u8], _: Family) {
+        let url = printable(url);
+        let text = format!(
+            "{url}: this build does not read S3 (it was built without the feature `s3`); copy the files here first"
+        );
+        self.refused = Some(Error::usage(text));
     }
 
     /// One path a line; blank lines are ignored.
@@ -198,6 +261,7 @@ impl Archive {
                 name,
                 path: path.to_path_buf(),
                 size: metadata.len(),
+                object: None,
             });
         } else {
             let kind = if metadata.is_symlink() {
@@ -213,7 +277,31 @@ impl Archive {
     }
 }
 
+impl Archive {
+    /// Says that these files will be read, in this order: objects are fetched ahead.
+    pub fn expect(&self, files: impl Iterator<Item = u32>) {
+        let source = |file: u32| self.sources.get(file as usize)?.object.clone();
+        let objects: Vec<Object> = files.filter_map(source).collect();
+        if !objects.is_empty() {
+            Object::expect(objects);
+        }
+    }
+}
+
 impl Source {
+    /// Its bytes as they are stored, packed or not.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn stored(&self) -> Result<Box<dyn std::io::Read>> {
+        #[cfg(feature = "s3")]
+        if let Some(object) = &self.object {
+            return Ok(Box::new(object.stream()));
+        }
+        let file = std::fs::File::open(&self.path).map_err(|e| Error::from(e).at(&self.path))?;
+        Ok(Box::new(file))
+    }
+
     /// True for standard input.
     pub fn is_stdin(&self) -> bool {
         self.path == Path::new(STDIN)

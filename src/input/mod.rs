@@ -3,12 +3,18 @@
 //! Paths become [`Source`]s, sources become bytes: mapped, read or inflated. Nobody downstream knows which.
 
 pub mod archive;
+pub mod brackets;
 pub mod gzip;
 pub mod layout;
 pub mod mmap;
 pub mod reader;
+pub mod remote;
+mod stream;
 mod whole;
+mod zstd;
 
 pub use archive::{Archive, Family, PassedOver, Problem, Source};
 pub use layout::{LogKind, LogName};
-pub use reader::{Block, Bytes, Content, Fingerprint, ReadOptions, Reader, Stream};
+pub use reader::{Bytes, Content, Fingerprint, ReadOptions, Reader};
+pub use remote::RemoteOptions;
+pub use stream::{Block, Stream};

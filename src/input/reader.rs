@@ -1,14 +1,16 @@
 //! A source to its bytes: whole where that is cheap, else in blocks of whole lines.
 //!
-//! Each worker has one [`Reader`] and reuses its buffers. The form is told from the first bytes, never from the name:
-//! plain text is mapped (or read), gzip inflated. What lies before a damage is handed out; the damage is told at the end.
+//! Each worker has one [`Reader`] and reuses its buffers. The packing is told from the first bytes, never from the name:
+//! plain text is mapped (or read), gzip and zstd are unpacked, Parquet is handed on with its ends at hand. What lies before
+//! a damage is handed out; the damage is told at the end.
 
 use crate::error::{Error, Result};
 use crate::input::archive::Source;
-use crate::input::{gzip, mmap};
+use crate::input::remote::Object;
+use crate::input::stream::{Fill, Stream, fill_plain};
+use crate::input::{gzip, mmap, zstd};
 use crate::net::TimeWindow;
 use libdeflater::Decompressor;
-use memchr::{memchr, memrchr};
 use std::fs::File;
 use std::io::{self, Read};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
@@ -48,6 +50,8 @@ pub enum Content<'r> {
     Whole(Bytes<'r>),
     /// To be drawn block by block.
     Stream(Box<Stream<'r>>),
+    /// A Parquet file, as it stands: it is read from its end, a column at a time.
+    Parquet(bytes::Bytes),
 }
 
 /// Bytes from a map or from a reader's buffer.
@@ -107,6 +111,8 @@ const MAP_FROM: u64 = 256 << 10;
 /// gzip files that unpack to at most this are inflated at once.
 const WHOLE_CAP: u64 = 64 << 20;
 pub(super) const WINDOW: usize = 1 << 20;
+/// The first bytes of a Parquet file; its last are the same.
+const PARQUET: &[u8] = b"PAR1";
 
 impl Reader {
     /// A reader with empty buffers.
@@ -125,28 +131,47 @@ impl Reader {
     /// `Io` if it cannot be opened, `Format` if it is packed in a way that is not read.
     pub fn open(&mut self, source: &Source) -> Result<Content<'_>> {
         if source.is_stdin() {
-            return Ok(self.stream(Box::new(io::stdin().lock())));
+            return self.stream(Box::new(io::stdin().lock()));
+        }
+        if let Some(object) = &source.object {
+            return self.object(object, source);
         }
         let mut file = File::open(&source.path).map_err(|e| Error::from(e).at(&source.path))?;
         let size = file.metadata().map_or(source.size, |m| m.len());
         let mut magic = [0u8; 8];
         let n = read_full(&mut file, &mut magic).map_err(|e| Error::from(e).at(&source.path))?;
         refuse_unread_forms(&magic[..n]).map_err(|e| e.at(&source.path))?;
-        if magic[..n].starts_with(gzip::MAGIC) {
-            return self.gzip(file, &magic[..n], source);
+        match &magic[..n] {
+            m if m.starts_with(gzip::MAGIC) || m.starts_with(zstd::MAGIC) => {
+                self.load(file, m, source)?;
+                self.unpack(source, false)
+            }
+            m if m.starts_with(PARQUET) => self.parquet(file, m, source),
+            m => self.plain(file, m, size, source),
         }
-        self.plain(file, &magic[..n], size, source)
+    }
+
+    fn parquet(&mut self, mut file: File, start: &[u8], source: &Source) -> Result<Content<'_>> {
+        if self.options.mmap
+            && let Ok(map) = mmap::map(&file)
+        {
+            return Ok(Content::Parquet(bytes::Bytes::from_owner(map)));
+        }
+        let mut all = start.to_vec();
+        file.read_to_end(&mut all)
+            .map_err(|e| Error::from(e).at(&source.path))?;
+        Ok(Content::Parquet(all.into()))
     }
 
     fn plain(&mut self, mut file: File, start: &[u8], size: u64, source: &Source) -> Result<Content<'_>> {
         if self.options.mmap && size >= MAP_FROM {
             match mmap::map(&file) {
                 Ok(map) => return Ok(Content::Whole(Bytes::Mapped(map))),
-                Err(_) => return Ok(self.stream(Box::new(io::Cursor::new(start.to_vec()).chain(file)))),
+                Err(_) => return self.stream(Box::new(io::Cursor::new(start.to_vec()).chain(file))),
             }
         }
         if size > WHOLE_CAP {
-            return Ok(self.stream(Box::new(io::Cursor::new(start.to_vec()).chain(file))));
+            return self.stream(Box::new(io::Cursor::new(start.to_vec()).chain(file)));
         }
         self.packed.clear();
         self.packed.extend_from_slice(start);
@@ -155,32 +180,82 @@ impl Reader {
         Ok(Content::Whole(Bytes::Buffer(&self.packed)))
     }
 
-    fn gzip(&mut self, mut file: File, start: &[u8], source: &Source) -> Result<Content<'_>> {
+    fn load(&mut self, mut file: File, start: &[u8], source: &Source) -> Result<()> {
         self.packed.clear();
         self.packed.extend_from_slice(start);
         file.read_to_end(&mut self.packed)
             .map_err(|e| Error::from(e).at(&source.path))?;
-        let cap = WHOLE_CAP.min(self.options.max_unpacked);
-        if gzip::inflate_whole(&self.packed, &mut self.text, &mut self.decoder, cap) {
-            let size = gzip::stated_size(&self.packed).unwrap_or(0) as usize;
-            return Ok(Content::Whole(Bytes::Buffer(&self.text[..size])));
-        }
-        let packed = Fill::Gzip(Box::new(gzip::GzipRead::new(Box::new(self.packed.as_slice()))));
-        Ok(Content::Stream(Box::new(Stream::new(packed, self.options))))
+        Ok(())
     }
 
-    fn stream<'r>(&self, mut read: Box<dyn Read + 'r>) -> Content<'r> {
-        let mut start = vec![0; 2];
+    /// What `packed` holds, whatever its packing; with `again` it came out of a packing itself.
+    fn unpack(&mut self, source: &Source, again: bool) -> Result<Content<'_>> {
+        let cap = WHOLE_CAP.min(self.options.max_unpacked);
+        if self.packed.starts_with(gzip::MAGIC) {
+            if gzip::inflate_whole(&self.packed, &mut self.text, &mut self.decoder, cap) {
+                let size = gzip::stated_size(&self.packed).unwrap_or(0) as usize;
+                if self.text[..size].starts_with(gzip::MAGIC) && !again {
+                    // Firehose packs what CloudWatch Logs has packed already.
+                    self.packed.clear();
+                    self.packed.extend_from_slice(&self.text[..size]);
+                    return self.unpack(source, true);
+                }
+                return Ok(Content::Whole(Bytes::Buffer(&self.text[..size])));
+            }
+            let packed = Fill::Gzip(Box::new(gzip::GzipRead::new(Box::new(self.packed.as_slice()))));
+            return Ok(Content::Stream(Box::new(Stream::new(packed, self.options))));
+        }
+        if self.packed.starts_with(zstd::MAGIC) {
+            if let Some(size) = zstd::unpack_whole(&self.packed, &mut self.text, cap) {
+                return Ok(Content::Whole(Bytes::Buffer(&self.text[..size])));
+            }
+            let read = zstd::read(Box::new(self.packed.as_slice()));
+            let fill = Fill::Plain(read.map_err(|e| Error::from(e).at(&source.path))?);
+            return Ok(Content::Stream(Box::new(Stream::new(fill, self.options))));
+        }
+        if self.packed.starts_with(PARQUET) {
+            return Ok(Content::Parquet(std::mem::take(&mut self.packed).into()));
+        }
+        Ok(Content::Whole(Bytes::Buffer(&self.packed)))
+    }
+
+    #[cfg(feature = "s3")]
+    fn object(&mut self, object: &Object, source: &Source) -> Result<Content<'_>> {
+        if object.size() > WHOLE_CAP {
+            return self.stream(Box::new(object.stream())).map_err(|e| e.at(&source.path));
+        }
+        self.packed.clear();
+        let fetched = object.read_into(&mut self.packed);
+        fetched.map_err(|e| Error::from(e).at(&source.path))?;
+        refuse_unread_forms(&self.packed).map_err(|e| e.at(&source.path))?;
+        self.unpack(source, false)
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn object(&mut self, object: &Object, _: &Source) -> Result<Content<'_>> {
+        match *object {}
+    }
+
+    /// Standard input and what cannot be mapped: told by its first bytes like everything else.
+    fn stream<'r>(&self, mut read: Box<dyn Read + 'r>) -> Result<Content<'r>> {
+        let mut start = vec![0; 8];
         let n = read_full(&mut read, &mut start).unwrap_or(0);
         start.truncate(n);
-        let packed = start == gzip::MAGIC;
-        let read = Box::new(io::Cursor::new(start).chain(read));
-        let fill = if packed {
-            Fill::Gzip(Box::new(gzip::GzipRead::new(read)))
-        } else {
-            Fill::Plain(read)
+        refuse_unread_forms(&start)?;
+        let (is_gzip, is_zstd) = (start.starts_with(gzip::MAGIC), start.starts_with(zstd::MAGIC));
+        let is_parquet = start.starts_with(PARQUET);
+        let mut read: Box<dyn Read + 'r> = Box::new(io::Cursor::new(start).chain(read));
+        if is_parquet {
+            let mut all = Vec::new();
+            read.read_to_end(&mut all)?;
+            return Ok(Content::Parquet(all.into()));
+        }
+        let fill = match (is_gzip, is_zstd) {
+            (true, _) => Fill::Gzip(Box::new(gzip::GzipRead::new(read))),
+            (_, true) => Fill::Plain(zstd::read(read)?),
+            _ => Fill::Plain(read),
         };
-        Content::Stream(Box::new(Stream::new(fill, self.options)))
+        Ok(Content::Stream(Box::new(Stream::new(fill, self.options))))
     }
 
     /// The fingerprint of a source's content; after damage, of what came before it.
@@ -190,6 +265,7 @@ impl Reader {
     pub fn fingerprint(&mut self, source: &Source) -> Result<Fingerprint> {
         match self.open(source)? {
             Content::Whole(bytes) => Ok(Fingerprint::of(&bytes)),
+            Content::Parquet(bytes) => Ok(Fingerprint::of(&bytes)),
             Content::Stream(mut stream) => {
                 let mut window = vec![0; WINDOW];
                 let mut hash = Xxh3::new();
@@ -198,7 +274,7 @@ impl Reader {
                     hash.update(&window[..n]);
                     if n < WINDOW {
                         return Ok(Fingerprint {
-                            size: stream.unpacked,
+                            size: stream.unpacked(),
                             hash: hash.digest128(),
                         });
                     }
@@ -206,164 +282,6 @@ impl Reader {
             }
         }
     }
-}
-
-enum Fill<'r> {
-    Plain(Box<dyn Read + 'r>),
-    Gzip(Box<gzip::GzipRead<Box<dyn Read + 'r>>>),
-}
-
-/// A piece of a stream.
-pub enum Block<'a> {
-    /// Whole lines.
-    Lines(&'a [u8]),
-    /// The start of a line that is longer than the cap; the rest of it was dropped.
-    TooLong(&'a [u8]),
-}
-
-/// A source that is drawn in blocks of whole lines, in memory bounded by the line cap.
-pub struct Stream<'r> {
-    fill: Fill<'r>,
-    options: ReadOptions,
-    window: Vec<u8>,
-    /// `window[from..to]` is unread.
-    from: usize,
-    to: usize,
-    dropping: bool,
-    ended: bool,
-    unpacked: u64,
-    damage: Option<io::Error>,
-}
-
-impl<'r> Stream<'r> {
-    fn new(fill: Fill<'r>, options: ReadOptions) -> Self {
-        let (window, damage) = (Vec::new(), None);
-        Stream {
-            fill,
-            options,
-            window,
-            from: 0,
-            to: 0,
-            dropping: false,
-            ended: false,
-            unpacked: 0,
-            damage,
-        }
-    }
-
-    /// Bytes unpacked so far.
-    pub fn unpacked(&self) -> u64 {
-        self.unpacked
-    }
-
-    /// Where in the unpacked content the byte `from` of the window stands.
-    fn offset(&self, from: usize) -> u64 {
-        self.unpacked.saturating_sub((self.to - from) as u64)
-    }
-
-    /// What ended the stream before its end, once [`Stream::next_block`] has returned `None`.
-    pub fn damage(&mut self) -> Option<Error> {
-        self.damage.take().map(Error::from)
-    }
-
-    /// Fills `out` from its start; fewer bytes than asked for is the end.
-    pub(super) fn fill(&mut self, out: &mut [u8]) -> usize {
-        let room = self.options.max_unpacked - self.unpacked;
-        let room = usize::try_from(room).map_or(out.len(), |r| r.min(out.len()));
-        let (made, error) = match &mut self.fill {
-            Fill::Gzip(read) => read.fill(&mut out[..room]),
-            Fill::Plain(read) => fill_plain(read, &mut out[..room]),
-        };
-        self.unpacked += made as u64;
-        if error.is_none() && made == room && room < out.len() {
-            let text = format!(
-                "more than {} bytes unpacked (--max-unpacked)",
-                self.options.max_unpacked
-            );
-            self.damage = Some(io::Error::other(text));
-        }
-        if error.is_some() {
-            self.damage = error;
-        }
-        made
-    }
-
-    /// The next block with its offset in the unpacked content, or `None` at the end or at the damage. An open last line
-    /// before damage is never handed out.
-    pub fn next_block(&mut self) -> Option<(u64, Block<'_>)> {
-        loop {
-            if let Some(end) = memrchr(b'\n', &self.window[self.from..self.to]).map(|i| self.from + i + 1) {
-                let from = self.skip_dropped();
-                self.from = end;
-                if from < end {
-                    return Some((self.offset(from), Block::Lines(&self.window[from..end])));
-                }
-            } else if self.ended {
-                return self.last_line();
-            } else if let Some(range) = self.overlong() {
-                return Some((self.offset(range.start), Block::TooLong(&self.window[range])));
-            } else {
-                self.load();
-            }
-        }
-    }
-
-    /// Where the next block starts, after the rest of an overlong line.
-    fn skip_dropped(&mut self) -> usize {
-        let from = self.from;
-        if !std::mem::take(&mut self.dropping) {
-            return from;
-        }
-        memchr(b'\n', &self.window[from..self.to]).map_or(self.to, |i| from + i + 1)
-    }
-
-    fn last_line(&mut self) -> Option<(u64, Block<'_>)> {
-        let (from, to) = (self.from, self.to);
-        self.from = to;
-        let open = from < to && !self.dropping && self.damage.is_none();
-        open.then(|| (self.offset(from), Block::Lines(&self.window[from..to])))
-    }
-
-    /// The start of a line that passed the cap before its end was seen; the rest of the line is dropped.
-    fn overlong(&mut self) -> Option<std::ops::Range<usize>> {
-        let (from, to) = (self.from, self.to);
-        if self.dropping {
-            self.from = to;
-        } else if to - from > self.options.line_cap {
-            self.from = to;
-            self.dropping = true;
-            return Some(from..from + 256.min(to - from));
-        }
-        None
-    }
-
-    fn load(&mut self) {
-        self.window.copy_within(self.from..self.to, 0);
-        self.to -= self.from;
-        self.from = 0;
-        let size = self.to + WINDOW;
-        if self.window.len() < size {
-            self.window.resize(size, 0);
-        }
-        let mut window = std::mem::take(&mut self.window);
-        let made = self.fill(&mut window[self.to..size]);
-        self.window = window;
-        self.to += made;
-        self.ended = made < WINDOW;
-    }
-}
-
-fn fill_plain(read: &mut dyn Read, out: &mut [u8]) -> (usize, Option<io::Error>) {
-    let mut made = 0;
-    while made < out.len() {
-        match read.read(&mut out[made..]) {
-            Ok(0) => break,
-            Ok(n) => made += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return (made, Some(e)),
-        }
-    }
-    (made, None)
 }
 
 fn read_full(read: &mut dyn Read, out: &mut [u8]) -> io::Result<usize> {
@@ -375,58 +293,16 @@ fn read_full(read: &mut dyn Read, out: &mut [u8]) -> io::Result<usize> {
 
 /// Forms that are told by their first bytes and not read: better a clear word than a thousand rejected lines.
 fn refuse_unread_forms(magic: &[u8]) -> Result<()> {
-    const FORMS: [(&[u8], &str); 5] = [
+    const FORMS: [(&[u8], &str); 4] = [
         (b"BZh", "bzip2"),
         (b"\xfd7zXZ\0", "xz"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
         (b"PK\x03\x04", "zip"),
-        (b"PAR1", "Parquet"),
+        (b"PARE", "encrypted Parquet"),
     ];
     match FORMS.iter().find(|(m, _)| magic.starts_with(m)) {
         Some((_, form)) => Err(Error::format(format!(
             "{form} content is not read; unpack or convert it to text or gzip"
         ))),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn blocks(text: &[u8], line_cap: usize, max_unpacked: u64) -> (Vec<u8>, usize, bool) {
-        let options = ReadOptions {
-            line_cap,
-            max_unpacked,
-            ..ReadOptions::default()
-        };
-        let mut stream = Stream::new(Fill::Plain(Box::new(text)), options);
-        let (mut lines, mut long) = (Vec::new(), 0);
-        while let Some((_, block)) = stream.next_block() {
-            match block {
-                Block::Lines(b) => lines.extend_from_slice(b),
-                Block::TooLong(_) => long += 1,
-            }
-        }
-        (lines, long, stream.damage().is_some())
-    }
-
-    #[test]
-    fn long_lines_are_dropped_and_their_neighbours_kept() {
-        let long = vec![b'x'; 3 << 20];
-        let text = [b"a\n", &long[..], b"\nb\n", &long[..], b"\nc"].concat();
-        assert_eq!(blocks(&text, 1 << 20, u64::MAX), (b"a\nb\nc".to_vec(), 2, false));
-    }
-
-    #[test]
-    fn a_cut_stream_loses_its_open_line_only() {
-        assert_eq!(blocks(b"one\ntwo\nthree", 100, 10), (b"one\ntwo\n".to_vec(), 0, true));
-        assert_eq!(blocks(b"", 100, 10), (vec![], 0, false));
-    }
-
-    #[test]
-    fn many_windows_give_the_same_text() {
-        let text: Vec<u8> = (0..400_000).flat_map(|i| format!("line {i}\n").into_bytes()).collect();
-        assert_eq!(blocks(&text, 1 << 20, u64::MAX).0, text);
     }
 }

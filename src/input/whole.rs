@@ -1,6 +1,7 @@
 //! A source of moderate size at once: CloudTrail files, lists, inventories.
 
-use super::reader::{Content, Reader, Stream, WINDOW};
+use super::reader::{Content, Reader, WINDOW};
+use super::stream::Stream;
 use crate::error::{Error, Result};
 use crate::input::archive::Source;
 
@@ -17,6 +18,7 @@ impl Reader {
                 None
             }
             Content::Stream(mut stream) => drain(&mut stream, source, into),
+            Content::Parquet(_) => return Err(no_text(source)),
         })
     }
 
@@ -36,8 +38,14 @@ impl Reader {
                 let damage = drain(&mut stream, source, spare);
                 Ok(see(spare, damage))
             }
+            Content::Parquet(_) => Err(no_text(source)),
         }
     }
+}
+
+fn no_text(source: &Source) -> Error {
+    let text = "Parquet content is read as flow logs only; give this one as JSON";
+    Error::format(text).at(&source.path)
 }
 
 /// Draws all of a stream; the damage at its end, if there is one.

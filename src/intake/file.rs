@@ -39,6 +39,7 @@ impl SideFindings {
                 name: path.display().to_string(),
                 path: path.clone(),
                 size: 0,
+                object: None,
             };
             if let Some(damage) = reader.whole(&source, &mut text).map_err(unusable)? {
                 return Err(unusable(damage));

@@ -19,6 +19,7 @@ pub fn read_files(paths: &[PathBuf], read: ReadOptions, graph: &mut Graph) -> Re
                 name: file.display().to_string(),
                 path: file.clone(),
                 size: 0,
+                object: None,
             };
             if let Some(damage) = reader.whole(&source, &mut text).map_err(unusable)? {
                 return Err(unusable(damage));

@@ -20,7 +20,6 @@ mod notable;
 mod read;
 mod rewrite;
 mod row;
-mod split;
 mod sql;
 mod summary;
 mod swift;

@@ -10,8 +10,8 @@ use memchr::memchr;
 use super::counts::{Problem, TrailCounts, TrailReject};
 use super::event::{Kind, Record, TrailEvent};
 use super::rewrite::{Fault, rewrite};
-use super::split::{Step, next_member, skip_space, string_end, value_end};
 use super::swift;
+use crate::input::brackets::{Step, next_member, skip_space, string_end, value_end};
 
 /// Reads one file's (decompressed) content and hands each event to `sink`.
 ///

@@ -215,6 +215,15 @@ pub(crate) struct ReadArgs {
     /// Only records that start before
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<String>,
+    /// For s3:// inputs: a profile of the AWS CLI, which is asked for its credentials
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// For s3:// inputs: another endpoint than AWS's
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// For s3:// inputs: the bucket's region, where neither the environment nor S3 says it
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) threads: usize,

@@ -115,8 +115,8 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.threads)?;
-    let flows = discover(&args.flows, Family::FlowLogs, window)?;
-    let trail = discover(&args.trail, Family::Trail, TimeWindow::ALL)?;
+    let flows = discover(&args.flows, Family::FlowLogs, window, &args.read)?;
+    let trail = discover(&args.trail, Family::Trail, TimeWindow::ALL, &args.read)?;
     let (known, trail_stats) = scan::known(&inputs, &pool)?;
     inputs.ingest.formats = inputs.ingest.formats.with(&known.inventory);
     let objects = trail
@@ -216,9 +216,14 @@ fn listed(text: &str) -> flowtrail::Result<Vec<Key>> {
         .collect()
 }
 
-fn discover(paths: &[OsString], family: Family, window: TimeWindow) -> flowtrail::Result<Option<Archive>> {
+fn discover(
+    paths: &[OsString],
+    family: Family,
+    window: TimeWindow,
+    read: &ReadArgs,
+) -> flowtrail::Result<Option<Archive>> {
     (!paths.is_empty())
-        .then(|| Archive::discover_within(paths, family, window))
+        .then(|| Archive::discover_with(paths, family, window, &read.remote()))
         .transpose()
 }
 

@@ -6,7 +6,7 @@ use crate::run;
 use flowtrail::Error;
 use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
-use flowtrail::input::{Archive, ReadOptions};
+use flowtrail::input::{Archive, ReadOptions, RemoteOptions};
 use flowtrail::intel::{Intel, IntelOptions};
 use flowtrail::net::{HOUR, Seconds, TimeWindow, parse_rfc3339};
 use flowtrail::report::grid::grouped;
@@ -25,15 +25,26 @@ impl ReadArgs {
             max_unpacked: self.max_unpacked,
             ..ReadOptions::default()
         };
+        let remote = self.remote();
         let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
         Ok(Ingest {
             read,
+            remote,
             formats: Formats::new(format),
             strict: self.strict,
             watch_all: false,
             rejects: self.reject_log()?,
             learned: None,
         })
+    }
+
+    /// How `s3://` inputs are reached.
+    pub(crate) fn remote(&self) -> RemoteOptions {
+        RemoteOptions {
+            profile: self.profile.clone(),
+            endpoint: self.endpoint_url.clone(),
+            region: self.region.clone(),
+        }
     }
 
     /// Where rejected lines are kept while the logs are read: beside the file that will hold them.

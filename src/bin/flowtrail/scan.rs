@@ -216,6 +216,7 @@ fn named(path: &Path) -> Source {
         name: printable(path.as_os_str().as_encoded_bytes()),
         path: path.to_owned(),
         size: std::fs::metadata(path).map_or(0, |m| m.len()),
+        object: None,
     }
 }
 

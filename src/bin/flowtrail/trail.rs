@@ -29,7 +29,8 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
     output::check(args.out.output.as_deref())?;
     let intel = Intel::load(&args.lists.options())?;
     let pool = flowtrail::scan::threads(args.read.threads)?;
-    let archive = Archive::discover(&args.paths, Family::Trail)?;
+    let all = flowtrail::net::TimeWindow::ALL;
+    let archive = Archive::discover_with(&args.paths, Family::Trail, all, &args.read.remote())?;
     let wanted = Wanted {
         grain: grain(args, &keys, &filter),
         window: args.read.window()?,

@@ -7,13 +7,13 @@
 use memchr::memchr2;
 
 /// Position of the first byte at or after `from` that is no white space.
-pub(super) fn skip_space(bytes: &[u8], from: usize) -> usize {
+pub fn skip_space(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     from + rest.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(rest.len())
 }
 
 /// Position after the string whose opening quote stands at `from`; `None` if it does not end.
-pub(super) fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
+pub fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from.checked_add(1)?;
     loop {
         let hit = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;
@@ -27,7 +27,7 @@ pub(super) fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
 /// Position after the value that begins at `from`; `None` if the content ends before the value does.
 ///
 /// A bare word (number, `true`, garbage) ends before the next separator, at the latest at the end of the content.
-pub(super) fn value_end(bytes: &[u8], from: usize) -> Option<usize> {
+pub fn value_end(bytes: &[u8], from: usize) -> Option<usize> {
     match bytes.get(from)? {
         b'"' => string_end(bytes, from),
         b'{' | b'[' => nested_end(bytes, from),
@@ -59,15 +59,15 @@ fn nested_end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// One `"key": value` of an object.
-pub(super) struct Member<'a> {
+pub struct Member<'a> {
     /// The key's bytes between the quotes, escapes untouched.
-    pub(super) key: &'a [u8],
+    pub key: &'a [u8],
     /// Where the value begins.
-    pub(super) value: usize,
+    pub value: usize,
 }
 
 /// What stands at a place inside an object, between members.
-pub(super) enum Step<'a> {
+pub enum Step<'a> {
     /// A member.
     Member(Member<'a>),
     /// The closing brace; the position after it.
@@ -77,7 +77,7 @@ pub(super) enum Step<'a> {
 }
 
 /// The next member of an object, from any place between its members (after `{`, after a value).
-pub(super) fn next_member(bytes: &[u8], from: usize) -> Step<'_> {
+pub fn next_member(bytes: &[u8], from: usize) -> Step<'_> {
     let mut at = skip_space(bytes, from);
     if bytes.get(at) == Some(&b',') {
         at = skip_space(bytes, at + 1);

@@ -1,0 +1,341 @@
+//! One column of one row group: pages to codes, and the entries that they stand for.
+//!
+//! Pages of the usual encodings (plain, dictionary) are decoded here, because the parquet crate hands out values where
+//! codes are wanted; a chunk that was written otherwise (delta, byte stream split) takes the crate's own column reader.
+
+use crate::error::{Error, Result};
+use crate::forms::columns::entries::Entries;
+use crate::forms::columns::hybrid::{Hybrid, width_of};
+use crate::forms::columns::schema::Leaf;
+use bytes::Bytes;
+use parquet::basic::{Encoding, Type};
+use parquet::column::page::{Page, PageReader};
+use parquet::column::reader::{ColumnReader, get_column_reader};
+use parquet::data_type::{ByteArray, FixedLenByteArray};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+use std::sync::Arc;
+
+/// The code of a row without a value.
+pub const NULL: u32 = u32::MAX;
+
+/// Reads one column chunk from its start to its end.
+pub(super) struct Chunk {
+    pages: Pages,
+    leaf: Leaf,
+    pub(super) entries: Entries,
+    /// How many entries are the dictionary's.
+    dictionary: usize,
+    levels: Vec<u32>,
+    values: Vec<u32>,
+}
+
+enum Pages {
+    /// Decoded here.
+    Own { reader: Box<dyn PageReader>, page: Open },
+    /// Decoded by the crate.
+    Library(Box<ColumnReader>),
+}
+
+/// The page in hand.
+#[derive(Default)]
+struct Open {
+    left: usize,
+    levels: Option<Hybrid>,
+    values: Values,
+}
+
+#[derive(Default)]
+enum Values {
+    #[default]
+    None,
+    Codes(Hybrid),
+    Plain(Bytes),
+}
+
+impl Chunk {
+    pub(super) fn open(file: &Arc<Bytes>, group: &RowGroupMetaData, leaf: &Leaf) -> Result<Self> {
+        let meta = group
+            .columns()
+            .get(leaf.column)
+            .ok_or_else(|| damaged("a column is missing"))?;
+        let rows = usize::try_from(group.num_rows()).map_err(damaged)?;
+        let reader = SerializedPageReader::new(Arc::clone(file), meta, rows, None).map_err(damaged)?;
+        let own = meta.encodings().all(is_own) && !matches!(leaf.physical, Type::FLOAT | Type::DOUBLE | Type::BOOLEAN);
+        let reader: Box<dyn PageReader> = Box::new(reader);
+        let pages = if own {
+            let page = Open::default();
+            Pages::Own { reader, page }
+        } else {
+            Pages::Library(Box::new(get_column_reader(meta.column_descr_ptr(), reader)))
+        };
+        Ok(Chunk {
+            pages,
+            leaf: leaf.clone(),
+            entries: Entries::new(leaf.field, leaf.reading),
+            dictionary: 0,
+            levels: Vec::new(),
+            values: Vec::new(),
+        })
+    }
+
+    /// Reads the codes of the next `count` rows; entries of earlier batches that are not the dictionary's go.
+    pub(super) fn read(&mut self, count: usize, codes: &mut Vec<u32>) -> Result<()> {
+        codes.clear();
+        self.entries.truncate(self.dictionary);
+        while codes.len() < count {
+            let wanted = count - codes.len();
+            match &mut self.pages {
+                Pages::Library(_) => self.library(wanted, codes)?,
+                Pages::Own { page, .. } if page.left == 0 => self.next_page()?,
+                Pages::Own { page, .. } => {
+                    let n = wanted.min(page.left);
+                    page.left -= n;
+                    self.own(n, codes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, count: usize, codes: &mut Vec<u32>) -> Result<()> {
+        let Pages::Own { page, .. } = &mut self.pages else {
+            return Ok(());
+        };
+        self.levels.clear();
+        let present = match &mut page.levels {
+            None => count,
+            Some(levels) => {
+                levels.read(count, &mut self.levels).ok_or_else(short)?;
+                self.levels.iter().filter(|l| **l == self.leaf.max_level).count()
+            }
+        };
+        self.values.clear();
+        match &mut page.values {
+            Values::None => {}
+            Values::Codes(hybrid) => hybrid.read(present, &mut self.values).ok_or_else(short)?,
+            Values::Plain(data) => {
+                let first = self.entries.len();
+                plain(data, present, self.leaf.physical, self.leaf.scale, &mut self.entries)?;
+                self.values.extend((first..self.entries.len()).map(|i| i as u32));
+            }
+        }
+        if let Some(max) = self.values.iter().max()
+            && *max as usize >= self.entries.len()
+        {
+            return Err(damaged("a code beyond the dictionary"));
+        }
+        if page.levels.is_none() {
+            codes.extend_from_slice(&self.values);
+            return Ok(());
+        }
+        scatter(&self.levels, self.leaf.max_level, &self.values, codes);
+        Ok(())
+    }
+
+    fn next_page(&mut self) -> Result<()> {
+        let Pages::Own { reader, page } = &mut self.pages else {
+            return Ok(());
+        };
+        match reader.get_next_page().map_err(damaged)?.ok_or_else(short)? {
+            Page::DictionaryPage { buf, num_values, .. } => {
+                let mut data = buf;
+                self.entries.truncate(0);
+                plain(
+                    &mut data,
+                    num_values as usize,
+                    self.leaf.physical,
+                    self.leaf.scale,
+                    &mut self.entries,
+                )?;
+                self.dictionary = self.entries.len();
+            }
+            Page::DataPage {
+                buf,
+                num_values,
+                encoding,
+                def_level_encoding,
+                ..
+            } => {
+                let mut data = buf;
+                let levels = match self.leaf.max_level {
+                    0 => None,
+                    _ if def_level_encoding != Encoding::RLE => return Err(damaged("levels in an old encoding")),
+                    max => {
+                        let length = u32::from_le_bytes(take(&mut data, 4)?.as_ref().try_into().map_err(damaged)?);
+                        Hybrid::new(take(&mut data, length as usize)?, width_of(max.into()))
+                    }
+                };
+                *page = Open::new(num_values, levels, encoding, data)?;
+            }
+            Page::DataPageV2 {
+                buf,
+                num_values,
+                encoding,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                ..
+            } => {
+                let mut data = buf;
+                take(&mut data, rep_levels_byte_len as usize)?;
+                let levels = take(&mut data, def_levels_byte_len as usize)?;
+                let levels = match self.leaf.max_level {
+                    0 => None,
+                    max => Hybrid::new(levels, width_of(max.into())),
+                };
+                *page = Open::new(num_values, levels, encoding, data)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn library(&mut self, wanted: usize, codes: &mut Vec<u32>) -> Result<()> {
+        let Pages::Library(reader) = &mut self.pages else {
+            return Ok(());
+        };
+        let mut levels = Vec::new();
+        let first = self.entries.len();
+        let (entries, scale) = (&mut self.entries, self.leaf.scale);
+        let max_level = self.leaf.max_level;
+        macro_rules! read {
+            ($reader:expr, $type:ty, $push:expr) => {{
+                let mut values: Vec<$type> = Vec::new();
+                let levels = (max_level > 0).then_some(&mut levels);
+                let (rows, _, _) = $reader
+                    .read_records(wanted, levels, None, &mut values)
+                    .map_err(damaged)?;
+                values.iter().for_each($push);
+                rows
+            }};
+        }
+        let rows = match reader.as_mut() {
+            ColumnReader::Int32ColumnReader(r) => read!(r, i32, |n| entries.push_number(i64::from(*n) / scale)),
+            ColumnReader::Int64ColumnReader(r) => read!(r, i64, |n| entries.push_number(*n / scale)),
+            ColumnReader::FloatColumnReader(r) => read!(r, f32, |n| push_float(f64::from(*n), entries)),
+            ColumnReader::DoubleColumnReader(r) => read!(r, f64, |n| push_float(*n, entries)),
+            ColumnReader::ByteArrayColumnReader(r) => read!(r, ByteArray, |b| entries.push_text(b.data())),
+            ColumnReader::FixedLenByteArrayColumnReader(r) => {
+                read!(r, FixedLenByteArray, |b| entries.push_text(b.data()))
+            }
+            _ => return Err(damaged("a type that no field has")),
+        };
+        if rows == 0 {
+            return Err(short());
+        }
+        let values: Vec<u32> = (first..self.entries.len()).map(|i| i as u32).collect();
+        if max_level == 0 {
+            codes.extend(values);
+        } else {
+            let levels: Vec<u32> = levels.iter().map(|l: &i16| u32::try_from(*l).unwrap_or(0)).collect();
+            scatter(&levels, max_level, &values, codes);
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn new(count: u32, levels: Option<Hybrid>, encoding: Encoding, mut data: Bytes) -> Result<Self> {
+        let values = match encoding {
+            Encoding::PLAIN => Values::Plain(data),
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY if data.is_empty() => Values::None,
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
+                let width = take(&mut data, 1)?.first().copied().unwrap_or(0);
+                Values::Codes(Hybrid::new(data, width.into()).ok_or_else(|| damaged("codes of more than 32 bits"))?)
+            }
+            other => {
+                return Err(damaged(format!(
+                    "a page in an encoding ({other}) that the footer does not name"
+                )));
+            }
+        };
+        Ok(Open {
+            left: count as usize,
+            levels,
+            values,
+        })
+    }
+}
+
+/// True for the encodings that are decoded here.
+fn is_own(encoding: Encoding) -> bool {
+    #[expect(deprecated, reason = "old writers name them")]
+    let own = [
+        Encoding::PLAIN,
+        Encoding::PLAIN_DICTIONARY,
+        Encoding::RLE_DICTIONARY,
+        Encoding::RLE,
+        Encoding::BIT_PACKED,
+    ];
+    own.contains(&encoding)
+}
+
+/// Codes of rows: those with a value take the next one.
+fn scatter(levels: &[u32], max_level: u32, values: &[u32], codes: &mut Vec<u32>) {
+    let mut values = values.iter().copied();
+    let next = |l: &u32| {
+        if *l == max_level {
+            values.next().unwrap_or(NULL)
+        } else {
+            NULL
+        }
+    };
+    codes.extend(levels.iter().map(next));
+}
+
+/// Adds `count` plain values to the entries.
+fn plain(data: &mut Bytes, count: usize, physical: Type, scale: i64, entries: &mut Entries) -> Result<()> {
+    match physical {
+        Type::INT32 => {
+            for raw in take(data, count.saturating_mul(4))?.chunks_exact(4) {
+                let n = raw.try_into().map_or(0, i32::from_le_bytes);
+                entries.push_number(i64::from(n) / scale);
+            }
+        }
+        Type::INT64 => {
+            for raw in take(data, count.saturating_mul(8))?.chunks_exact(8) {
+                let n = raw.try_into().map_or(0, i64::from_le_bytes);
+                entries.push_number(n / scale);
+            }
+        }
+        Type::BYTE_ARRAY => {
+            let mut at = 0;
+            for _ in 0..count {
+                let length = data.get(at..at + 4).ok_or_else(short)?;
+                let length = u32::from_le_bytes(length.try_into().map_err(damaged)?) as usize;
+                entries.push_text(data.get(at + 4..at + 4 + length).ok_or_else(short)?);
+                at += 4 + length;
+            }
+            let _ = data.split_to(at.min(data.len()));
+        }
+        _ => return Err(damaged("a type that no field has")),
+    }
+    Ok(())
+}
+
+/// A number that was stored as a float, as tables do that know no absent integers.
+fn push_float(n: f64, entries: &mut Entries) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if n.is_nan() {
+        entries.push_text(b"-");
+    } else if n.fract() == 0.0 && n.abs() <= EXACT {
+        entries.push_number(n as i64);
+    } else {
+        entries.push_bad(n.to_string().as_bytes());
+    }
+}
+
+fn take(data: &mut Bytes, count: usize) -> Result<Bytes> {
+    if count > data.len() {
+        return Err(short());
+    }
+    Ok(data.split_to(count))
+}
+
+fn short() -> Error {
+    damaged("a column ends before its rows do")
+}
+
+/// A file that is not what its footer says.
+pub(super) fn damaged(cause: impl std::fmt::Display) -> Error {
+    Error::format(format!("damaged Parquet: {cause}"))
+}

@@ -1,0 +1,234 @@
+//! The distinct values of a column, each parsed and judged once.
+//!
+//! A dictionary's entries stay for the whole column chunk; values that stand in the pages themselves are entries too, and
+//! go when the batch is done. Rows hold codes only.
+
+use crate::flow::value::{address, number};
+use crate::flow::{Field, Kind};
+use crate::forms::names::Reading;
+use crate::net::Addr;
+use std::io::Write;
+
+/// What an entry is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Valid for its field.
+    Good,
+    /// `-`: not applicable.
+    Absent,
+    /// Not a value of this field.
+    Bad,
+}
+
+/// The entries of one column.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    kind: Kind,
+    reading: Reading,
+    states: Vec<State>,
+    /// How many entries are bad.
+    bad: usize,
+    /// By entry, for fields of numbers.
+    numbers: Vec<u64>,
+    /// By entry, for fields of addresses.
+    addresses: Vec<Addr>,
+    /// Texts one after the other: of text fields, of addresses, and of what is bad.
+    texts: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Entries {
+    pub(super) const NOTHING: Entries = Entries {
+        kind: Kind::Text,
+        reading: Reading::Plain,
+        states: Vec::new(),
+        bad: 0,
+        numbers: Vec::new(),
+        addresses: Vec::new(),
+        texts: Vec::new(),
+        ends: Vec::new(),
+    };
+
+    pub(super) fn new(field: Field, reading: Reading) -> Self {
+        Entries {
+            kind: field.info().kind,
+            reading,
+            ..Entries::NOTHING
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// True if some entry is bad, though perhaps no row has it.
+    pub fn has_bad(&self) -> bool {
+        self.bad > 0
+    }
+
+    /// What an entry is worth.
+    #[inline]
+    pub fn state(&self, code: u32) -> State {
+        self.states.get(code as usize).copied().unwrap_or(State::Absent)
+    }
+
+    /// The number of a good entry of a number field.
+    #[inline]
+    pub fn number(&self, code: u32) -> Option<u64> {
+        let n = self.numbers.get(code as usize).copied();
+        n.filter(|_| self.state(code) == State::Good)
+    }
+
+    /// The address of a good entry of an address field.
+    #[inline]
+    pub fn address(&self, code: u32) -> Option<Addr> {
+        let a = self.addresses.get(code as usize).copied();
+        a.filter(|_| self.state(code) == State::Good)
+    }
+
+    /// The text of an entry as AWS's text form has it; empty for good numbers.
+    #[inline]
+    pub fn text(&self, code: u32) -> &[u8] {
+        let code = code as usize;
+        let from = code.checked_sub(1).and_then(|i| self.ends.get(i)).copied().unwrap_or(0);
+        let to = self.ends.get(code).copied().unwrap_or(from);
+        self.texts.get(from as usize..to as usize).unwrap_or_default()
+    }
+
+    /// Drops all entries from `len` on.
+    pub(super) fn truncate(&mut self, len: usize) {
+        if self.bad > 0 {
+            let gone = self.states.get(len..).unwrap_or_default();
+            self.bad -= gone.iter().filter(|s| **s == State::Bad).count();
+        }
+        self.states.truncate(len);
+        self.numbers.truncate(len);
+        self.addresses.truncate(len);
+        self.ends.truncate(len);
+        self.texts.truncate(self.ends.last().copied().unwrap_or(0) as usize);
+    }
+
+    /// Adds a value that was stored as a whole number.
+    pub(super) fn push_number(&mut self, n: i64) {
+        let max = match self.kind {
+            Kind::Number(max) => max,
+            // An account id stored as a number has lost its zeros; anything else is as it is.
+            Kind::Text | Kind::Address => return self.push_text(n.to_string().as_bytes()),
+        };
+        let scaled = if self.reading == Reading::Time { millis(n) } else { n };
+        match u64::try_from(scaled).ok().filter(|n| *n <= max) {
+            Some(n) => self.push(State::Good, n, b""),
+            None => self.push(State::Bad, 0, n.to_string().as_bytes()),
+        }
+    }
+
+    /// Adds a value that was stored as text.
+    pub(super) fn push_text(&mut self, value: &[u8]) {
+        let mut token = std::mem::take(&mut self.texts);
+        let start = token.len();
+        self.reading.token(value, &mut token);
+        let text = token.get(start..).unwrap_or_default();
+        let (state, n, addr) = match self.kind {
+            _ if text == b"-" => (State::Absent, 0, Addr::default()),
+            Kind::Text => (State::Good, 0, Addr::default()),
+            Kind::Number(max) => match number(text, max) {
+                Some(n) => (State::Good, n, Addr::default()),
+                None => (State::Bad, 0, Addr::default()),
+            },
+            Kind::Address => match address(text) {
+                Some(a) => (State::Good, 0, a),
+                None => (State::Bad, 0, Addr::default()),
+            },
+        };
+        if matches!(self.kind, Kind::Number(_)) && state == State::Good {
+            token.truncate(start);
+        }
+        self.texts = token;
+        self.end(state, n, addr);
+    }
+
+    /// Adds what no column of this field should hold.
+    pub(super) fn push_bad(&mut self, text: &[u8]) {
+        self.push(State::Bad, 0, text);
+    }
+
+    fn push(&mut self, state: State, n: u64, text: &[u8]) {
+        self.texts.extend_from_slice(text);
+        self.end(state, n, Addr::default());
+    }
+
+    fn end(&mut self, state: State, n: u64, addr: Addr) {
+        self.states.push(state);
+        self.bad += usize::from(state == State::Bad);
+        match self.kind {
+            Kind::Number(_) => self.numbers.push(n),
+            Kind::Address => self.addresses.push(addr),
+            Kind::Text => {}
+        }
+        self.ends.push(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Writes an entry as one token.
+    pub(super) fn write(&self, code: u32, into: &mut Vec<u8>) {
+        match (self.state(code), self.number(code)) {
+            (State::Absent, _) => into.push(b'-'),
+            (_, Some(n)) => drop(write!(into, "{n}")),
+            _ => into.extend_from_slice(self.text(code)),
+        }
+    }
+}
+
+/// Seconds of a time that may be in milliseconds.
+fn millis(n: i64) -> i64 {
+    const MILLIS_FROM: i64 = 100_000_000_000;
+    if n >= MILLIS_FROM { n / 1_000 } else { n }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(e: &Entries) -> Vec<String> {
+        let one = |code| {
+            let mut out = Vec::new();
+            e.write(code, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        (0..e.len() as u32).map(one).collect()
+    }
+
+    #[test]
+    fn values_are_judged_by_their_field() {
+        let mut port = Entries::new(Field::SrcPort, Reading::Plain);
+        [0, 65_535, 65_536, -1].into_iter().for_each(|n| port.push_number(n));
+        [&b"443"[..], b"-", b"None", b"x"]
+            .into_iter()
+            .for_each(|t| port.push_text(t));
+        use State::{Absent, Bad, Good};
+        assert_eq!(port.states, [Good, Good, Bad, Bad, Good, Absent, Absent, Bad]);
+        assert_eq!(written(&port), ["0", "65535", "65536", "-1", "443", "-", "-", "x"]);
+        let mut addr = Entries::new(Field::SrcAddr, Reading::Plain);
+        addr.push_text(b"10.0.0.1");
+        addr.push_text(b"10.0.0.256");
+        assert_eq!(
+            (addr.address(0), addr.address(1)),
+            (Some("10.0.0.1".parse().unwrap()), None)
+        );
+    }
+
+    #[test]
+    fn entries_of_a_batch_go_and_those_of_the_dictionary_stay() {
+        let mut e = Entries::new(Field::Action, Reading::Verdict);
+        e.push_text(b"Allowed");
+        e.push_number(2);
+        e.truncate(1);
+        e.push_text(b"Blocked");
+        assert_eq!(written(&e), ["ACCEPT", "REJECT"]);
+    }
+}

@@ -1,0 +1,181 @@
+//! Parquet: rows instead of lines, read a column at a time.
+//!
+//! In: the bytes of a file. Out: the same records and rejects as lines give, row by row. Only the columns of fields are
+//! read: those of numbers and addresses, which counting rule 2 checks, and the texts that somebody asks for. Each distinct
+//! value of a dictionary is parsed once ([`Entries`]); rows are drawn in [`Batch`]es of bounded size, whatever the size of
+//! the row group. Row groups that lie outside of the time window by their statistics are passed over and counted as such.
+
+mod chunk;
+mod entries;
+mod guard;
+mod hybrid;
+mod rows;
+mod schema;
+
+pub use chunk::NULL;
+pub use entries::{Entries, State};
+pub use rows::{Batch, Rows, Verdict};
+
+use crate::error::{Error, Result};
+use crate::flow::{Field, FlowRecord, LineCounts, LogFormat, LogStatus, Reject, Sink};
+use crate::forms::columns::chunk::damaged;
+use crate::forms::columns::guard::guarded;
+use crate::forms::columns::schema::Schema;
+use crate::net::{Seconds, TimeWindow};
+use bytes::Bytes;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A Parquet file of flow logs whose footer was read.
+pub struct Table {
+    file: Arc<Bytes>,
+    meta: ParquetMetaData,
+    schema: Schema,
+}
+
+/// What reading rows came to.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// Rows met; those of row groups that were passed over are `searched`.
+    pub counts: LineCounts,
+    /// What ended it before the last row.
+    pub damage: Option<Error>,
+}
+
+impl Table {
+    /// Reads the footer. `wants` says which text fields are needed; numbers and addresses always are.
+    ///
+    /// # Errors
+    /// `Format` if the file is damaged or holds no flow logs.
+    pub fn open(file: Bytes, wants: &dyn Fn(Field) -> bool) -> Result<Self> {
+        guarded(|| {
+            let meta = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(damaged)?;
+            let schema = Schema::of(meta.file_metadata().schema_descr(), wants)?;
+            Ok(Table {
+                file: Arc::new(file),
+                meta,
+                schema,
+            })
+        })
+    }
+
+    /// The fields that are read, as a header would name them.
+    pub fn format(&self) -> &LogFormat {
+        &self.schema.format
+    }
+
+    /// Number of row groups.
+    pub fn groups(&self) -> usize {
+        self.meta.num_row_groups()
+    }
+
+    /// Number of rows in a row group.
+    pub fn rows_in(&self, group: usize) -> u64 {
+        let group = self.meta.row_groups().get(group);
+        group.map_or(0, |g| u64::try_from(g.num_rows()).unwrap_or(0))
+    }
+
+    /// The first byte of a row group: that of its first column.
+    fn start_of(&self, group: usize) -> u64 {
+        let columns = self.meta.row_groups().get(group).map(RowGroupMetaData::columns);
+        let offset = |c: &ColumnChunkMetaData| c.dictionary_page_offset().unwrap_or(c.data_page_offset());
+        let first = columns.and_then(<[_]>::first).map(offset);
+        first.and_then(|o| u64::try_from(o).ok()).unwrap_or(0)
+    }
+
+    /// Draws the rows of a row group.
+    ///
+    /// # Errors
+    /// `Format` if the group is damaged.
+    pub fn rows(&self, group: usize) -> Result<Rows<'_>> {
+        let meta = self
+            .meta
+            .row_groups()
+            .get(group)
+            .ok_or_else(|| damaged("no such row group"))?;
+        guarded(|| Rows::open(&self.file, meta, &self.schema))
+    }
+
+    /// True if no record of the row group starts in `window`, by the statistics of its `start` column.
+    pub fn is_outside(&self, group: usize, window: TimeWindow) -> bool {
+        let leaf = self.schema.leaves.iter().find(|l| l.field == Field::Start);
+        let (Some(leaf), Some(group)) = (leaf, self.meta.row_groups().get(group)) else {
+            return false;
+        };
+        let scale = |n: i64| Seconds::try_from(n / leaf.scale).ok();
+        let span = start_span(group, leaf.column).and_then(|(a, b)| Some((scale(a)?, scale(b)?)));
+        window != TimeWindow::ALL && span.is_some_and(|(first, last)| last < window.from || first >= window.to)
+    }
+
+    /// Reads the rows of the row groups that start in these bytes of the file, in order, into `sink`, whose lines are
+    /// numbers of rows from 1.
+    pub fn read(&self, window: TimeWindow, part: Range<u64>, sink: &mut impl Sink) -> Finished {
+        let mut finished = Finished::default();
+        for group in (0..self.groups()).filter(|g| part.contains(&self.start_of(*g))) {
+            if self.is_outside(group, window) {
+                finished.counts.searched += self.rows_in(group);
+            } else if let Err(e) = self.read_group(group, &mut finished.counts, sink) {
+                finished.damage = Some(e);
+                break;
+            }
+        }
+        finished
+    }
+
+    fn read_group(&self, group: usize, counts: &mut LineCounts, sink: &mut impl Sink) -> Result<()> {
+        let mut rows = self.rows(group)?;
+        let mut scratch = Vec::new();
+        while let Some(batch) = rows.next_batch()? {
+            for row in 0..batch.len() {
+                scratch.clear();
+                batch.write_numbers(row, &mut scratch);
+                let mut tokens = batch.tokens(row, &scratch);
+                if batch.is_empty_window(row) {
+                    batch.clear_bad(row, &mut tokens);
+                }
+                self.row(&tokens, counts, sink);
+            }
+        }
+        Ok(())
+    }
+
+    /// One row, by the rule for lines.
+    fn row(&self, tokens: &[&[u8]], counts: &mut LineCounts, sink: &mut impl Sink) {
+        counts.lines += 1;
+        let line = counts.lines + counts.searched;
+        match FlowRecord::read(&self.schema.format, tokens) {
+            Ok(record) => {
+                match record.status {
+                    LogStatus::Ok => counts.good += 1,
+                    LogStatus::NoData => counts.nodata += 1,
+                    LogStatus::SkipData => counts.skipdata += 1,
+                }
+                sink.record(line, &record);
+            }
+            Err(fault) => {
+                counts.rejected += 1;
+                let text = tokens.join(&b' ');
+                sink.reject(
+                    line,
+                    &Reject {
+                        fault,
+                        text: &text,
+                        format: &self.schema.format,
+                        byte: 0,
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// Least and greatest value of a column of whole numbers, if the writer noted them.
+fn start_span(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {
+    match group.columns().get(column)?.statistics()? {
+        Statistics::Int32(s) => Some(((*s.min_opt()?).into(), (*s.max_opt()?).into())),
+        Statistics::Int64(s) => Some((*s.min_opt()?, *s.max_opt()?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,241 @@
+//! Rows of one row group, in batches of codes.
+
+use crate::error::Result;
+use crate::flow::Field;
+use crate::forms::columns::chunk::{Chunk, NULL};
+use crate::forms::columns::entries::{Entries, State};
+use crate::forms::columns::guard::guarded;
+use crate::forms::columns::schema::Schema;
+use crate::net::Addr;
+use bytes::Bytes;
+use parquet::file::metadata::RowGroupMetaData;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Draws the rows of a row group, a batch at a time.
+pub struct Rows<'t> {
+    schema: &'t Schema,
+    chunks: Vec<Chunk>,
+    codes: Vec<Vec<u32>>,
+    /// By column of the format: its alternatives among the chunks.
+    places: Vec<Range<usize>>,
+    left: usize,
+}
+
+/// Some rows: for every column a code a row.
+pub struct Batch<'r> {
+    rows: &'r Rows<'r>,
+    length: usize,
+}
+
+/// What counting rule 2 says of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// A good record with log-status OK.
+    Good,
+    /// NODATA.
+    NoData,
+    /// SKIPDATA.
+    SkipData,
+    /// Rejected.
+    Rejected,
+}
+
+/// What an OK record needs, as far as the file has the column.
+const NEEDED: [Field; 5] = [Field::SrcAddr, Field::DstAddr, Field::Bytes, Field::Start, Field::End];
+
+/// Rows a batch: large enough that the cost of a batch is nothing, small enough for the cache.
+const BATCH: usize = 8 << 10;
+
+impl<'t> Rows<'t> {
+    pub(super) fn open(file: &Arc<Bytes>, group: &RowGroupMetaData, schema: &'t Schema) -> Result<Self> {
+        let chunks: Result<Vec<Chunk>> = schema.leaves.iter().map(|l| Chunk::open(file, group, l)).collect();
+        let mut places: Vec<Range<usize>> = Vec::new();
+        let mut last: Option<Field> = None;
+        for (i, leaf) in schema.leaves.iter().enumerate() {
+            match places.last_mut().filter(|_| last == Some(leaf.field)) {
+                Some(place) => place.end = i + 1,
+                None => places.push(i..i + 1),
+            }
+            last = Some(leaf.field);
+        }
+        Ok(Rows {
+            schema,
+            codes: vec![Vec::new(); schema.leaves.len()],
+            chunks: chunks?,
+            places,
+            left: usize::try_from(group.num_rows()).unwrap_or(0),
+        })
+    }
+
+    /// The next rows, or `None` after the last.
+    ///
+    /// # Errors
+    /// `Format` if a column is damaged here.
+    pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>> {
+        let count = self.left.min(BATCH);
+        if count == 0 {
+            return Ok(None);
+        }
+        let (chunks, codes) = (&mut self.chunks, &mut self.codes);
+        guarded(|| {
+            for (chunk, codes) in chunks.iter_mut().zip(codes) {
+                chunk.read(count, codes)?;
+            }
+            Ok(())
+        })?;
+        self.left -= count;
+        Ok(Some(Batch {
+            rows: self,
+            length: count,
+        }))
+    }
+}
+
+impl Batch<'_> {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Never: a batch has a row.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Judges all rows, column by column: the fast twin of reading each row's texts. A column whose entries are all good
+    /// costs nothing but, if it is needed, a look for rows without a value.
+    pub fn verdicts(&self, into: &mut Vec<Verdict>) {
+        into.clear();
+        into.resize(self.length, Verdict::Good);
+        if self.columns(Field::LogStatus).next().is_some() {
+            for (row, verdict) in into.iter_mut().enumerate() {
+                *verdict = match self.first(Field::LogStatus, row).map(|(e, code)| e.text(code)) {
+                    Some(b"OK") => Verdict::Good,
+                    Some(b"NODATA") => Verdict::NoData,
+                    Some(b"SKIPDATA") => Verdict::SkipData,
+                    _ => Verdict::Rejected,
+                };
+            }
+        }
+        for place in &self.rows.places {
+            let Some(leaf) = self.rows.schema.leaves.get(place.start) else {
+                continue;
+            };
+            let needed = NEEDED.contains(&leaf.field);
+            let may_fail = self
+                .columns(leaf.field)
+                .any(|(e, codes)| e.has_bad() || needed && !all_good(e, codes));
+            if !may_fail {
+                continue;
+            }
+            let judged = into.iter_mut().enumerate().filter(|(_, v)| **v == Verdict::Good);
+            for (row, verdict) in judged {
+                let (entries, code) = self.entry(place, row);
+                match entries.state(code) {
+                    State::Good => {}
+                    State::Absent if !needed => {}
+                    _ => *verdict = Verdict::Rejected,
+                }
+            }
+        }
+    }
+
+    /// The columns that hold `field`, each with its entries and a code for every row ([`NULL`] where there is no value);
+    /// of several the first that is not absent counts.
+    pub fn columns(&self, field: Field) -> impl Iterator<Item = (&Entries, &[u32])> {
+        let leaves = self.rows.schema.leaves.iter();
+        let all = leaves.zip(&self.rows.chunks).zip(&self.rows.codes);
+        all.filter(move |((leaf, _), _)| leaf.field == field)
+            .map(|((_, chunk), codes)| (&chunk.entries, codes.as_slice()))
+    }
+
+    /// What `field` says in a row: absent if the file has no such column.
+    pub fn state(&self, field: Field, row: usize) -> State {
+        self.first(field, row).map_or(State::Absent, |(e, code)| e.state(code))
+    }
+
+    /// The number of `field` in a row.
+    pub fn number(&self, field: Field, row: usize) -> Option<u64> {
+        self.first(field, row).and_then(|(e, code)| e.number(code))
+    }
+
+    /// The address of `field` in a row.
+    pub fn address(&self, field: Field, row: usize) -> Option<Addr> {
+        self.first(field, row).and_then(|(e, code)| e.address(code))
+    }
+
+    fn first(&self, field: Field, row: usize) -> Option<(&Entries, u32)> {
+        let codes = self
+            .columns(field)
+            .map(|(e, codes)| (e, codes.get(row).copied().unwrap_or(NULL)));
+        codes.into_iter().find(|(e, code)| e.state(*code) != State::Absent)
+    }
+
+    /// The alternative that counts of a column of the format.
+    fn entry(&self, place: &Range<usize>, row: usize) -> (&Entries, u32) {
+        let mut all = place.clone().filter_map(|i| {
+            let code = self.rows.codes.get(i)?.get(row).copied().unwrap_or(NULL);
+            Some((&self.rows.chunks.get(i)?.entries, code))
+        });
+        let (mut entries, mut code) = match all.next() {
+            Some(first) => first,
+            None => return (&NOTHING, NULL),
+        };
+        for (other, its) in all {
+            if entries.state(code) == State::Absent {
+                (entries, code) = (other, its);
+            }
+        }
+        (entries, code)
+    }
+
+    /// True for NODATA and SKIPDATA.
+    pub(super) fn is_empty_window(&self, row: usize) -> bool {
+        let status = self.first(Field::LogStatus, row).map(|(e, code)| e.text(code));
+        matches!(status, Some(b"NODATA" | b"SKIPDATA"))
+    }
+
+    /// A row that says that there was no record has none: other writers leave rubbish in its columns.
+    pub(super) fn clear_bad(&self, row: usize, tokens: &mut [&[u8]]) {
+        for (place, token) in self.rows.places.iter().zip(tokens) {
+            let (entries, code) = self.entry(place, row);
+            if entries.state(code) == State::Bad {
+                *token = b"-";
+            }
+        }
+    }
+
+    /// Writes the good numbers of a row one after the other, each ended by a blank, for [`Batch::tokens`].
+    pub(super) fn write_numbers(&self, row: usize, into: &mut Vec<u8>) {
+        for place in &self.rows.places {
+            let (entries, code) = self.entry(place, row);
+            if entries.number(code).is_some() {
+                entries.write(code, into);
+                into.push(b' ');
+            }
+        }
+    }
+
+    /// The columns of a row as AWS's text has them, in the order of the format.
+    pub(super) fn tokens<'s>(&'s self, row: usize, numbers: &'s [u8]) -> Vec<&'s [u8]> {
+        let mut numbers = numbers.split(|b| *b == b' ');
+        let token = |place| {
+            let (entries, code) = self.entry(place, row);
+            match entries.state(code) {
+                State::Absent => &b"-"[..],
+                _ if entries.number(code).is_some() => numbers.next().unwrap_or_default(),
+                _ => entries.text(code),
+            }
+        };
+        self.rows.places.iter().map(token).collect()
+    }
+}
+
+/// True if every row has a good value.
+fn all_good(entries: &Entries, codes: &[u32]) -> bool {
+    codes.iter().all(|code| entries.state(*code) == State::Good)
+}
+
+/// The entries of a column that a file lacks.
+static NOTHING: Entries = Entries::NOTHING;

@@ -1,0 +1,77 @@
+//! s3:// inputs: objects are listed, pruned by the dates in their keys, and read into memory like files.
+//!
+//! In: a URL and how to reach it. Out: sources whose bytes are fetched when a worker opens them. Only List and Get are
+//! asked for; nothing is written anywhere, and no credential reaches a message. Without the feature `s3` such an argument
+//! is refused with a word that says so.
+
+#[cfg(feature = "s3")]
+mod bucket;
+#[cfg(feature = "s3")]
+mod fault;
+#[cfg(feature = "s3")]
+mod keys;
+#[cfg(feature = "s3")]
+mod listing;
+#[cfg(feature = "s3")]
+mod object;
+#[cfg(feature = "s3")]
+mod walk;
+
+#[cfg(feature = "s3")]
+pub use object::Object;
+
+/// How S3 is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemoteOptions {
+    /// A profile of the AWS CLI, which is asked for its credentials (`aws configure export-credentials`).
+    pub profile: Option<String>,
+    /// Another endpoint than AWS's; plain http only to this machine.
+    pub endpoint: Option<String>,
+    /// The bucket's region; without it the environment's, else the one that S3 names.
+    pub region: Option<String>,
+}
+
+/// The scheme of an argument that names objects.
+pub const SCHEME: &[u8] = b"s3://";
+
+/// A build that reads no objects has none.
+#[cfg(not(feature = "s3"))]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {}
+
+#[cfg(not(feature = "s3"))]
+impl Object {
+    /// Says of nothing that it is expected.
+    pub fn expect(_: Vec<Object>) {}
+}
+
+/// Lists what a URL names.
+#[cfg(feature = "s3")]
+pub(super) fn discover(
+    url: &str,
+    options: &RemoteOptions,
+    wanted: &walk::Wanted<'_>,
+) -> crate::error::Result<walk::Listed> {
+    let (name, prefix) = split(url)?;
+    let bucket = bucket::Bucket::open(name, options)?;
+    Ok(walk::walk(&bucket, prefix, wanted))
+}
+
+#[cfg(feature = "s3")]
+pub(super) use walk::Wanted;
+
+/// Bucket and prefix of `s3://bucket/prefix`.
+#[cfg(feature = "s3")]
+fn split(url: &str) -> crate::error::Result<(&str, &str)> {
+    let rest = url.strip_prefix("s3://").unwrap_or(url);
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    if bucket.len() >= 3 && bucket.bytes().all(good) {
+        return Ok((bucket, prefix));
+    }
+    let text = format!(
+        "`{}` names no bucket; write s3://bucket/prefix",
+        crate::net::printable(url.as_bytes())
+    );
+    Err(crate::error::Error::usage(text))
+}
