@@ -67,3 +67,6 @@ validate:
 golden:
     cargo build
     sh tests/validate/golden.sh target/debug/flowtrail
+# exports of the samples (and of RESULT.json files) judged by botocore's model, the OCSF 1.8.0 schema and framing tests
+validate-exports *results:
+    bash tests/validate/run.sh {{results}}

@@ -191,7 +191,7 @@ fn anomalies(i: &Reported) -> Value {
     let (Some(seen), Some(usual)) = (known(b.observed.0), known(b.expected.0)) else {
         return Value::Null;
     };
-    let parameter = "bytes out in the busiest window";
+    let parameter = "bytes in the window judged";
     json!([{
         "analysis_targets": [{"name": filled(name), "type": kind}],
         "anomalies": [{

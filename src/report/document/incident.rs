@@ -68,7 +68,7 @@ pub struct Reported {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Expectation {
-    /// How far up in the past what was seen would stand, 0 to 1.
+    /// Share of past windows that were smaller.
     pub quantile: f64,
     /// Bytes usual.
     pub expected: Amount,
