@@ -70,3 +70,8 @@ golden:
 # exports of the samples (and of RESULT.json files) judged by botocore's model, the OCSF 1.8.0 schema and framing tests
 validate-exports *results:
     bash tests/validate/run.sh {{results}}
+
+# write the stored exports of tests/data/exports anew from the stored result; look at the difference
+golden-exports:
+    for format in csv asff ocsf ecs; do cargo run --quiet -- report tests/data/exports/result.json --format $format -o tests/data/exports/account.$format; done
+    git diff --stat tests/data/exports

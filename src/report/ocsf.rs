@@ -198,7 +198,7 @@ fn anomalies(i: &Reported) -> Value {
             "observation_parameter": parameter,
             "observation_type": "volume",
             "observations": [{"value": seen}],
-            "observed_pattern": format!("above quantile {:.4} of the past", b.quantile.clamp(0.0, 1.0)),
+            "observed_pattern": format!("at quantile {:.4} of the past", b.quantile.clamp(0.0, 1.0)),
         }],
         "baselines": [{
             "observation_parameter": parameter,
@@ -207,7 +207,7 @@ fn anomalies(i: &Reported) -> Value {
                 "value": usual,
                 "timespan": {"type_id": 4, "type": "Hours", "duration_hours": i32::try_from(b.history_hours).ok()},
             }],
-            "observed_pattern": "high quantile of the past",
+            "observed_pattern": "usual in the past",
         }],
     }])
 }
@@ -387,7 +387,7 @@ fn unmapped(i: &Reported) -> Value {
         "rule": i.rule,
         "channel": i.channel,
         "bytes": i.bytes.0.map(json_integer),
-        "packets": i.packets.0.map(json_integer),
+        "packets": i.packets.0.filter(|n| *n > 0).map(json_integer),
         "flows": i.flows,
         "guardduty": i.guardduty,
         "coverage": {"observed": i.coverage.observed, "skipdata": i.coverage.skipdata},

@@ -221,7 +221,7 @@ fn product_fields(i: &Reported, head: &Head) -> Value {
         "flowtrail/rules": join(&i.rules),
         "flowtrail/score": format!("{:.0}", i.score.clamp(0.0, 100.0)),
         "flowtrail/bytes": i.bytes.0.map(|n| n.to_string()),
-        "flowtrail/packets": i.packets.0.map(|n| n.to_string()),
+        "flowtrail/packets": i.packets.0.filter(|n| *n > 0).map(|n| n.to_string()),
         "flowtrail/flows": i.flows.to_string(),
         "flowtrail/channel": cut(&i.channel, 256),
         "flowtrail/attack/version": cut(&i.attack.version, 64),
