@@ -67,9 +67,10 @@ validate:
 golden:
     cargo build
     sh tests/validate/golden.sh target/debug/flowtrail
+
 # exports of the samples (and of RESULT.json files) judged by botocore's model, the OCSF 1.8.0 schema and framing tests
 validate-exports *results:
-    bash tests/validate/run.sh {{results}}
+    bash tests/validate/exports.sh {{results}}
 
 # write the stored exports of tests/data/exports anew from the stored result; look at the difference
 golden-exports:

@@ -212,7 +212,7 @@ const HOSTILE: &[&str] = &[
 
 fn hostile() -> Vec<String> {
     let ours = HOSTILE.iter().map(|s| (*s).to_owned());
-    let long = ["\u{1}".repeat(70_000), "ß".repeat(40_000), "\"\\".repeat(30_000)];
+    let long = ["\u{1}".repeat(6_000), "ß".repeat(3_000), "\"\\".repeat(3_000)];
     ours.chain(long).chain(shared()).collect()
 }
 
