@@ -74,3 +74,12 @@ s3:
     test -x target/s3-tools/venv/bin/hadro || python3 -m venv target/s3-tools/venv
     target/s3-tools/venv/bin/pip install --quiet hadro==0.7.1 'moto[s3,server]'
     FLOWTRAIL_S3_TOOLS="$PWD/target/s3-tools/bin:$PWD/target/s3-tools/venv/bin" cargo test --test s3
+
+# exports of the samples (and of RESULT.json files) judged by botocore's model, the OCSF 1.8.0 schema and framing tests
+validate-exports *results:
+    bash tests/validate/exports.sh {{results}}
+
+# write the stored exports of tests/data/exports anew from the stored result; look at the difference
+golden-exports:
+    for format in csv asff ocsf ecs; do cargo run --quiet -- report tests/data/exports/result.json --format $format -o tests/data/exports/account.$format; done
+    git diff --stat tests/data/exports

@@ -549,7 +549,8 @@ fn results_of_other_shapes_are_reported_as_far_as_they_go() {
         for reporter in REPORTERS {
             let mut out = Vec::new();
             reporter.draw(result.clone(), &wanted(), &mut out).unwrap();
-            assert!(!out.is_empty(), "{}", reporter.name);
+            // To a product, nothing is said of nothing.
+            assert!(!out.is_empty() || !reporter.for_people, "{}", reporter.name);
         }
     }
 }

@@ -4,11 +4,14 @@
 //! own, and nothing else reaches the output.
 
 pub mod agreement;
+pub mod asff;
 pub mod backtest;
 pub mod callers;
 pub mod coverage;
+pub mod csv;
 pub mod detail;
 pub mod document;
+pub mod ecs;
 pub mod explain;
 pub mod grid;
 pub mod html;
@@ -16,10 +19,14 @@ pub mod json;
 pub mod reconcile;
 pub mod markdown;
 pub mod moments;
+pub mod ocsf;
 pub mod places;
 pub mod requests;
 pub mod run;
+pub mod shape;
 pub mod story;
+pub mod subject;
+pub mod technique;
 pub mod terminal;
 pub mod verify;
 
@@ -36,7 +43,14 @@ pub use run::{Custody, Ledger, Run};
 
 /// The formats that are drawn from a result, in the order of `--help`. A new one is a file with a [`Reporter`], its `mod`
 /// line and one line here.
-pub const REPORTERS: &[Reporter] = &[markdown::REPORTER, html::REPORTER];
+pub const REPORTERS: &[Reporter] = &[
+    markdown::REPORTER,
+    html::REPORTER,
+    csv::REPORTER,
+    asff::REPORTER,
+    ocsf::REPORTER,
+    ecs::REPORTER,
+];
 
 /// One format.
 #[derive(Debug, Clone, Copy)]

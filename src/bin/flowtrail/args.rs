@@ -99,7 +99,8 @@ pub(crate) struct ScanArgs {
     pub(crate) read: ReadArgs,
     #[command(flatten)]
     pub(crate) lists: ListArgs,
-    /// How incidents are written: `ndjson` one a line, `json` the whole result, `md` and `html` the investigation report
+    /// How incidents are written: `ndjson` one a line, `json` the whole result, `md` and `html` the investigation report,
+    /// `csv` for spreadsheets, `asff` for Security Hub, `ocsf` for Security Lake, `ecs` for Elasticsearch and OpenSearch
     #[arg(long, value_parser = ScanFormat::parser(), default_value = "table", help_heading = "Output")]
     pub(crate) format: ScanFormat,
     /// For the report: what happened outside of the logs, a line each: RFC 3339 time, words
@@ -306,20 +307,18 @@ pub(crate) enum ScanFormat {
     Table,
     Json,
     Ndjson,
-    Csv,
     /// A format of the library's registry, drawn from the result.
     Drawn(&'static Reporter),
 }
 
 impl ScanFormat {
-    const OWN: [&str; 4] = ["table", "json", "ndjson", "csv"];
+    const OWN: [&str; 3] = ["table", "json", "ndjson"];
 
     fn parser() -> impl TypedValueParser<Value = ScanFormat> {
         let names = Self::OWN.into_iter().chain(REPORTERS.iter().map(|r| r.name));
         PossibleValuesParser::new(names).map(|name| match name.as_str() {
             "json" => ScanFormat::Json,
             "ndjson" => ScanFormat::Ndjson,
-            "csv" => ScanFormat::Csv,
             name => reporter(name).map_or(ScanFormat::Table, ScanFormat::Drawn),
         })
     }

@@ -1,7 +1,8 @@
-//! `flowtrail report`: a result drawn as the investigation report.
+//! `flowtrail report`: a result drawn as the investigation report, or for other products.
 
 use crate::{args, explain, output, run};
 use clap::Args;
+use flowtrail::Error;
 use flowtrail::report::story::Outside;
 use flowtrail::report::{Reporter, Wanted};
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ pub(crate) struct ReportArgs {
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     let wanted = Wanted {
         show_keys: args.show_keys,
-        outside: outside(args.timeline.as_ref())?,
+        outside: outside(args.timeline.as_ref(), args.format.for_people)?,
         only: args.incident.clone(),
     };
     output::check(args.output.as_deref())?;
@@ -42,7 +43,11 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     Ok(run::DONE)
 }
 
-/// The lines of a `--timeline`.
-pub(crate) fn outside(file: Option<&PathBuf>) -> flowtrail::Result<Vec<Outside>> {
-    file.map_or_else(|| Ok(Vec::new()), |f| Outside::load(f))
+/// The lines of a `--timeline`, which only formats for people can tell.
+pub(crate) fn outside(file: Option<&PathBuf>, tells: bool) -> flowtrail::Result<Vec<Outside>> {
+    match file {
+        Some(_) if !tells => Err(Error::usage("--timeline is for a report: add --format md or html")),
+        Some(file) => Outside::load(file),
+        None => Ok(Vec::new()),
+    }
 }

@@ -2,14 +2,12 @@
 
 use crate::args::{ScanArgs, ScanFormat, When};
 use crate::{baseline, output, read, report, run};
-use flowtrail::Error;
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
 use flowtrail::incident::{AllowList, Shown, Suppressions, View, sha256};
 use flowtrail::input::Source;
 use flowtrail::intel::Intel;
 use flowtrail::net::printable;
-use flowtrail::report::grid::{Cell, Grid};
 use flowtrail::report::story::Outside;
 use flowtrail::report::{Custody, Run, Wanted, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
@@ -42,10 +40,8 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
         suppress: Suppressions::load(&args.suppress, read::now())?,
         floor_bytes: settings.floor_bytes,
     };
-    if args.timeline.is_some() && !matches!(args.format, ScanFormat::Drawn(_)) {
-        return Err(Error::usage("--timeline is for a report: add --format md or html").into());
-    }
-    let outside = report::outside(args.timeline.as_ref())?;
+    let tells = matches!(args.format, ScanFormat::Drawn(format) if format.for_people);
+    let outside = report::outside(args.timeline.as_ref(), tells)?;
     output::check(args.output.as_deref())?;
     let intel = args.lists.load(args.quiet)?;
     let pool = scan::threads(args.read.threads)?;
@@ -183,7 +179,6 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outsid
             ScanFormat::Table => terminal::write(&run, colour, out)?,
             ScanFormat::Ndjson => json::ndjson(&run, out)?,
             ScanFormat::Json => json::result(&run, out)?,
-            ScanFormat::Csv => grid(&run).csv(out)?,
             ScanFormat::Drawn(format) => format.draw(json::document(&run)?, &wanted, out)?,
         }
         Ok(())
@@ -218,48 +213,4 @@ fn named(path: &Path) -> Source {
         size: std::fs::metadata(path).map_or(0, |m| m.len()),
         object: None,
     }
-}
-
-/// One row an incident, for spreadsheets.
-fn grid(run: &Run<'_>) -> Grid {
-    let mut grid = Grid::new(&[
-        "id",
-        "severity",
-        "score",
-        "rules",
-        "first_seen",
-        "last_seen",
-        "account",
-        "eni",
-        "instance",
-        "destination",
-        "country",
-        "bytes",
-        "principal",
-        "principal_class",
-        "title",
-    ]);
-    let text = |t: Option<String>| t.map_or(Cell::None, Cell::Text);
-    for i in run.incidents {
-        let to = i.destinations.first();
-        let who = i.principals.first();
-        grid.rows.push(vec![
-            Cell::Text(i.id.clone()),
-            Cell::Text(i.severity.as_str().into()),
-            Cell::Text(format!("{:.0}", i.score)),
-            Cell::Text(i.rules.join(" ")),
-            Cell::Text(flowtrail::net::rfc3339(i.first_seen)),
-            Cell::Text(flowtrail::net::rfc3339(i.last_seen)),
-            text(i.account.clone()),
-            text(i.eni.clone()),
-            text(i.instance.clone()),
-            text(to.map(|d| d.ip.to_string())),
-            text(to.and_then(|d| d.country).map(|c| c.to_string())),
-            Cell::Bytes(i.bytes),
-            text(who.map(|p| p.arn.clone())),
-            text(who.map(|p| p.class.clone())),
-            Cell::Text(i.title.clone()),
-        ]);
-    }
-    grid
 }

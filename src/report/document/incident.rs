@@ -40,6 +40,8 @@ pub struct Reported {
     pub destinations: Vec<Place>,
     /// How many.
     pub bytes: Amount,
+    /// In how many packets; 0 where the trail alone shows it.
+    pub packets: Amount,
     /// Records, or requests where the trail alone shows it.
     pub flows: u64,
     /// The ledger's channel.
@@ -66,6 +68,8 @@ pub struct Reported {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Expectation {
+    /// Share of past windows that were smaller.
+    pub quantile: f64,
     /// Bytes usual.
     pub expected: Amount,
     /// Bytes seen.
@@ -164,12 +168,36 @@ pub struct Evidence {
 pub struct Detail {
     /// The incident.
     pub id: String,
+    /// Its largest rows of the aggregate.
+    pub cells: Vec<Cited>,
     /// What its requests add up to.
     pub requests: Option<Requests>,
     /// Its moments in the order of time.
     pub timeline: Vec<Moment>,
     /// What was done about it, and what not; none if nobody looked.
     pub containment: Option<Vec<Step>>,
+}
+
+/// A row of the aggregate: one interface, one peer and port, one hour.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Cited {
+    /// The interface.
+    pub eni: Option<String>,
+    /// Its address.
+    pub local: Option<String>,
+    /// The other side.
+    pub peer: Option<String>,
+    /// The port that serves, on whichever side it is.
+    pub port: Option<u16>,
+    /// IANA's number.
+    pub protocol: Option<u8>,
+    /// `client`, `server` or `unknown`: what the interface is.
+    pub role: String,
+    /// Bytes.
+    pub bytes: Amount,
+    /// Records.
+    pub flows: u64,
 }
 
 /// What requests add up to.

@@ -18,7 +18,7 @@ use crate::net::printable;
 
 pub use egress::{Copies, Hour, Ledger, Listed, Named, Places, Series};
 pub use incident::{
-    Access, Attack, Bucket, Caller, Coverage, Detail, Evidence, Expectation, Moment, Place, Principal, Reported,
+    Access, Attack, Bucket, Caller, Cited, Coverage, Detail, Evidence, Expectation, Moment, Place, Principal, Reported,
     Requests, SideFinding, Step,
 };
 pub use value::{Amount, When, Word, mask_keys};

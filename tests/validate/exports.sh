@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Exports of the samples, of hostile texts and of whatever results are named, judged by tests/validate/exports.py.
+# PYTHON names a Python with botocore, ocsf-json-schema 1.2 and jsonschema.   usage: tests/validate/exports.sh [RESULT.json…]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-python3}
+shared=${FLOWTRAIL_SHARED:-../shared}
+out=target/validate-exports
+rm -rf "$out" && mkdir -p "$out"
+cargo build --quiet
+bin=target/debug/flowtrail
+scan() { "$bin" scan --quiet --min-severity info --format json "$@"; }
+account=(samples/account/flow --trail samples/account/trail --tor-exits samples/account/intel/torbulkexitlist
+  --threat-list samples/account/intel/threat-list.txt --inventory samples/account/inventory/describe-network-interfaces.json)
+scan "${account[@]}" >"$out/account.json"
+scan samples/first >"$out/first.json" || true
+hostile=$shared/badinputs/ct/attacker_strings.json
+if [ -f "$hostile" ]; then
+  scan "${account[@]}" --trail "$hostile" >"$out/hostile-trail.json"
+  "$python" tests/validate/poison.py "$out/account.json" "$hostile" >"$out/hostile-result.json"
+fi
+for result in "$@"; do cp "$result" "$out/"; done
+for result in "$out"/*.json; do
+  for format in asff ocsf ecs csv; do
+    "$bin" report "$result" --format "$format" -o "${result%.json}.$format"
+  done
+done
+"$python" tests/validate/exports.py "$out"/*.asff "$out"/*.ocsf "$out"/*.ecs "$out"/*.csv
