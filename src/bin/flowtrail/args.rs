@@ -12,6 +12,9 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "flowtrail", version, max_term_width = 110)]
 pub(crate) struct Cli {
+    /// Take options from this file (`flowtrail config init` writes one); FLOWTRAIL_CONFIG names it too
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -48,8 +51,17 @@ pub(crate) enum Command {
     Baseline(crate::baseline::BaselineArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
+    /// Try it: a sample account, generated, scanned and reported
+    Demo(crate::demo::DemoArgs),
+    /// The configuration file: write one, or show what holds
+    Config(crate::config::ConfigArgs),
     /// A synthetic account with known incidents, for trying out and for tests
     Gen(crate::r#gen::GenArgs),
+    #[command(hide = true, long_about = crate::concepts::PAGE, help_template = "{about}")]
+    Concepts(crate::concepts::ConceptsArgs),
+    /// Man pages, completions and reference pages, for packages
+    #[command(hide = true)]
+    Generate(crate::generate::GenerateArgs),
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! `flowtrail trail`: CloudTrail alone, grouped; the playbook's questions as views.
 
 use crate::args::{Dialect, Format, TrailArgs, View};
-use crate::{output, read, run};
+use crate::{hint, output, read, run};
 use flowtrail::Error;
 use flowtrail::detect::trail::{Deed, deed};
 use flowtrail::input::{Archive, Family};
@@ -30,6 +30,7 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
     let intel = Intel::load(&args.lists.options())?;
     let pool = flowtrail::scan::threads(args.read.threads)?;
     let archive = Archive::discover(&args.paths, Family::Trail)?;
+    hint::check(&args.paths, Family::Trail, &archive)?;
     let wanted = Wanted {
         grain: grain(args, &keys, &filter),
         window: args.read.window()?,
