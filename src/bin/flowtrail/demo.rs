@@ -17,9 +17,6 @@ pub(crate) struct DemoArgs {
     folder: Option<PathBuf>,
 }
 
-/// What the report is written as: the first that this program knows.
-const FORMATS: [&str; 3] = ["html", "md", "json"];
-
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<u8> {
     let folder = match &args.folder {
@@ -46,7 +43,7 @@ pub(crate) fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<u8> {
     let code = scan::run(&*typed(&account, &["--min-severity=critical", "--quiet"])?, settings)?;
     let report = report(&folder, &account, settings)?;
     say(&format!(
-        "\nAll incidents: {}\nNext: flowtrail help concepts, or scan your own logs.",
+        "\nAll incidents, with pictures: {}\nNext: `flowtrail help concepts`, then scan your own logs.",
         report.display()
     ))?;
     Ok(code)
@@ -54,18 +51,14 @@ pub(crate) fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<u8> {
 
 /// Writes the report of everything beside the account.
 fn report(folder: &Path, account: &Path, settings: &Settings) -> anyhow::Result<PathBuf> {
-    let (format, args) = FORMATS
-        .iter()
-        .find_map(|f| {
-            let format = format!("--format={f}");
-            let output = format!("--output={}", folder.join(format!("report.{f}")).display());
-            typed(account, &["--quiet", &format, &output])
-                .ok()
-                .map(|args| (f, args))
-        })
-        .context("no format for the report")?;
-    scan::run(&args, settings)?;
-    Ok(folder.join(format!("report.{format}")))
+    let path = folder.join("report.html");
+    let timeline = format!("--timeline={}", account.join("alerts/timeline.txt").display());
+    let output = format!("--output={}", path.display());
+    scan::run(
+        &*typed(account, &["--quiet", "--format=html", &timeline, &output])?,
+        settings,
+    )?;
+    Ok(path)
 }
 
 /// The scan of the account as it would be typed.
@@ -76,6 +69,8 @@ fn words(account: &Path) -> Vec<String> {
         inside("flow"),
         format!("--trail {}", inside("trail")),
         format!("--inventory {}", inside("inventory/describe-network-interfaces.json")),
+        format!("--guardduty {}", inside("alerts/guardduty-findings.json")),
+        format!("--macie {}", inside("alerts/macie-findings.json")),
         format!("--tor-exits {}", inside("intel/torbulkexitlist")),
         format!("--threat-list {}", inside("intel/threat-list.txt")),
         format!("--allow {}", inside("intel/allow.toml")),

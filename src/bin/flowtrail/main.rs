@@ -7,6 +7,7 @@ mod concepts;
 mod config;
 mod coverage;
 mod demo;
+mod examples;
 mod explain;
 mod r#gen;
 mod guardduty;
