@@ -22,6 +22,47 @@ bench:
 bench-answer lines="2000000":
     bash benches/answer.sh {{lines}}
 
+# docs/reference/cli.md and fields.md from the program; tests/docs.rs holds them against it
+reference:
+    cargo build --bin flowtrail
+    target/debug/flowtrail generate cli > docs/reference/cli.md
+    target/debug/flowtrail generate fields > docs/reference/fields.md
+
+# docs/SUMMARY.md, the book's table of contents, from the pages that are there
+summary:
+    python3 docs/summary.py
+
+# the book into target/book (needs mdBook: cargo install mdbook)
+book: summary
+    mdbook build
+
+# man pages and completions into target/extras, by the release binary
+extras:
+    cargo build --release --locked
+    mkdir -p target/extras/man
+    target/release/flowtrail generate man -o target/extras/man
+    target/release/flowtrail generate bash > target/extras/flowtrail.bash
+    target/release/flowtrail generate zsh > target/extras/_flowtrail
+    target/release/flowtrail generate fish > target/extras/flowtrail.fish
+    target/release/flowtrail generate powershell > target/extras/_flowtrail.ps1
+
+# a binary without any library beside it (glibc, static)
+static:
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target x86_64-unknown-linux-gnu
+
+# a Debian package into target/debian (needs cargo-deb)
+deb: extras
+    cargo deb --no-build
+
+# a Python wheel that holds the program, into target/wheels (needs maturin)
+wheel:
+    maturin build --release --locked --out target/wheels
+
+# a container image (needs Docker), and what hadolint says of its recipe
+image: static
+    hadolint Dockerfile
+    docker build --tag flowtrail .
+
 # the detectors' score on generated archives, as in docs/quality.md
 quality seeds="1 2 3" days="17":
     bash benches/quality.sh "{{seeds}}" {{days}}

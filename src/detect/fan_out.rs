@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::new_destination::private_news;
 use super::signal::{Signal, compared, history};
@@ -17,7 +17,7 @@ use crate::net::human_bytes;
 pub struct FanOut;
 
 /// Parameters of `fan-out`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Fewer new places than this in a day are not many.

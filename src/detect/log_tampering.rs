@@ -1,6 +1,6 @@
 //! `log-tampering`: somebody stops, narrows or deletes the logs that this tool and others live by.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::s3_exposure_change::notable_signals;
@@ -12,7 +12,7 @@ use crate::trail::Notable;
 pub struct LogTampering;
 
 /// Parameters of `log-tampering`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Calls that end logging, or detection, whatever their parameters.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{EgressTable, Row};
 use crate::baseline::{Baseline, Channel, Day, DayView, InterfaceHistory, Learning, Places, Profiles, channel, day_of};
@@ -115,7 +115,7 @@ pub struct Case<'a> {
 }
 
 /// Everything that can be set, each detector's own table included.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Upper bound of uncorroborated statistical findings a day, for the whole fleet.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::new_destination::private_news;
 use super::signal::{Signal, compared, history};
@@ -14,7 +14,7 @@ use crate::net::{human_bytes, printable};
 pub struct NewCountry;
 
 /// Parameters of `new-country`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// A country that at most this many interfaces ever sent to is new: 0, the whole fleet is asked.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::Signal;
 use super::{Detector, Meta, Settings};
@@ -17,7 +17,7 @@ use crate::net::human_bytes;
 pub struct ProtocolTunnel;
 
 /// Parameters of `protocol-tunnel`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Fewer bytes than this in a day are questions. 10 MB are 100,000 questions of 100 bytes, to one place.

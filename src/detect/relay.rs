@@ -3,7 +3,7 @@
 //! Collect, then carry out: the download alone is work, the upload alone may be a backup, the two together in the right
 //! order and size are staging. Compression and encryption change the size, so the ratio is wide.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::new_destination::{News, private_news};
 use super::signal::Signal;
@@ -15,7 +15,7 @@ use crate::net::{human_bytes, printable};
 pub struct Relay;
 
 /// Parameters of `relay`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Hours before the upload in which the download is looked for.

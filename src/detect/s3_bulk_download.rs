@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::finding::Expectation;
 use super::trail::{API_READS, Actor, Aspect, Deed, Extent, Measure, OWN_S3, Past, TrailDay, TrailDetector};
@@ -17,7 +17,7 @@ use crate::net::{HOUR, Seconds, human_bytes, rfc3339};
 pub struct S3BulkDownload;
 
 /// Parameters of `s3-bulk-download`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// So many objects in an hour are many: the playbook's alarm.

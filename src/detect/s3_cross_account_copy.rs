@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::s3_unusual_caller::is_new_place;
 use super::trail::{
@@ -19,7 +19,7 @@ use crate::trail::TrailRow;
 pub struct S3CrossAccountCopy;
 
 /// Parameters of `s3-cross-account-copy`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// So many distinct objects copied in a day by a partner that is new are a transfer; fewer are a try.

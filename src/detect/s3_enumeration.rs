@@ -1,6 +1,6 @@
 //! `s3-enumeration`: a caller asks about more buckets than it ever did, and is refused.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::trail::{Actor, Aspect, CONTROL, Deed, Extent, TrailDay, TrailDetector, TrailSignal, by_hour, measure};
 use super::{Meta, Settings, Severity};
@@ -10,7 +10,7 @@ use crate::net::rfc3339;
 pub struct S3Enumeration;
 
 /// Parameters of `s3-enumeration`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Distinct buckets asked about in an hour: a person with a console asks about a few.

@@ -3,7 +3,7 @@
 //! Policies, ACLs, access points, the public access block, replication, and the sharing of snapshots and images. Only what
 //! opens counts: statements that allow, to everybody or to a stranger, without a condition that closes them again.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::trail::{Aspect, CONTROL, TrailDay, TrailDetector, TrailSignal};
@@ -15,7 +15,7 @@ use crate::trail::Notable;
 pub struct S3ExposureChange;
 
 /// Parameters of `s3-exposure-change`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Condition keys that keep a statement for "everybody" among friends, in lower case.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::trail::{Actor, Aspect, Deed, Extent, FOREIGN_S3, TrailDay, TrailDetector, TrailSignal, aws_owner};
 use super::{Meta, Settings, Severity};
@@ -15,7 +15,7 @@ use crate::net::rfc3339;
 pub struct S3ForeignWrite;
 
 /// Parameters of `s3-foreign-write`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// So many bytes in a day make it worth a look today; less is a log file or a try.

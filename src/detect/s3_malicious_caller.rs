@@ -1,6 +1,6 @@
 //! `s3-malicious-caller`: somebody calls S3 from an address on a threat list.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::s3_tor_caller::listed_callers;
 use super::trail::{Caller, TrailDay, TrailDetector, TrailSignal};
@@ -10,7 +10,7 @@ use super::{Meta, Settings};
 pub struct S3MaliciousCaller;
 
 /// Parameters of `s3-malicious-caller`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// How the labels of the lists begin that mean: known to be hostile.

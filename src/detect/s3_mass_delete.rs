@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::trail::{Actor, Aspect, CONTROL, Deed, Extent, TrailDay, TrailDetector, TrailSignal, by_hour, measure};
 use super::{Meta, Settings, Severity};
@@ -16,7 +16,7 @@ use crate::trail::Notable;
 pub struct S3MassDelete;
 
 /// Parameters of `s3-mass-delete`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// So many deletions in an hour are many.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::trail::{API_READS, Actor, Aspect, Caller, Deed, Extent, TrailDay, TrailDetector, TrailSignal};
 use super::{Meta, Settings, Severity};
@@ -15,7 +15,7 @@ use crate::trail::Access;
 pub struct S3Presigned;
 
 /// Parameters of `s3-presigned`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Links of a maker that were used from so many places before are made for customers.

@@ -3,7 +3,7 @@
 //! A list of *exits* names those who come out of Tor towards us. Visitors of a public bucket need no credentials and may
 //! use Tor as they like; whoever holds our credentials and hides where he is has to be looked at.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::trail::{API_READS, Aspect, Caller, Deed, Extent, TrailDay, TrailDetector, TrailSignal};
 use super::{Meta, Settings, Severity};
@@ -13,7 +13,7 @@ use crate::trail::IdentityKind;
 pub struct S3TorCaller;
 
 /// Parameters of `s3-tor-caller`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// How the labels of the lists begin that mean: comes out of Tor.

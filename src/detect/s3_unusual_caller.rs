@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::trail::{API_READS, Actor, Aspect, CONTROL, Caller, Deed, Extent, Habits, TrailDay, TrailDetector};
 use super::trail::{TrailSignal, group_of};
@@ -18,7 +18,7 @@ use crate::trail::{IdentityKind, Principal};
 pub struct S3UnusualCaller;
 
 /// Parameters of `s3-unusual-caller`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// So many distinct objects touched make it worth a look: fewer are a person who tries something.

@@ -4,7 +4,7 @@
 //! mostly visited once, so one that gets bytes in many hours of its first days is compared with how much such *steady* new
 //! destinations got in the past (mostly nothing at all).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
@@ -15,7 +15,7 @@ use crate::net::{human_bytes, printable};
 pub struct SlowDrip;
 
 /// Parameters of `slow-drip`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Decades of surprise from which a steady new destination is cited.

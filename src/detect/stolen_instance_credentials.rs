@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::trail::{API_READS, Actor, Aspect, Caller, Deed, Extent, TrailDay, TrailDetector, TrailSignal};
 use super::{Meta, Settings, Severity};
@@ -19,7 +19,7 @@ use crate::trail::TrailRow;
 pub struct StolenInstanceCredentials;
 
 /// Parameters of `stolen-instance-credentials`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// So many other callers came from the address's network before: then it is a gateway of ours.

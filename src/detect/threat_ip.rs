@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::listed::listed_cells;
 use super::signal::Signal;
@@ -17,7 +17,7 @@ use crate::net::{human_bytes, printable};
 pub struct ThreatIp;
 
 /// Parameters of `threat-ip`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Beginning of the labels that threat lists give.

@@ -3,7 +3,7 @@
 //! Whoever uses Tor talks to a guard, a directory authority or another relay. A list of *exits* names those who come out of
 //! Tor towards us; that a host answers them is a visitor, and not this rule's business.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::listed::listed_cells;
 use super::signal::Signal;
@@ -15,7 +15,7 @@ use crate::net::human_bytes;
 pub struct TorEgress;
 
 /// Parameters of `tor-egress`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Labels that mean: somebody who sends here is inside the Tor network.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cells::Sums;
@@ -24,7 +24,7 @@ pub const META: Meta = Meta {
 };
 
 /// Parameters of `unaccounted-s3`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Fewer unaccounted bytes in an hour are noise of the two logs.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
@@ -14,7 +14,7 @@ use crate::net::human_bytes;
 pub struct UnusualPort;
 
 /// Parameters of `unusual-port`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// A port that at most so many other interfaces have sent to is unusual.

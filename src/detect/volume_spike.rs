@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
@@ -17,7 +17,7 @@ use crate::net::human_bytes;
 pub struct VolumeSpike;
 
 /// Parameters of `volume-spike`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Decades of surprise from which an hour or a day is cited at all. Two: one window in a hundred.

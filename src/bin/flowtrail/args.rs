@@ -12,6 +12,9 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "flowtrail", version, max_term_width = 110)]
 pub(crate) struct Cli {
+    /// Take options from this file (`flowtrail config init` writes one); FLOWTRAIL_CONFIG names it too
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -19,20 +22,26 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Find data leaving: flow logs (with --trail CloudTrail) to incidents
+    #[command(after_long_help = crate::examples::SCAN)]
     Scan(ScanArgs),
     /// The aggregate itself: bytes by interface, destination, country, hour, …
+    #[command(after_long_help = crate::examples::TOP)]
     Top(TopArgs),
     /// What the archive and the account's logging can and cannot show: missing files, lost records, blind buckets
+    #[command(after_long_help = crate::examples::COVERAGE)]
     Coverage(crate::coverage::CoverageArgs),
     /// A case card for an address, interface, instance, principal, key, bucket or object
+    #[command(after_long_help = crate::examples::LOOKUP)]
     Lookup(crate::lookup::LookupArgs),
     /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
+    #[command(after_long_help = crate::examples::TRAIL)]
     Trail(TrailArgs),
     /// Bytes to and from S3 by both logs: what no event of CloudTrail accounts for
     Reconcile(crate::reconcile::ReconcileArgs),
     /// The investigation report of a result: Markdown, or one HTML page with pictures
     Report(crate::report::ReportArgs),
     /// Why an incident scored as it did: the baseline, the observation, each reason with its weight, the records
+    #[command(after_long_help = crate::examples::EXPLAIN)]
     Explain(crate::explain::ExplainArgs),
     /// Count the incidents of a result again from the logs: which no longer hold?
     Verify(crate::explain::VerifyArgs),
@@ -45,11 +54,22 @@ pub(crate) enum Command {
     /// The detectors' score on an archive whose truth is known
     Backtest(crate::quality::BacktestArgs),
     /// What is normal: learn it from an archive, combine, show and compare it
+    #[command(after_long_help = crate::examples::BASELINE)]
     Baseline(crate::baseline::BaselineArgs),
     /// The lists in use: source, date, entries, sha256
     Intel(IntelArgs),
+    /// Try it: a sample account, generated, scanned and reported
+    Demo(crate::demo::DemoArgs),
+    /// The configuration file: write one, or show what holds
+    #[command(after_long_help = crate::examples::CONFIG)]
+    Config(crate::config::ConfigArgs),
     /// A synthetic account with known incidents, for trying out and for tests
     Gen(crate::r#gen::GenArgs),
+    #[command(hide = true, long_about = crate::concepts::PAGE, help_template = "{about}")]
+    Concepts(crate::concepts::ConceptsArgs),
+    /// Man pages, completions and reference pages, for packages
+    #[command(hide = true)]
+    Generate(crate::generate::GenerateArgs),
 }
 
 #[derive(Debug, Args)]

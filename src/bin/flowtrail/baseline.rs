@@ -96,9 +96,9 @@ struct DiffArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &BaselineArgs) -> anyhow::Result<u8> {
+pub(crate) fn run(args: &BaselineArgs, settings: &Settings) -> anyhow::Result<u8> {
     match &args.command {
-        Command::Build(args) => build(args),
+        Command::Build(args) => build(args, settings),
         Command::Merge(args) => merge(args),
         Command::Show(args) => show(args),
         Command::Diff(args) => diff(args),
@@ -186,7 +186,7 @@ fn summary(b: &Baseline, files: usize) -> String {
     )
 }
 
-fn build(args: &BuildArgs) -> anyhow::Result<u8> {
+fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<u8> {
     if args.paths.iter().any(|p| p == "-") {
         let text = "standard input cannot be learned from: nothing would tell when the same bytes come again";
         return Err(Error::usage(text).into());
@@ -213,7 +213,7 @@ fn build(args: &BuildArgs) -> anyhow::Result<u8> {
     inputs.baseline = Some(before.clone());
     let pool = scan::threads(args.read.threads)?;
     let bar = read::Bar::new(args.quiet);
-    let scanned = scan::scan(&inputs, &intel, &Settings::default(), &pool, &|a| bar.follow(a))?;
+    let scanned = scan::scan(&inputs, &intel, settings, &pool, &|a| bar.follow(a))?;
     bar.done();
     let code = read::account(&args.read, args.quiet, &scanned.counted.stats)?;
     let news = News::of(&before, &scanned, args.read.window()?);

@@ -3,10 +3,16 @@
 mod args;
 mod baseline;
 mod contain;
+mod concepts;
+mod config;
 mod coverage;
+mod demo;
+mod examples;
 mod explain;
 mod r#gen;
 mod guardduty;
+mod generate;
+mod hint;
 mod intel;
 mod lookup;
 mod output;
@@ -19,13 +25,16 @@ mod scan;
 mod top;
 mod trail;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
-    let result = match &cli.command {
-        args::Command::Scan(args) => scan::run(args),
+    run::exit_code(config::read().and_then(|session| command(&session)))
+}
+
+fn command(session: &config::Session) -> anyhow::Result<u8> {
+    let settings = &session.settings;
+    match &session.cli.command {
+        args::Command::Scan(args) => scan::run(args, settings),
         args::Command::Top(args) => top::run(args),
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),
@@ -36,11 +45,14 @@ fn main() -> ExitCode {
         args::Command::Verify(args) => explain::verify(args),
         args::Command::Contain(args) => contain::run(args),
         args::Command::Guardduty(args) => guardduty::run(args),
-        args::Command::Floor(args) => quality::floor(args),
-        args::Command::Backtest(args) => quality::backtest(args),
-        args::Command::Baseline(args) => baseline::run(args),
+        args::Command::Floor(args) => quality::floor(args, settings),
+        args::Command::Backtest(args) => quality::backtest(args, settings),
+        args::Command::Baseline(args) => baseline::run(args, settings),
         args::Command::Intel(args) => intel::run(args),
+        args::Command::Demo(args) => demo::run(args, settings),
+        args::Command::Config(args) => config::run(args, session),
         args::Command::Gen(args) => r#gen::run(args),
-    };
-    run::exit_code(result)
+        args::Command::Concepts(_) => concepts::run(),
+        args::Command::Generate(args) => generate::run(args),
+    }
 }

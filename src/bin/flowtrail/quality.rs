@@ -74,18 +74,18 @@ impl ArchiveArgs {
         })
     }
 
-    fn settings(&self) -> Settings {
+    fn settings(&self, parameters: &Settings) -> Settings {
         Settings {
             alert_budget: self.alert_budget,
-            ..Settings::default()
+            ..parameters.clone()
         }
     }
 }
 
 /// Runs `floor`.
-pub(crate) fn floor(args: &FloorArgs) -> anyhow::Result<u8> {
+pub(crate) fn floor(args: &FloorArgs, parameters: &Settings) -> anyhow::Result<u8> {
     let args = &args.archive;
-    let (inputs, settings) = (args.inputs()?, args.settings());
+    let (inputs, settings) = (args.inputs()?, args.settings(parameters));
     output::check(args.out.output.as_deref())?;
     let intel = Intel::load(&args.lists.options())?;
     let pool = scan::threads(args.read.threads)?;
@@ -120,12 +120,12 @@ pub(crate) fn floor(args: &FloorArgs) -> anyhow::Result<u8> {
 }
 
 /// Runs `backtest`.
-pub(crate) fn backtest(args: &BacktestArgs) -> anyhow::Result<u8> {
+pub(crate) fn backtest(args: &BacktestArgs, parameters: &Settings) -> anyhow::Result<u8> {
     let text = std::fs::read_to_string(&args.truth)
         .map_err(|e| Error::list(format!("cannot be read: {e}")).at(&args.truth))?;
     let truth = Truth::read(&text).map_err(|e| Error::list(e.reason()).at(&args.truth))?;
     let archive = &args.archive;
-    let (inputs, settings) = (archive.inputs()?, archive.settings());
+    let (inputs, settings) = (archive.inputs()?, archive.settings(parameters));
     let view = View {
         least: Severity::Info,
         allow: AllowList::load(&args.allow)?,

@@ -1,8 +1,7 @@
 //! From options to inputs: times, lists, progress; and what every command that reads logs says at its end.
 
 use crate::args::{ListArgs, ReadArgs};
-use crate::output;
-use crate::run;
+use crate::{hint, output, run};
 use flowtrail::Error;
 use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
@@ -269,5 +268,6 @@ fn warn_of_losses(stats: &ScanStats) {
                 r.file, r.line, r.field, r.reason, r.excerpt
             ));
         }
+        hint::of_rejects(stats);
     }
 }

@@ -1,11 +1,11 @@
 //! `flowtrail scan`: the main job.
 
 use crate::args::{ScanArgs, ScanFormat, When};
-use crate::{baseline, output, read, report, run};
+use crate::{baseline, hint, output, read, report, run};
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity};
 use flowtrail::incident::{AllowList, Shown, Suppressions, View, sha256};
-use flowtrail::input::Source;
+use flowtrail::input::{Family, Source};
 use flowtrail::intel::Intel;
 use flowtrail::net::printable;
 use flowtrail::report::story::Outside;
@@ -16,7 +16,7 @@ use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
 /// Runs the command.
-pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
+pub(crate) fn run(args: &ScanArgs, parameters: &Settings) -> anyhow::Result<u8> {
     let mut state = State::open(args)?;
     let mut inputs = Inputs {
         flows: args.paths.clone(),
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
     inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
     let settings = Settings {
         alert_budget: args.alert_budget,
-        ..Settings::default()
+        ..parameters.clone()
     };
     let view = View {
         least: args.min_severity,
@@ -48,6 +48,9 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<u8> {
     let bar = read::Bar::new(args.quiet);
     let scanned = scan::scan(&inputs, &intel, &settings, &pool, &|a| bar.follow(a))?;
     bar.done();
+    if args.trail.is_empty() {
+        hint::check(&args.paths, Family::FlowLogs, &scanned.counted.archive)?;
+    }
     read::write_rejects(
         &args.read,
         &inputs.ingest,

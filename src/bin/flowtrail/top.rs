@@ -1,9 +1,10 @@
 //! `flowtrail top`: the aggregate itself.
 
 use crate::args::{Direction, Format, TopArgs};
-use crate::{output, read, run};
+use crate::{hint, output, read, run};
 use flowtrail::aggregate::top::{Top, Ways, cells_are_groups, grain_for, parse_keys};
 use flowtrail::aggregate::{Counting, Filter};
+use flowtrail::input::Family;
 use flowtrail::net::{human_bytes, rfc3339};
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
         &|a| bar.follow(a),
     )?;
     bar.done();
+    hint::check(&args.paths, Family::FlowLogs, &counted.archive)?;
     read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
     read::warn_of_lists(&intel, counted.outcome.span, args.out.quiet);
     let code = read::account(&args.read, args.out.quiet, &counted.stats)?;

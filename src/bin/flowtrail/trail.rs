@@ -1,7 +1,7 @@
 //! `flowtrail trail`: CloudTrail alone, grouped; the playbook's questions as views.
 
 use crate::args::{Dialect, Format, TrailArgs, View};
-use crate::{output, read, run};
+use crate::{hint, output, read, run};
 use flowtrail::Error;
 use flowtrail::detect::trail::{Deed, deed};
 use flowtrail::input::{Archive, Family};
@@ -31,6 +31,7 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
     let pool = flowtrail::scan::threads(args.read.threads)?;
     let all = flowtrail::net::TimeWindow::ALL;
     let archive = Archive::discover_with(&args.paths, Family::Trail, all, &args.read.remote())?;
+    hint::check(&args.paths, Family::Trail, &archive)?;
     let wanted = Wanted {
         grain: grain(args, &keys, &filter),
         window: args.read.window()?,
