@@ -116,28 +116,27 @@ impl RecordCounts {
     pub fn observe_rows(&mut self, rows: &Rows<'_>) {
         let c = rows.columns;
         let known = |n: u64| Some(n).filter(|n| *n != MISSING);
-        let mut all = [(0u64, 0u128); 3];
+        let (mut accept, mut reject, mut other) = ((0u64, 0u128), (0u64, 0u128), (0u64, 0u128));
         let mut odd = false;
         let sums = c.bytes.iter().zip(&c.action);
         for (i, ((start, end), (bytes, action))) in c.start.iter().zip(&c.end).zip(sums).enumerate() {
             if !rows.is_good(i) {
                 continue;
             }
-            odd |= end < start || !(YEAR_2014..I32_END).contains(start);
-            self.unknown_bytes += u64::from(*bytes == MISSING);
-            let kind = match action {
-                Action::Accept | Action::Unknown => 0,
-                Action::Reject => 1,
-                Action::Other => 2,
-            };
-            all[kind].0 += 1;
-            all[kind].1 += u128::from(if *bytes == MISSING { 0 } else { *bytes });
+            odd |= end < start || !(YEAR_2014..I32_END).contains(start) || *bytes == MISSING;
+            let bytes = u128::from(if *bytes == MISSING { 0 } else { *bytes });
+            match action {
+                Action::Accept | Action::Unknown => accept = (accept.0 + 1, accept.1 + bytes),
+                Action::Reject => reject = (reject.0 + 1, reject.1 + bytes),
+                Action::Other => other = (other.0 + 1, other.1 + bytes),
+            }
         }
         if odd {
-            let good = (0..rows.len()).filter(|i| rows.is_good(*i));
-            good.for_each(|i| self.anomalies.observe(known(c.start[i]), known(c.end[i])));
+            for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {
+                self.anomalies.observe(known(c.start[i]), known(c.end[i]));
+                self.unknown_bytes += u64::from(c.bytes[i] == MISSING);
+            }
         }
-        let [accept, reject, other] = all;
         self.good_accept += accept.0;
         self.accept_bytes += accept.1;
         self.reject_records += reject.0;

@@ -204,12 +204,7 @@ impl LineReader {
     ) {
         columns.read(&self.plan, stretch);
         let before = self.counts.lines;
-        let rows = Rows {
-            stretch: *stretch,
-            first_line: before + self.counts.searched + 1,
-            format: &self.format,
-            columns,
-        };
+        let rows = Rows::of_lines(stretch, before + self.counts.searched + 1, &self.format, columns);
         sink.rows(&rows);
         let mut good = 0;
         for row in 0..stretch.len() {

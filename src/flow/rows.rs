@@ -20,10 +20,10 @@ const OK: u64 = u64::from_le_bytes(*b"OK\0\0\0\0\0\0");
 const ACCEPT: u64 = u64::from_le_bytes(*b"ACCEPT\0\0");
 
 /// Consecutive records with log-status OK, by column; those that are not are marked in [`Rows::is_good`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Rows<'b> {
-    pub(super) stretch: Stretch<'b, 'b>,
-    pub(super) first_line: u64,
+    texts: Texts<'b>,
+    first_line: u64,
     /// The format of all of them.
     pub format: &'b LogFormat,
     /// The values.
@@ -67,10 +67,49 @@ pub struct Columns {
     scratch_addr: Vec<Addr>,
 }
 
+/// Where the texts of rows stand.
+#[derive(Clone, Copy)]
+enum Texts<'b> {
+    Lines(Stretch<'b, 'b>),
+    /// By row and column, for forms that are not lines.
+    Table(&'b dyn Fn(usize, usize) -> &'b [u8]),
+}
+
 impl<'b> Rows<'b> {
+    pub(super) fn of_lines(
+        stretch: &Stretch<'b, 'b>,
+        first_line: u64,
+        format: &'b LogFormat,
+        columns: &'b Columns,
+    ) -> Self {
+        let texts = Texts::Lines(*stretch);
+        Rows {
+            texts,
+            first_line,
+            format,
+            columns,
+        }
+    }
+
+    /// Rows of a form that is not lines: `text` gives the text of a row and column of `format`.
+    pub fn of_table(
+        text: &'b dyn Fn(usize, usize) -> &'b [u8],
+        first_line: u64,
+        format: &'b LogFormat,
+        columns: &'b Columns,
+    ) -> Self {
+        let texts = Texts::Table(text);
+        Rows {
+            texts,
+            first_line,
+            format,
+            columns,
+        }
+    }
+
     /// Rows, good or not.
     pub fn len(&self) -> usize {
-        self.stretch.len()
+        self.columns.good.len()
     }
 
     /// True if there is none.
@@ -99,7 +138,10 @@ impl<'b> Rows<'b> {
 
     #[inline]
     pub(super) fn token(&self, row: usize, column: usize) -> &'b [u8] {
-        self.stretch.token(row * self.stretch.stride() + column)
+        match self.texts {
+            Texts::Lines(stretch) => stretch.token(row * stretch.stride() + column),
+            Texts::Table(text) => text(row, column),
+        }
     }
 }
 
@@ -173,8 +215,13 @@ impl Columns {
         self.good[row]
     }
 
-    /// Makes room; columns that the format lacks say so.
-    fn begin(&mut self, len: usize) {
+    /// The marks of good rows, for those who fill the columns themselves.
+    pub fn good_mut(&mut self) -> &mut [bool] {
+        &mut self.good
+    }
+
+    /// Makes room for `len` rows, all good; columns that were never written say that they are missing.
+    pub fn begin(&mut self, len: usize) {
         self.good.clear();
         self.good.resize(len, true);
         for c in [
@@ -205,7 +252,7 @@ impl Columns {
     }
 
     /// The arrays are kept from one stretch to the next; another format may lack what this one had.
-    pub(super) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         *self = Columns::default();
     }
 
