@@ -215,6 +215,21 @@ impl Columns {
         self.good[row]
     }
 
+    /// Where the numbers of a field go, if they are kept: for those who fill the columns themselves.
+    pub fn numbers_mut(&mut self, field: Field) -> Option<&mut [u64]> {
+        let kept = [
+            Field::SrcPort,
+            Field::DstPort,
+            Field::Protocol,
+            Field::TcpFlags,
+            Field::Packets,
+            Field::Bytes,
+            Field::Start,
+            Field::End,
+        ];
+        kept.contains(&field).then(|| self.numbers_of(field).0)
+    }
+
     /// The marks of good rows, for those who fill the columns themselves.
     pub fn good_mut(&mut self) -> &mut [bool] {
         &mut self.good

@@ -7,6 +7,7 @@
 
 mod chunk;
 mod entries;
+mod fill;
 mod guard;
 mod hybrid;
 mod rows;
@@ -17,7 +18,7 @@ pub use entries::{Entries, State};
 pub use rows::{Batch, Rows, Verdict};
 
 use crate::error::{Error, Result};
-use crate::flow::{Field, FlowRecord, LineCounts, LogFormat, LogStatus, Reject, Sink};
+use crate::flow::{Columns, Field, FlowRecord, LineCounts, LogFormat, LogStatus, Reject, Sink};
 use crate::forms::columns::chunk::damaged;
 use crate::forms::columns::guard::guarded;
 use crate::forms::columns::schema::Schema;
@@ -126,19 +127,50 @@ impl Table {
 
     fn read_group(&self, group: usize, counts: &mut LineCounts, sink: &mut impl Sink) -> Result<()> {
         let mut rows = self.rows(group)?;
-        let mut scratch = Vec::new();
+        let (mut verdicts, mut columns) = (Vec::new(), Columns::default());
         while let Some(batch) = rows.next_batch()? {
-            for row in 0..batch.len() {
-                scratch.clear();
-                batch.write_numbers(row, &mut scratch);
-                let mut tokens = batch.tokens(row, &scratch);
-                if batch.is_empty_window(row) {
-                    batch.clear_bad(row, &mut tokens);
-                }
-                self.row(&tokens, counts, sink);
+            if sink.by_columns() {
+                self.batch(&batch, (&mut verdicts, &mut columns), counts, sink);
+            } else {
+                (0..batch.len()).for_each(|row| self.one(&batch, row, counts, sink));
             }
         }
         Ok(())
+    }
+
+    /// All good rows of a batch at once, the others one by one.
+    fn batch(
+        &self,
+        batch: &Batch<'_>,
+        (verdicts, columns): (&mut Vec<Verdict>, &mut Columns),
+        counts: &mut LineCounts,
+        sink: &mut impl Sink,
+    ) {
+        let (format, before) = (&self.schema.format, counts.lines);
+        batch.verdicts(verdicts);
+        batch.fill(format, verdicts, columns);
+        let text = |row, column| batch.text_at(row, column);
+        let first = before + counts.searched + 1;
+        sink.rows(&crate::flow::Rows::of_table(&text, first, format, columns));
+        for (row, verdict) in verdicts.iter().enumerate() {
+            if *verdict == Verdict::Good {
+                counts.good += 1;
+            } else {
+                counts.lines = before + row as u64;
+                self.one(batch, row, counts, sink);
+            }
+        }
+        counts.lines = before + batch.len() as u64;
+    }
+
+    fn one(&self, batch: &Batch<'_>, row: usize, counts: &mut LineCounts, sink: &mut impl Sink) {
+        let mut scratch = Vec::new();
+        batch.write_numbers(row, &mut scratch);
+        let mut tokens = batch.tokens(row, &scratch);
+        if batch.is_empty_window(row) {
+            batch.clear_bad(row, &mut tokens);
+        }
+        self.row(&tokens, counts, sink);
     }
 
     /// One row, by the rule for lines.

@@ -45,7 +45,7 @@ pub enum Verdict {
 const NEEDED: [Field; 5] = [Field::SrcAddr, Field::DstAddr, Field::Bytes, Field::Start, Field::End];
 
 /// Rows a batch: large enough that the cost of a batch is nothing, small enough for the cache.
-const BATCH: usize = 8 << 10;
+const BATCH: usize = 2 << 10;
 
 impl<'t> Rows<'t> {
     pub(super) fn open(file: &Arc<Bytes>, group: &RowGroupMetaData, schema: &'t Schema) -> Result<Self> {
@@ -188,6 +188,18 @@ impl Batch<'_> {
             }
         }
         (entries, code)
+    }
+
+    /// The text of a column of the format in a row; of numbers nothing.
+    pub(super) fn text_at(&self, row: usize, column: usize) -> &[u8] {
+        let Some(place) = self.rows.places.get(column) else {
+            return b"-";
+        };
+        let (entries, code) = self.entry(place, row);
+        match entries.state(code) {
+            State::Absent => b"-",
+            _ => entries.text(code),
+        }
     }
 
     /// True for NODATA and SKIPDATA.
