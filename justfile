@@ -18,6 +18,15 @@ check:
 bench:
     cargo bench
 
+# flowtrail beside DuckDB, ClickHouse and polars on the same generated files, ratios in one run: docs/benchmarks.md
+bench-peers lines="18000000" runs="5" formats="text,gz,parquet-gzip,parquet-snappy":
+    bash benches/peers.sh {{lines}} {{runs}} {{formats}}
+
+# instructions for a fixed input against the stored ceilings (needs valgrind)
+bench-instructions:
+    cargo build --release
+    bash benches/instructions.sh target/release/flowtrail
+
 # Q1 of the peers' benchmark on 2 M generated lines: our answer beside an independent one
 bench-answer lines="2000000":
     bash benches/answer.sh {{lines}}
