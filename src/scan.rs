@@ -150,15 +150,16 @@ pub fn scan(
     phases.next("vantage", 0);
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
     let before = learned_before(inputs, &counted.table);
+    let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
+    let books = Some(books).filter(|b| b.observable);
     let case = Case {
         table: &counted.table,
         baseline: before.as_ref(),
         excluded: &middleboxes,
+        books: books.as_ref(),
     };
     let judged = detect::judge(&case, settings);
     let mut findings = judged.findings;
-    let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
-    let books = Some(books).filter(|b| b.observable);
     if let Some(books) = &books {
         let whole = covers_all(&known.inventory);
         findings.extend(detect::unaccounted_s3::judge(&counted.table, books, whole, settings));
@@ -264,6 +265,7 @@ pub fn floors(
         table: &counted.table,
         baseline: before.as_ref(),
         excluded: &vantage.middleboxes.keys().cloned().collect(),
+        books: None,
     };
     let floors = detect::floors(&case, settings);
     Ok((counted, floors))

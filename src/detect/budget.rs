@@ -29,8 +29,12 @@ const TESTS: f64 = 6.0;
 /// From this surprise on, a second kind of evidence counts.
 const SUPPORT: f64 = 1.5;
 
-/// Share of the budget that is aimed at: it is an upper bound, and tomorrow is never quite like the past.
-const MARGIN: f64 = 0.4;
+/// Share of the budget that is aimed at, since it is an upper bound: where 1.5 a day are expected by chance, more than five
+/// come on one day in 200 (Poisson).
+const MARGIN: f64 = 0.3;
+
+/// One day in so many, the loudest, is left out of the past: a day of incidents must not raise the threshold for the next.
+const LOUDEST: usize = 4;
 
 /// Days that the threshold looks back.
 const WINDOW: usize = 28;
@@ -85,9 +89,17 @@ impl Budget {
         let aim = (settings.alert_budget * MARGIN).max(0.01);
         let base = (tests / aim).log10().max(LEAST) + UNLEARNED * (1.0 - learned).max(0.0);
         let recent = &self.past[self.past.len().saturating_sub(WINDOW)..];
-        let mut all: Vec<f64> = recent.iter().flatten().copied().collect();
+        let above = |day: &Vec<f64>| day.iter().copied().filter(|s| *s > base).collect();
+        let mut by_day: Vec<Vec<f64>> = recent.iter().map(above).collect();
+        by_day.sort_by(|a, b| {
+            a.len()
+                .cmp(&b.len())
+                .then(a.iter().sum::<f64>().total_cmp(&b.iter().sum()))
+        });
+        by_day.truncate(by_day.len() - by_day.len() / LOUDEST);
+        let mut all: Vec<f64> = by_day.iter().flatten().copied().collect();
         all.sort_by(|a, b| b.total_cmp(a));
-        let allowed = (aim * recent.len() as f64) as usize;
+        let allowed = (aim * by_day.len() as f64) as usize;
         all.get(allowed).map_or(base, |worst| base.max(worst + 0.01))
     }
 }
@@ -159,6 +171,7 @@ fn severity(
         Kind::Listed if bytes * 10 >= settings.floor_bytes.into() => Some(Severity::Medium),
         Kind::Listed | Kind::Habit => Some(Severity::Low),
         Kind::Pattern => Some(Severity::Medium),
+        Kind::Explained => Some(Severity::Info),
         Kind::Statistical if surprise >= threshold => Some(Severity::Medium),
         Kind::Statistical => (surprise >= LEAST.max(threshold - 0.5)).then_some(Severity::Info),
     }

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::aggregate::{EgressTable, Row};
+use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, Channel, Day, DayView, InterfaceHistory, Learning, Places, Profiles, channel, day_of};
 
 mod budget;
 mod cells;
+mod explained;
 pub mod fan_out;
 pub mod finding;
 mod floor;
@@ -112,6 +114,8 @@ pub struct Case<'a> {
     pub baseline: Option<&'a Baseline>,
     /// Interfaces whose bytes began elsewhere (NAT gateways and other middleboxes): never judged, never learned.
     pub excluded: &'a BTreeSet<String>,
+    /// What CloudTrail says of the bytes to S3, if there is a trail with data events.
+    pub books: Option<&'a Reconciliation>,
 }
 
 /// Everything that can be set, each detector's own table included.
@@ -225,7 +229,7 @@ pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
     let mut court = Court::open(case.baseline, settings);
     let mut findings = Vec::new();
     for (day, slices) in days(case) {
-        findings.extend(court.hear(case.table, &places, day, slices, settings));
+        findings.extend(court.hear(case, &places, day, slices, settings));
     }
     Outcome {
         findings,
@@ -266,15 +270,17 @@ impl Court {
     /// Judges a day and learns it.
     fn hear(
         &mut self,
-        table: &EgressTable,
+        case: &Case<'_>,
         places: &Places,
         day: Day,
         slices: Slices<'_>,
         settings: &Settings,
     ) -> Vec<Finding> {
+        let table = case.table;
         self.assemble(table, places, &slices);
         let view = DayView::new(table, places, day, slices.clone(), &self.baseline, &self.profiles);
-        let signals = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
+        let mut signals: Vec<Signal> = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
+        explained::mark(&view, &mut signals, case.books, settings.floor_bytes);
         let found = self.budget.weigh(&view, signals, settings);
         // A fleet's first week teaches whatever happened: there is nothing yet that it could be strange against.
         let learned = self.profiles.days() >= self.learning.full_history;
