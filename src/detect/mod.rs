@@ -12,6 +12,7 @@ use crate::aggregate::{EgressTable, Row};
 use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, Channel, Day, DayView, InterfaceHistory, Learning, Places, Profiles, channel, day_of};
 
+pub mod beacon;
 mod budget;
 mod cells;
 mod explained;
@@ -65,6 +66,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &relay::Relay,
     &slow_drip::SlowDrip,
     &protocol_tunnel::ProtocolTunnel,
+    &beacon::Beacon,
     &volume_spike::VolumeSpike,
 ];
 
@@ -128,6 +130,8 @@ pub struct Settings {
     pub floor_bytes: u64,
     /// What was flagged teaches when it has lasted this many days.
     pub adopt_after: u32,
+    /// Of `beacon`.
+    pub beacon: beacon::Parameters,
     /// Of `fan-out`.
     pub fan_out: fan_out::Parameters,
     /// Of `new-country`.
@@ -182,6 +186,7 @@ impl Default for Settings {
             alert_budget: 5.0,
             floor_bytes: 10_000_000,
             adopt_after: 7,
+            beacon: Default::default(),
             fan_out: Default::default(),
             relay: Default::default(),
             unusual_port: Default::default(),
