@@ -186,7 +186,7 @@ struct Score {
 impl Score {
     fn of(calls: &Calls, step: Seconds, lasting: usize) -> Option<Score> {
         let hours: Vec<(&Seconds, &Volume)> = calls.iter().collect();
-        let intervals: Vec<(f64, f64)> = hours.windows(2).filter_map(|w| interval(w)).collect();
+        let intervals: Vec<(f64, f64)> = hours.windows(2).filter_map(interval).collect();
         let sizes: Vec<(f64, f64)> = calls
             .values()
             .map(|v| (v.bytes as f64 / v.flows as f64, v.flows as f64))

@@ -16,9 +16,11 @@ pub mod beacon;
 mod budget;
 mod cells;
 mod explained;
+pub mod coverage_gap;
 pub mod fan_out;
 pub mod finding;
 mod floor;
+pub mod joint;
 mod listed;
 pub mod log_tampering;
 pub mod new_country;
@@ -52,6 +54,7 @@ pub use finding::{
     PrincipalClaim, SCHEMA, Severity, Technique,
 };
 pub use floor::{Floor, floors};
+pub use joint::{JointCase, JointDetector};
 pub use signal::{Kind, Signal};
 pub use trail::{TrailCase, TrailDetector};
 
@@ -85,6 +88,9 @@ pub const TRAIL_DETECTORS: &[&dyn TrailDetector] = &[
     &s3_exposure_change::S3ExposureChange,
     &log_tampering::LogTampering,
 ];
+
+/// All detectors that need both logs.
+pub const JOINT_DETECTORS: &[&dyn JointDetector] = &[&unaccounted_s3::UnaccountedS3, &coverage_gap::CoverageGap];
 
 /// One way to see data leave.
 pub trait Detector: Sync {
@@ -132,6 +138,8 @@ pub struct Settings {
     pub adopt_after: u32,
     /// Of `beacon`.
     pub beacon: beacon::Parameters,
+    /// Of `coverage-gap`.
+    pub coverage_gap: coverage_gap::Parameters,
     /// Of `fan-out`.
     pub fan_out: fan_out::Parameters,
     /// Of `new-country`.
@@ -187,6 +195,7 @@ impl Default for Settings {
             floor_bytes: 10_000_000,
             adopt_after: 7,
             beacon: Default::default(),
+            coverage_gap: Default::default(),
             fan_out: Default::default(),
             relay: Default::default(),
             unusual_port: Default::default(),
