@@ -294,6 +294,7 @@ fn lesson(counted: &Counted, judged: &Baseline, middleboxes: &BTreeSet<String>, 
     let mut lesson = Baseline {
         excluded: judged.excluded.clone(),
         flagged: judged.flagged.clone(),
+        events: judged.events.clone(),
         ..Baseline::default()
     };
     lesson.learn(&counted.table);

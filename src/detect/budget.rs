@@ -12,13 +12,16 @@ use super::cells::Sums;
 use super::finding::{ATTACK_VERSION, Attack, Confidence, Expectation, Finding, SCHEMA, Severity};
 use super::signal::{Kind, Signal};
 use super::{DETECTORS, Meta, Settings};
-use crate::baseline::{DayView, place};
+use crate::baseline::{Day, DayView, place};
 
 /// Surprises of past events, by day.
 #[derive(Debug, Default)]
 pub struct Budget {
-    past: Vec<Vec<f64>>,
+    past: BTreeMap<Day, Events>,
 }
+
+/// How many events had a surprise, in hundredths of a decade.
+type Events = BTreeMap<u32, u32>;
 
 /// Decades that a second, different kind of evidence adds.
 const SECOND: f64 = 0.5;
@@ -46,6 +49,16 @@ const LEAST: f64 = 2.5;
 const UNLEARNED: f64 = 2.0;
 
 impl Budget {
+    /// With what is known of earlier days.
+    pub(super) fn of(past: &BTreeMap<Day, Events>) -> Self {
+        Budget { past: past.clone() }
+    }
+
+    /// The last day weighed, with its events.
+    pub(super) fn last(&self) -> Option<(Day, Events)> {
+        self.past.last_key_value().map(|(day, events)| (*day, events.clone()))
+    }
+
     /// Turns a day's signals into findings, and remembers the day.
     pub fn weigh(&mut self, view: &DayView<'_>, signals: Vec<Signal>, settings: &Settings) -> Vec<Finding> {
         let threshold = self.threshold(view.actors.len(), view, settings);
@@ -63,7 +76,10 @@ impl Budget {
             }
         }
         if view.profiles.days() >= view.profiles.learning.full_history {
-            self.past.push(surprises);
+            let events = self.past.entry(view.day).or_default();
+            for surprise in surprises {
+                *events.entry((surprise * 100.0).round() as u32).or_default() += 1;
+            }
         }
         out.sort_by(|a, b| (a.interface, &a.rule, a.cells.first()).cmp(&(b.interface, &b.rule, b.cells.first())));
         out
@@ -88,9 +104,13 @@ impl Budget {
         let tests = actors.max(10) as f64 * TESTS;
         let aim = (settings.alert_budget * MARGIN).max(0.01);
         let base = (tests / aim).log10().max(LEAST) + UNLEARNED * (1.0 - learned).max(0.0);
-        let recent = &self.past[self.past.len().saturating_sub(WINDOW)..];
-        let above = |day: &Vec<f64>| day.iter().copied().filter(|s| *s > base).collect();
-        let mut by_day: Vec<Vec<f64>> = recent.iter().map(above).collect();
+        let above = |events: &Events| -> Vec<f64> {
+            let each = events.iter().map(|(s, n)| (f64::from(*s) / 100.0, *n as usize));
+            each.filter(|(s, _)| *s > base)
+                .flat_map(|(s, n)| std::iter::repeat_n(s, n))
+                .collect()
+        };
+        let mut by_day: Vec<Vec<f64>> = self.past.values().rev().take(WINDOW).map(above).collect();
         by_day.sort_by(|a, b| {
             a.len()
                 .cmp(&b.len())

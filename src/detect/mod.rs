@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use crate::aggregate::{EgressTable, Row};
 use crate::attribute::Reconciliation;
-use crate::baseline::{Baseline, Channel, Day, DayView, InterfaceHistory, Learning, Places, Profiles, channel, day_of};
+use crate::baseline::{Baseline, Day, DayView, InterfaceHistory, Learning, Places, Profiles, day_of};
+use mark::Mark;
 
 pub mod beacon;
 mod budget;
@@ -22,6 +23,7 @@ pub mod finding;
 mod floor;
 pub mod joint;
 mod listed;
+mod mark;
 pub mod log_tampering;
 pub mod new_country;
 pub mod new_destination;
@@ -55,6 +57,7 @@ pub use finding::{
 };
 pub use floor::{Floor, floors};
 pub use joint::{JointCase, JointDetector};
+pub use mark::accept;
 pub use signal::{Kind, Signal};
 pub use trail::{TrailCase, TrailDetector};
 
@@ -270,8 +273,8 @@ impl Court {
         Court {
             learning,
             profiles: Profiles::replay(&baseline, learning),
+            budget: Budget::of(&baseline.events),
             baseline,
-            budget: Budget::default(),
         }
     }
 
@@ -296,6 +299,7 @@ impl Court {
         let mut signals: Vec<Signal> = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
         explained::mark(&view, &mut signals, case.books, settings.floor_bytes);
         let found = self.budget.weigh(&view, signals, settings);
+        let events = self.budget.last();
         // A fleet's first week teaches whatever happened: there is nothing yet that it could be strange against.
         let learned = self.profiles.days() >= self.learning.full_history;
         let marks: Vec<Mark> = found
@@ -304,6 +308,7 @@ impl Court {
             .filter_map(|f| Mark::of(table, places, f))
             .collect();
         drop(view);
+        self.baseline.events.extend(events);
         marks.into_iter().for_each(|m| m.apply(&mut self.baseline, day));
         let mut news = BTreeMap::new();
         for (_, rows) in slices {
@@ -365,48 +370,4 @@ fn asleep(history: &InterfaceHistory, today: u64) -> bool {
     let records = history.habits.values().fold(0u64, |sum, n| sum.saturating_add(*n));
     let days = hours.div_ceil(24);
     records / hours <= 4 && today / 10 > records / days
-}
-
-/// What a finding takes out of the lesson.
-struct Mark {
-    interface: String,
-    channels: BTreeSet<Channel>,
-    places: BTreeSet<String>,
-}
-
-impl Mark {
-    fn of(table: &EgressTable, places: &Places, finding: &Finding) -> Option<Mark> {
-        if finding.severity < Severity::Medium {
-            return None;
-        }
-        let rows: Vec<&Row> = finding
-            .cells
-            .iter()
-            .filter_map(|c| table.rows.get(*c as usize))
-            .collect();
-        Some(Mark {
-            interface: finding.eni.clone()?,
-            channels: rows.iter().filter_map(|r| channel(table.peer(r), r.role)).collect(),
-            places: rows
-                .iter()
-                .filter_map(|r| places.of_peer.get(r.peer as usize).cloned())
-                .collect(),
-        })
-    }
-
-    fn apply(self, baseline: &mut Baseline, day: Day) {
-        let known = baseline.interfaces.get(&self.interface);
-        let flagged = baseline.flagged.entry(self.interface.clone()).or_default();
-        for place in self.places {
-            // A destination known before stays known: it is its volume that was strange.
-            if flagged.contains_key(&place) || !known.is_some_and(|h| h.places.contains_key(&place)) {
-                flagged.entry(place).or_default().insert(day);
-            }
-        }
-        baseline
-            .excluded
-            .entry(self.interface)
-            .or_default()
-            .extend(self.channels.into_iter().map(|c| (day, c)));
-    }
 }

@@ -161,6 +161,7 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase
     incident.attack.techniques = distinct(members.iter().flat_map(|f| f.attack.techniques.iter().copied()));
     incident.guardduty = distinct(members.iter().flat_map(|f| f.guardduty.iter().cloned()));
     incident.explanation = distinct(members.iter().flat_map(|f| f.explanation.iter().cloned()));
+    incident.baseline = incident.baseline.or_else(|| members.iter().find_map(|f| f.baseline));
     incident.corroborated = members.iter().any(|f| f.corroborated);
     let requests: BTreeSet<u32> = members.iter().flat_map(|f| f.requests.iter().copied()).collect();
     let flow = members.iter().find(|f| !f.cells.is_empty()).cloned();

@@ -48,7 +48,7 @@ impl Kind {
     /// The version of this kind's content that this program writes and reads.
     const fn version(self) -> u16 {
         match self {
-            Kind::Baseline => 1,
+            Kind::Baseline => 2,
         }
     }
 
