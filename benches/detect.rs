@@ -104,6 +104,7 @@ fn bench(c: &mut Criterion) {
                 table: black_box(&table),
                 baseline: None,
                 excluded: &excluded,
+                books: None,
             };
             incident::group(detect::run(&case, &settings), &table, None)
         });

@@ -17,7 +17,7 @@ use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::Selectors;
 use crate::detect::trail::{S3Channels, s3_channels};
-use crate::detect::{self, Case, Floor, Settings, TrailCase};
+use crate::detect::{self, Case, Floor, JOINT_DETECTORS, JointCase, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions, Source};
@@ -150,19 +150,17 @@ pub fn scan(
     phases.next("vantage", 0);
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
     let before = learned_before(inputs, &counted.table);
+    let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
+    let books = Some(books).filter(|b| b.observable);
     let case = Case {
         table: &counted.table,
         baseline: before.as_ref(),
         excluded: &middleboxes,
+        books: books.as_ref(),
     };
     let judged = detect::judge(&case, settings);
     let mut findings = judged.findings;
-    let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
-    let books = Some(books).filter(|b| b.observable);
-    if let Some(books) = &books {
-        let whole = covers_all(&known.inventory);
-        findings.extend(detect::unaccounted_s3::judge(&counted.table, books, whole, settings));
-    }
+    findings.extend(both_logs(&counted, &known, books.as_ref(), &middleboxes, settings));
     phases.next("detect", 0);
     let window = inputs.window.unwrap_or(TimeWindow::ALL);
     let learned = inputs.baseline.clone().map(|mut b| {
@@ -264,9 +262,31 @@ pub fn floors(
         table: &counted.table,
         baseline: before.as_ref(),
         excluded: &vantage.middleboxes.keys().cloned().collect(),
+        books: None,
     };
     let floors = detect::floors(&case, settings);
     Ok((counted, floors))
+}
+
+/// What only both logs together show.
+fn both_logs(
+    counted: &Counted,
+    known: &Known,
+    books: Option<&Reconciliation>,
+    excluded: &BTreeSet<String>,
+    settings: &Settings,
+) -> Vec<detect::Finding> {
+    if !known.has_trail {
+        return Vec::new();
+    }
+    let case = JointCase {
+        table: &counted.table,
+        index: &known.index,
+        books,
+        excluded,
+        whole: covers_all(&known.inventory),
+    };
+    JOINT_DETECTORS.iter().flat_map(|d| d.detect(&case, settings)).collect()
 }
 
 /// What one archive teaches: its counts, its contents, and the marks that judging it left.
@@ -274,6 +294,7 @@ fn lesson(counted: &Counted, judged: &Baseline, middleboxes: &BTreeSet<String>, 
     let mut lesson = Baseline {
         excluded: judged.excluded.clone(),
         flagged: judged.flagged.clone(),
+        events: judged.events.clone(),
         ..Baseline::default()
     };
     lesson.learn(&counted.table);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowtrail::aggregate::Progress;
-use flowtrail::detect::{DETECTORS, Settings, Severity, TRAIL_DETECTORS};
+use flowtrail::detect::{DETECTORS, JOINT_DETECTORS, Settings, Severity, TRAIL_DETECTORS};
 use flowtrail::incident::Incident;
 use flowtrail::intel::{Intel, IntelOptions};
 use flowtrail::scan::{self, Inputs};
@@ -19,6 +19,10 @@ fn root() -> PathBuf {
 }
 
 fn incidents(log: &Path) -> Vec<Incident> {
+    incidents_of_both(log, None)
+}
+
+fn incidents_of_both(log: &Path, trail: Option<&Path>) -> Vec<Incident> {
     let list = root().join("samples/detectors/threat-ip/list.txt");
     let options = IntelOptions {
         threat_lists: vec![list],
@@ -27,6 +31,7 @@ fn incidents(log: &Path) -> Vec<Incident> {
     let intel = Intel::load(&options).unwrap();
     let inputs = Inputs {
         flows: vec![log.into()],
+        trail: trail.into_iter().map(Into::into).collect(),
         ..Inputs::default()
     };
     let pool = scan::threads(1).unwrap();
@@ -47,6 +52,23 @@ fn every_hit_fires_exactly_once_and_every_miss_is_silent() {
         let misses = incidents(&folder.join("miss.log"));
         let heard: Vec<_> = misses.iter().filter(|i| i.severity >= Severity::Low).collect();
         assert!(heard.is_empty(), "{id}: {heard:#?}");
+    }
+}
+
+#[test]
+fn every_hit_in_both_logs_fires_exactly_once_and_every_miss_is_silent() {
+    for detector in JOINT_DETECTORS {
+        let id = detector.meta().id;
+        let of = |name: &str| {
+            let path = root().join("samples/detectors").join(id).join(name);
+            incidents_of_both(&path.with_extension("log"), Some(&path.with_extension("json")))
+        };
+        let hits = of("hit");
+        assert_eq!(hits.len(), 1, "{id}: {hits:#?}");
+        assert!(hits[0].rules.contains(&id), "{id}: {:?}", hits[0].rules);
+        assert_eq!(hits[0].severity, Severity::Medium, "{hits:#?}");
+        let misses: Vec<_> = of("miss").into_iter().filter(|i| i.severity >= Severity::Low).collect();
+        assert!(misses.is_empty(), "{id}: {misses:#?}");
     }
 }
 
@@ -110,15 +132,14 @@ fn a_trail_finding_names_requests_objects_buckets_and_the_caller() {
 #[test]
 fn every_detector_has_its_file_its_samples_and_its_page() {
     let of_trail = TRAIL_DETECTORS.iter().map(|d| d.meta().id.to_owned());
-    // It has two logs to look at: `tests/reconcile.rs` runs its samples.
-    let of_both = flowtrail::detect::unaccounted_s3::META.id.to_owned();
+    let of_both = JOINT_DETECTORS.iter().map(|d| d.meta().id.to_owned());
     let ids: BTreeSet<String> = DETECTORS
         .iter()
         .map(|d| d.meta().id.to_owned())
         .chain(of_trail)
-        .chain([of_both])
+        .chain(of_both)
         .collect();
-    let count = DETECTORS.len() + TRAIL_DETECTORS.len() + 1;
+    let count = DETECTORS.len() + TRAIL_DETECTORS.len() + JOINT_DETECTORS.len();
     assert_eq!(ids.len(), count, "two detectors share an id");
     for id in &ids {
         let file = root().join("src/detect").join(format!("{}.rs", id.replace('-', "_")));

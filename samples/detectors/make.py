@@ -90,8 +90,13 @@ SAMPLES = [
      lambda log: log.into(8, 9, "52.216.8.8", 2_000 * MB, minute=10)),
     ("slow-drip",
      lambda log: hours(lambda h: log.out(8, h, "192.0.2.90", 4 * MB, minute=30)),
-     # a monitoring agent: as regular, but small
-     lambda log: hours(lambda h: log.out(8, h, "192.0.2.90", 60_000, minute=30))),
+     # a few pages now and then: as many hours, but small
+     lambda log: hours(lambda h: log.out(8, h, "192.0.2.90", 20_000 + h * 7919 % 50_000, minute=(h * h * 13 + h % 3 * 19) % 55))),
+    ("beacon",
+     lambda log: hours(lambda h: [log.out(8, h, "192.0.2.95", 1_800, minute=m, seconds=2) for m in (8, 23, 38, 53)]),
+     # somebody reads the news: as often, but neither evenly nor alike
+     lambda log: hours(lambda h: [log.out(8, h, "192.0.2.95", 1_000 + (h * 4 + i) * 7919 % 9_000, minute=m, seconds=2)
+                                  for i, m in enumerate((1, 2 + h % 9, 14 + h * 7 % 20, 59 - h % 11))][h % 3:])),
     ("protocol-tunnel",
      lambda log: hours(lambda h: log.out(8, h, "192.0.2.53", 15 * MB, port=53, proto=17, minute=20), (9, 10, 11)),
      # a forwarder: as many questions every day

@@ -304,16 +304,12 @@ impl<'a> ActorDay<'a> {
 fn recognise(place: &mut PlaceDay<'_>, id: &str, young: bool, baseline: &Baseline, profiles: &Profiles, day: Day) {
     let history = baseline.interfaces.get(id);
     let adopted = profiles.learning.adopt_after;
-    let flagged = baseline
-        .flagged
-        .get(id)
-        .and_then(|f| f.get(place.name))
-        .and_then(|days| days.first());
+    let flagged = baseline.flagged_since(id, place.name);
     if let Some(seen) = history.and_then(|h| h.places.get(place.name)) {
         place.since = seen.first;
         place.before = seen.bytes;
     }
-    let lasted = flagged.is_none_or(|first| day.saturating_sub(*first) >= adopted);
+    let lasted = flagged.is_none_or(|first| day.saturating_sub(first) >= adopted);
     let own = |known: bool| known && lasted;
     let known_place = own(history.is_some_and(|h| h.places.contains_key(place.name)));
     let known_asn = place

@@ -105,7 +105,50 @@ impl Baseline {
                 days.iter().for_each(|d| w.number((*d).into()));
             }
         }
+        self.encode_verdicts(&mut w);
         w.into_bytes()
+    }
+
+    /// What was accepted, and what the alert budget knows.
+    fn encode_verdicts(&self, w: &mut Writer) {
+        w.number(self.accepted.len() as u64);
+        for (id, accepted) in &self.accepted {
+            w.text(id);
+            w.number(accepted.days.len() as u64);
+            for (day, channel) in &accepted.days {
+                w.number(u64::from(*day) * 4 + *channel as u64);
+            }
+            w.number(accepted.places.len() as u64);
+            accepted.places.iter().for_each(|p| w.text(p));
+        }
+        w.number(self.events.len() as u64);
+        for (day, events) in &self.events {
+            w.number((*day).into());
+            w.number(events.len() as u64);
+            for (surprise, count) in events {
+                w.number((*surprise).into());
+                w.number((*count).into());
+            }
+        }
+    }
+
+    fn decode_verdicts(&mut self, r: &mut Reader<'_>) -> Result<()> {
+        for _ in 0..r.number()? {
+            let accepted = self.accepted.entry(r.text()?.to_owned()).or_default();
+            for _ in 0..r.number()? {
+                accepted.days.insert(marked(r.number()?)?);
+            }
+            for _ in 0..r.number()? {
+                accepted.places.insert(r.text()?.to_owned());
+            }
+        }
+        for _ in 0..r.number()? {
+            let events = self.events.entry(r.small()?).or_default();
+            for _ in 0..r.number()? {
+                events.insert(r.small()?, r.small()?);
+            }
+        }
+        Ok(())
     }
 
     /// Reads the content of a file.
@@ -137,6 +180,7 @@ impl Baseline {
                 }
             }
         }
+        out.decode_verdicts(&mut r)?;
         r.done()?;
         Ok(out)
     }
@@ -268,6 +312,11 @@ mod tests {
             .entry("eni-0".to_owned())
             .or_default()
             .insert("192.0.2.0/24".to_owned(), [8].into_iter().collect());
+        let accepted = out.accepted.entry("eni-1".to_owned()).or_default();
+        accepted.days.insert((7, Channel::S3));
+        accepted.places.insert("192.0.2.0/24".to_owned());
+        out.events
+            .insert(7 + n as Day, [(312, 1), (95, 2)].into_iter().collect());
         out.learned = files.map(|f| (f, u128::from(f) << 70)).collect();
         out
     }

@@ -2,10 +2,13 @@
 //!
 //! An interface is judged by itself once it has a week; before that mostly by its peer group, and after that others can only
 //! make a value look less surprising, never more.
+//!
+//! The rhythm of the day says how rare a value is among past ones, but not how far it lies beyond them: bulk transfers keep
+//! no office hours, so the tail is measured in bytes as they were.
 
 use super::place::{Channel, Day, HOURS};
 use super::profile::{Novelty, Profile, Profiles};
-use super::sample::{Sample, TAIL_EXPONENT};
+use super::sample::{QUIET, Sample, TAIL_EXPONENT};
 
 /// A value beside what was expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -42,10 +45,11 @@ impl Profiles {
     /// Judges an hour: `shift` is how much busier the whole group is than usual.
     pub fn judge_hour(&self, id: &str, channel: Channel, at: (Day, usize), bytes: u64, shift: f64) -> Deviation {
         let factor = self.rhythm(id, channel, at.0, at.1);
+        let plain = bytes as f64 / shift.max(1.0);
         let mut out = self.judge(
             id,
-            |p| &p.hours[channel as usize],
-            bytes as f64 / (factor * shift.max(1.0)),
+            |p| (&p.hours[channel as usize], Some((plain, p.peaks[channel as usize]))),
+            plain / factor,
             HOURS as u32,
         );
         out.observed = bytes;
@@ -56,32 +60,40 @@ impl Profiles {
 
     /// Judges a day's bytes in one channel.
     pub fn judge_day(&self, id: &str, channel: Channel, bytes: u64, shift: f64) -> Deviation {
-        let mut out = self.judge(id, |p| &p.days[channel as usize], bytes as f64 / shift.max(1.0), 1);
+        let mut out = self.judge(
+            id,
+            |p| (&p.days[channel as usize], None),
+            bytes as f64 / shift.max(1.0),
+            1,
+        );
         out.observed = bytes;
         out
     }
 
     /// Judges a day's bytes to something new.
     pub fn judge_novel(&self, id: &str, novelty: Novelty, bytes: u64) -> Deviation {
-        let mut out = self.judge(id, |p| &p.novel[novelty as usize], bytes as f64, 1);
+        let mut out = self.judge(id, |p| (&p.novel[novelty as usize], None), bytes as f64, 1);
         out.observed = bytes;
         out
     }
 
+    /// `pick` takes the past values from a profile, and where these are without the rhythm, the value and the largest with it.
     fn judge(
         &self,
         id: &str,
-        pick: impl for<'p> Fn(&'p Profile) -> &'p Sample,
+        pick: impl for<'p> Fn(&'p Profile) -> (&'p Sample, Option<(f64, u64)>),
         x: f64,
         windows_a_day: u32,
     ) -> Deviation {
         let nothing = Sample::default();
-        let own = self.settled(id).map_or(&nothing, &pick);
-        let group = self.group(id).map_or(&nothing, &pick);
+        let (own, own_plain) = self.settled(id).map_or((&nothing, None), &pick);
+        let (group, group_plain) = self.group(id).map_or((&nothing, None), &pick);
+        let times = |plain: Option<(f64, u64)>| plain.map_or(f64::INFINITY, |(x, peak)| x / peak.max(QUIET) as f64);
         let full = f64::from(self.learning.full_history * windows_a_day);
         let weight = own.count() as f64 / (own.count() as f64 + full);
         let tail = group.exponent(TAIL_EXPONENT);
-        let (alone, together) = (own.surprise(x, tail), group.surprise(x, TAIL_EXPONENT));
+        let alone = own.surprise_within(x, tail, times(own_plain));
+        let together = group.surprise_within(x, TAIL_EXPONENT, times(group_plain));
         let blended = match (own.count(), group.count()) {
             (0, 0) => 0.0,
             (_, 0) => alone,

@@ -24,4 +24,4 @@ pub use place::{Channel, Day, HOURS, channel, day_of, place};
 pub use profile::{Learning, Novelty, Profile, Profiles, STEADY_HOURS};
 pub use sample::Sample;
 pub use series::SeriesScorer;
-pub use state::{Baseline, Bounds, Fresh, InterfaceHistory, Seen};
+pub use state::{Accepted, Baseline, Bounds, Fresh, InterfaceHistory, Seen};

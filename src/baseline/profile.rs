@@ -162,10 +162,9 @@ impl Profiles {
 
     /// Bytes of the day to what was new, by [`Novelty`].
     fn novel_amounts(&self, baseline: &Baseline, id: &str, history: &InterfaceHistory, fresh: &Fresh) -> [u64; 5] {
-        let flagged = baseline.flagged.get(id);
         let mut amounts = [0u64; 5];
         for place in &fresh.places {
-            let hidden = flagged.is_some_and(|f| f.contains_key(place)) || self.users(place) > self.learning.common;
+            let hidden = baseline.flagged_since(id, place).is_some() || self.users(place) > self.learning.common;
             let Some(seen) = history.places.get(place).filter(|_| !hidden) else {
                 continue;
             };
@@ -280,12 +279,12 @@ const ABSENT: Day = 14;
 
 /// True if a channel's day may be learned: it was not flagged, or what was flagged has lasted.
 fn teaches(baseline: &Baseline, id: &str, day: Day, channel: Channel, adopt_after: u32) -> bool {
+    if !baseline.is_excluded(id, day, channel) {
+        return true;
+    }
     let Some(days) = baseline.excluded.get(id) else {
         return true;
     };
-    if !days.contains(&(day, channel)) {
-        return true;
-    }
     let since = day.saturating_sub(adopt_after.saturating_sub(1));
     let lasted = days
         .iter()

@@ -98,10 +98,15 @@ impl Sample {
     /// Decades of surprise at a value: `-log10` of the chance of one at least as large. `prior` is the exponent assumed
     /// for the tail while there are few values.
     pub fn surprise(&self, x: f64, prior: f64) -> f64 {
+        self.surprise_within(x, prior, f64::INFINITY)
+    }
+
+    /// As [`Sample::surprise`], but a value beyond the largest counts as at most `times` as large as that.
+    pub fn surprise_within(&self, x: f64, prior: f64, times: f64) -> f64 {
         let windows = (self.count + 1) as f64;
         let largest = self.largest.max(QUIET) as f64;
         if x > largest {
-            return windows.log10() + self.exponent(prior) * (x / largest).log10();
+            return windows.log10() + self.exponent(prior) * (x / largest).min(times.max(1.0)).log10();
         }
         let at_least = (self.count - self.below(x as u64).min(self.count)) as f64 + 1.0;
         (windows / at_least.min(windows)).log10()
@@ -139,6 +144,16 @@ mod tests {
             sample.surprise(2e10, TAIL_EXPONENT),
         );
         assert!(near > 3.0 && far > near + 1.0, "{near} {far}");
+    }
+
+    #[test]
+    fn beyond_the_largest_a_value_counts_no_more_than_so_many_times() {
+        let mut sample = Sample::default();
+        (1..=300u64).for_each(|i| sample.record(i * 1_000_000));
+        let within = |times| sample.surprise_within(6e9, TAIL_EXPONENT, times);
+        assert_eq!(within(f64::INFINITY), sample.surprise(6e9, TAIL_EXPONENT));
+        assert!(within(2.0) < within(20.0) - 0.5, "{} {}", within(2.0), within(20.0));
+        assert_eq!(within(0.1), 301f64.log10());
     }
 
     #[test]

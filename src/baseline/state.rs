@@ -21,8 +21,21 @@ pub struct Baseline {
     pub excluded: BTreeMap<String, BTreeSet<(Day, Channel)>>,
     /// Destinations that were judged anomalous, by interface, with the days on which they were.
     pub flagged: BTreeMap<String, BTreeMap<String, BTreeSet<Day>>>,
+    /// Of both, what somebody has looked at and suppressed: it teaches all the same.
+    pub accepted: BTreeMap<String, Accepted>,
+    /// How many events of each surprise a day had, in hundredths of a decade: what the alert budget is calibrated on.
+    pub events: BTreeMap<Day, BTreeMap<u32, u32>>,
     /// Contents that were learned, by length and hash: none of them teaches twice.
     pub learned: BTreeSet<(u64, u128)>,
+}
+
+/// What was suppressed at one interface: days of a channel, and destinations.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Days of a channel.
+    pub days: BTreeSet<(Day, Channel)>,
+    /// Destinations.
+    pub places: BTreeSet<String>,
 }
 
 /// What one interface did. A day adds at most 24 windows of 32 bytes and the places not met before.
@@ -143,6 +156,19 @@ impl Baseline {
                 mine.entry(place).or_default().extend(days);
             }
         }
+        for (id, accepted) in other.accepted {
+            let mine = self.accepted.entry(id).or_default();
+            mine.days.extend(accepted.days);
+            mine.places.extend(accepted.places);
+        }
+        for (day, events) in other.events {
+            let mine = self.events.entry(day).or_default();
+            for (surprise, count) in events {
+                // Of two verdicts on one day, the fuller one: judged twice is not twice as much.
+                let most = mine.entry(surprise).or_default();
+                *most = count.max(*most);
+            }
+        }
         self.learned.extend(other.learned);
     }
 
@@ -161,11 +187,25 @@ impl Baseline {
         self.excluded
             .values_mut()
             .for_each(|days| days.retain(|(d, _)| *d < day));
+        self.events.split_off(&day);
         for places in self.flagged.values_mut() {
             places.values_mut().for_each(|days| days.retain(|d| *d < day));
             places.retain(|_, days| !days.is_empty());
         }
         self
+    }
+
+    /// True if a channel's day was judged anomalous, and nobody has accepted it since.
+    pub fn is_excluded(&self, id: &str, day: Day, channel: Channel) -> bool {
+        let marked = self.excluded.get(id).is_some_and(|d| d.contains(&(day, channel)));
+        marked && !self.accepted.get(id).is_some_and(|a| a.days.contains(&(day, channel)))
+    }
+
+    /// The first day on which a destination was judged anomalous, unless somebody has accepted it since.
+    pub fn flagged_since(&self, id: &str, place: &str) -> Option<Day> {
+        let first = self.flagged.get(id)?.get(place)?.first().copied();
+        let accepted = self.accepted.get(id).is_some_and(|a| a.places.contains(place));
+        first.filter(|_| !accepted)
     }
 
     /// The last day learned.
@@ -200,6 +240,8 @@ impl Baseline {
         for history in self.interfaces.values_mut() {
             history.bound(bounds);
         }
+        let last = self.events.last_key_value().map_or(0, |(day, _)| *day);
+        self.events = self.events.split_off(&last.saturating_sub(bounds.days));
     }
 }
 
@@ -383,6 +425,28 @@ mod tests {
         baseline.excluded.insert("eni-0".to_owned(), days);
         let text = serde_json::to_string(&baseline).unwrap();
         assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), baseline);
+    }
+
+    #[test]
+    fn what_was_accepted_is_no_longer_excluded_in_any_order_of_merging() {
+        let mut judged = Baseline::default();
+        judged
+            .excluded
+            .insert("eni-0".to_owned(), [(3, Channel::S3)].into_iter().collect());
+        let flagged = judged.flagged.entry("eni-0".to_owned()).or_default();
+        flagged.insert("192.0.2.0/24".to_owned(), [3].into_iter().collect());
+        let mut seen = Baseline::default();
+        let accepted = seen.accepted.entry("eni-0".to_owned()).or_default();
+        accepted.days.insert((3, Channel::S3));
+        accepted.places.insert("192.0.2.0/24".to_owned());
+        assert!(judged.is_excluded("eni-0", 3, Channel::S3) && !judged.is_excluded("eni-0", 4, Channel::S3));
+        let (mut one, mut other) = (judged.clone(), seen.clone());
+        one.merge(seen);
+        other.merge(judged.clone());
+        assert_eq!(one, other);
+        assert!(!one.is_excluded("eni-0", 3, Channel::S3));
+        assert_eq!(judged.flagged_since("eni-0", "192.0.2.0/24"), Some(3));
+        assert_eq!(one.flagged_since("eni-0", "192.0.2.0/24"), None);
     }
 
     #[test]

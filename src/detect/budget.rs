@@ -12,13 +12,16 @@ use super::cells::Sums;
 use super::finding::{ATTACK_VERSION, Attack, Confidence, Expectation, Finding, SCHEMA, Severity};
 use super::signal::{Kind, Signal};
 use super::{DETECTORS, Meta, Settings};
-use crate::baseline::{DayView, place};
+use crate::baseline::{Day, DayView, place};
 
 /// Surprises of past events, by day.
 #[derive(Debug, Default)]
 pub struct Budget {
-    past: Vec<Vec<f64>>,
+    past: BTreeMap<Day, Events>,
 }
+
+/// How many events had a surprise, in hundredths of a decade.
+type Events = BTreeMap<u32, u32>;
 
 /// Decades that a second, different kind of evidence adds.
 const SECOND: f64 = 0.5;
@@ -29,8 +32,12 @@ const TESTS: f64 = 6.0;
 /// From this surprise on, a second kind of evidence counts.
 const SUPPORT: f64 = 1.5;
 
-/// Share of the budget that is aimed at: it is an upper bound, and tomorrow is never quite like the past.
-const MARGIN: f64 = 0.4;
+/// Share of the budget that is aimed at, since it is an upper bound: where 1.5 a day are expected by chance, more than five
+/// come on one day in 200 (Poisson).
+const MARGIN: f64 = 0.3;
+
+/// One day in so many, the loudest, is left out of the past: a day of incidents must not raise the threshold for the next.
+const LOUDEST: usize = 4;
 
 /// Days that the threshold looks back.
 const WINDOW: usize = 28;
@@ -42,6 +49,16 @@ const LEAST: f64 = 2.5;
 const UNLEARNED: f64 = 2.0;
 
 impl Budget {
+    /// With what is known of earlier days.
+    pub(super) fn of(past: &BTreeMap<Day, Events>) -> Self {
+        Budget { past: past.clone() }
+    }
+
+    /// The last day weighed, with its events.
+    pub(super) fn last(&self) -> Option<(Day, Events)> {
+        self.past.last_key_value().map(|(day, events)| (*day, events.clone()))
+    }
+
     /// Turns a day's signals into findings, and remembers the day.
     pub fn weigh(&mut self, view: &DayView<'_>, signals: Vec<Signal>, settings: &Settings) -> Vec<Finding> {
         let threshold = self.threshold(view.actors.len(), view, settings);
@@ -59,7 +76,10 @@ impl Budget {
             }
         }
         if view.profiles.days() >= view.profiles.learning.full_history {
-            self.past.push(surprises);
+            let events = self.past.entry(view.day).or_default();
+            for surprise in surprises {
+                *events.entry((surprise * 100.0).round() as u32).or_default() += 1;
+            }
         }
         out.sort_by(|a, b| (a.interface, &a.rule, a.cells.first()).cmp(&(b.interface, &b.rule, b.cells.first())));
         out
@@ -84,10 +104,22 @@ impl Budget {
         let tests = actors.max(10) as f64 * TESTS;
         let aim = (settings.alert_budget * MARGIN).max(0.01);
         let base = (tests / aim).log10().max(LEAST) + UNLEARNED * (1.0 - learned).max(0.0);
-        let recent = &self.past[self.past.len().saturating_sub(WINDOW)..];
-        let mut all: Vec<f64> = recent.iter().flatten().copied().collect();
+        let above = |events: &Events| -> Vec<f64> {
+            let each = events.iter().map(|(s, n)| (f64::from(*s) / 100.0, *n as usize));
+            each.filter(|(s, _)| *s > base)
+                .flat_map(|(s, n)| std::iter::repeat_n(s, n))
+                .collect()
+        };
+        let mut by_day: Vec<Vec<f64>> = self.past.values().rev().take(WINDOW).map(above).collect();
+        by_day.sort_by(|a, b| {
+            a.len()
+                .cmp(&b.len())
+                .then(a.iter().sum::<f64>().total_cmp(&b.iter().sum()))
+        });
+        by_day.truncate(by_day.len() - by_day.len() / LOUDEST);
+        let mut all: Vec<f64> = by_day.iter().flatten().copied().collect();
         all.sort_by(|a, b| b.total_cmp(a));
-        let allowed = (aim * recent.len() as f64) as usize;
+        let allowed = (aim * by_day.len() as f64) as usize;
         all.get(allowed).map_or(base, |worst| base.max(worst + 0.01))
     }
 }
@@ -159,6 +191,7 @@ fn severity(
         Kind::Listed if bytes * 10 >= settings.floor_bytes.into() => Some(Severity::Medium),
         Kind::Listed | Kind::Habit => Some(Severity::Low),
         Kind::Pattern => Some(Severity::Medium),
+        Kind::Explained => Some(Severity::Info),
         Kind::Statistical if surprise >= threshold => Some(Severity::Medium),
         Kind::Statistical => (surprise >= LEAST.max(threshold - 0.5)).then_some(Severity::Info),
     }

@@ -37,7 +37,7 @@ pub fn floors(case: &Case<'_>, settings: &Settings) -> Vec<Floor> {
         return Vec::new();
     };
     for (day, slices) in days {
-        court.hear(case.table, &places, day, slices, settings);
+        court.hear(case, &places, day, slices, settings);
     }
     court.assemble(case.table, &places, &slices);
     let fleet = slices.len();

@@ -9,14 +9,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{EgressTable, Row};
-use crate::baseline::{Baseline, Channel, Day, DayView, InterfaceHistory, Learning, Places, Profiles, channel, day_of};
+use crate::attribute::Reconciliation;
+use crate::baseline::{Baseline, Day, DayView, InterfaceHistory, Learning, Places, Profiles, day_of};
+use mark::Mark;
 
+pub mod beacon;
 mod budget;
 mod cells;
+mod explained;
+pub mod coverage_gap;
 pub mod fan_out;
 pub mod finding;
 mod floor;
+pub mod joint;
 mod listed;
+mod mark;
 pub mod log_tampering;
 pub mod new_country;
 pub mod new_destination;
@@ -49,6 +56,8 @@ pub use finding::{
     PrincipalClaim, SCHEMA, Severity, Technique,
 };
 pub use floor::{Floor, floors};
+pub use joint::{JointCase, JointDetector};
+pub use mark::accept;
 pub use signal::{Kind, Signal};
 pub use trail::{TrailCase, TrailDetector};
 
@@ -63,6 +72,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &relay::Relay,
     &slow_drip::SlowDrip,
     &protocol_tunnel::ProtocolTunnel,
+    &beacon::Beacon,
     &volume_spike::VolumeSpike,
 ];
 
@@ -81,6 +91,9 @@ pub const TRAIL_DETECTORS: &[&dyn TrailDetector] = &[
     &s3_exposure_change::S3ExposureChange,
     &log_tampering::LogTampering,
 ];
+
+/// All detectors that need both logs.
+pub const JOINT_DETECTORS: &[&dyn JointDetector] = &[&unaccounted_s3::UnaccountedS3, &coverage_gap::CoverageGap];
 
 /// One way to see data leave.
 pub trait Detector: Sync {
@@ -112,6 +125,8 @@ pub struct Case<'a> {
     pub baseline: Option<&'a Baseline>,
     /// Interfaces whose bytes began elsewhere (NAT gateways and other middleboxes): never judged, never learned.
     pub excluded: &'a BTreeSet<String>,
+    /// What CloudTrail says of the bytes to S3, if there is a trail with data events.
+    pub books: Option<&'a Reconciliation>,
 }
 
 /// Everything that can be set, each detector's own table included.
@@ -124,6 +139,10 @@ pub struct Settings {
     pub floor_bytes: u64,
     /// What was flagged teaches when it has lasted this many days.
     pub adopt_after: u32,
+    /// Of `beacon`.
+    pub beacon: beacon::Parameters,
+    /// Of `coverage-gap`.
+    pub coverage_gap: coverage_gap::Parameters,
     /// Of `fan-out`.
     pub fan_out: fan_out::Parameters,
     /// Of `new-country`.
@@ -178,6 +197,8 @@ impl Default for Settings {
             alert_budget: 5.0,
             floor_bytes: 10_000_000,
             adopt_after: 7,
+            beacon: Default::default(),
+            coverage_gap: Default::default(),
             fan_out: Default::default(),
             relay: Default::default(),
             unusual_port: Default::default(),
@@ -225,7 +246,7 @@ pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
     let mut court = Court::open(case.baseline, settings);
     let mut findings = Vec::new();
     for (day, slices) in days(case) {
-        findings.extend(court.hear(case.table, &places, day, slices, settings));
+        findings.extend(court.hear(case, &places, day, slices, settings));
     }
     Outcome {
         findings,
@@ -252,8 +273,8 @@ impl Court {
         Court {
             learning,
             profiles: Profiles::replay(&baseline, learning),
+            budget: Budget::of(&baseline.events),
             baseline,
-            budget: Budget::default(),
         }
     }
 
@@ -266,16 +287,19 @@ impl Court {
     /// Judges a day and learns it.
     fn hear(
         &mut self,
-        table: &EgressTable,
+        case: &Case<'_>,
         places: &Places,
         day: Day,
         slices: Slices<'_>,
         settings: &Settings,
     ) -> Vec<Finding> {
+        let table = case.table;
         self.assemble(table, places, &slices);
         let view = DayView::new(table, places, day, slices.clone(), &self.baseline, &self.profiles);
-        let signals = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
+        let mut signals: Vec<Signal> = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
+        explained::mark(&view, &mut signals, case.books, settings.floor_bytes);
         let found = self.budget.weigh(&view, signals, settings);
+        let events = self.budget.last();
         // A fleet's first week teaches whatever happened: there is nothing yet that it could be strange against.
         let learned = self.profiles.days() >= self.learning.full_history;
         let marks: Vec<Mark> = found
@@ -284,6 +308,7 @@ impl Court {
             .filter_map(|f| Mark::of(table, places, f))
             .collect();
         drop(view);
+        self.baseline.events.extend(events);
         marks.into_iter().for_each(|m| m.apply(&mut self.baseline, day));
         let mut news = BTreeMap::new();
         for (_, rows) in slices {
@@ -345,48 +370,4 @@ fn asleep(history: &InterfaceHistory, today: u64) -> bool {
     let records = history.habits.values().fold(0u64, |sum, n| sum.saturating_add(*n));
     let days = hours.div_ceil(24);
     records / hours <= 4 && today / 10 > records / days
-}
-
-/// What a finding takes out of the lesson.
-struct Mark {
-    interface: String,
-    channels: BTreeSet<Channel>,
-    places: BTreeSet<String>,
-}
-
-impl Mark {
-    fn of(table: &EgressTable, places: &Places, finding: &Finding) -> Option<Mark> {
-        if finding.severity < Severity::Medium {
-            return None;
-        }
-        let rows: Vec<&Row> = finding
-            .cells
-            .iter()
-            .filter_map(|c| table.rows.get(*c as usize))
-            .collect();
-        Some(Mark {
-            interface: finding.eni.clone()?,
-            channels: rows.iter().filter_map(|r| channel(table.peer(r), r.role)).collect(),
-            places: rows
-                .iter()
-                .filter_map(|r| places.of_peer.get(r.peer as usize).cloned())
-                .collect(),
-        })
-    }
-
-    fn apply(self, baseline: &mut Baseline, day: Day) {
-        let known = baseline.interfaces.get(&self.interface);
-        let flagged = baseline.flagged.entry(self.interface.clone()).or_default();
-        for place in self.places {
-            // A destination known before stays known: it is its volume that was strange.
-            if flagged.contains_key(&place) || !known.is_some_and(|h| h.places.contains_key(&place)) {
-                flagged.entry(place).or_default().insert(day);
-            }
-        }
-        baseline
-            .excluded
-            .entry(self.interface)
-            .or_default()
-            .extend(self.channels.into_iter().map(|c| (day, c)));
-    }
 }

@@ -82,6 +82,8 @@ pub enum Kind {
     Listed,
     /// The same, but the interface has sent there for long: a line, not an alarm.
     Habit,
+    /// Unusual, but another log accounts for it: kept for the record.
+    Explained,
 }
 
 /// "so many times the most that it ever sent" in words, for a deviation.

@@ -101,7 +101,7 @@ fn judge(
 }
 
 /// True if the interface, which was there before, first sent to a place a few days ago.
-fn young(view: &DayView<'_>, actor: &ActorDay<'_>, place: &PlaceDay<'_>, days: u32) -> bool {
+pub(super) fn young(view: &DayView<'_>, actor: &ActorDay<'_>, place: &PlaceDay<'_>, days: u32) -> bool {
     let settled = view.profiles.own(actor.id).and_then(|p| p.first);
     let settled = settled.map(|first| first.saturating_add(view.profiles.learning.warm_up));
     view.day.saturating_sub(place.since) <= days && settled.is_some_and(|s| place.since >= s)

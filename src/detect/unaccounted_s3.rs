@@ -10,13 +10,28 @@ use sha2::{Digest, Sha256};
 
 use super::cells::Sums;
 use super::finding::{ATTACK_VERSION, Attack, Confidence, Expectation, Finding, SCHEMA, Severity};
+use super::joint::{JointCase, JointDetector};
 use super::{Meta, Settings};
 use crate::aggregate::EgressTable;
 use crate::attribute::{Balance, Reconciliation};
 use crate::net::{HOUR, Seconds, human_bytes};
 
+/// The detector.
+pub struct UnaccountedS3;
+
+impl JointDetector for UnaccountedS3 {
+    fn meta(&self) -> &'static Meta {
+        &META
+    }
+
+    fn detect(&self, case: &JointCase<'_>, settings: &Settings) -> Vec<Finding> {
+        let judge = |books| judge(case.table, books, case.whole, settings);
+        case.books.map(judge).unwrap_or_default()
+    }
+}
+
 /// Its name and references.
-pub const META: Meta = Meta {
+const META: Meta = Meta {
     id: "unaccounted-s3",
     title: "Data sent to S3 that no event accounts for",
     techniques: &["T1537"],
@@ -46,7 +61,7 @@ impl Default for Parameters {
 }
 
 /// Findings of all interfaces. `whole` says that the trail covers every bucket; else the sums are upper bounds.
-pub fn judge(table: &EgressTable, books: &Reconciliation, whole: bool, settings: &Settings) -> Vec<Finding> {
+fn judge(table: &EgressTable, books: &Reconciliation, whole: bool, settings: &Settings) -> Vec<Finding> {
     let open: BTreeMap<u32, BTreeMap<Seconds, u128>> =
         books.balances.keys().map(|i| (*i, books.unaccounted(*i))).collect();
     let mut out = Vec::new();

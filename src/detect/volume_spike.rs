@@ -25,9 +25,11 @@ pub struct Parameters {
     /// Independent hours in a day: the largest of so many is judged, not a given one. Traffic is correlated over hours,
     /// so a day holds about five, not 24.
     pub correlated: f64,
-    /// Decades that each further surprising hour of a spike adds, up to one: hours in a row are not independent either.
+    /// Decades that the further surprising hours of a spike may add, each its own surprise divided by `correlated`. One:
+    /// duration alone makes nothing ten times as rare as its busiest hour.
     pub further: f64,
-    /// An adjacent hour belongs to the spike while it carries at least this share of the spike's mean hour.
+    /// An adjacent hour belongs to the spike while it carries at least this share of the spike's mean hour on top of twice
+    /// what its destinations usually get.
     pub shoulder: f64,
     /// Share of the excess that the cited destinations must explain.
     pub explained: f64,
@@ -38,7 +40,7 @@ impl Default for Parameters {
         Parameters {
             surprise: 2.0,
             correlated: 5.0,
-            further: 0.25,
+            further: 1.0,
             shoulder: 0.05,
             explained: 0.95,
         }
@@ -124,6 +126,7 @@ fn spike(
     run: RangeInclusive<usize>,
     settings: &Settings,
 ) -> Option<Signal> {
+    let own = &settings.volume_spike;
     let worst = *judged
         .get(run.clone())?
         .iter()
@@ -131,11 +134,6 @@ fn spike(
     let expected: u64 = judged.get(run.clone())?.iter().map(|d| d.expected).sum();
     let cells = excess(view, actor, channel, run.clone(), expected, settings);
     let length = run.end() - run.start() + 1;
-    let hot = judged
-        .get(run.clone())?
-        .iter()
-        .filter(|d| d.surprise >= settings.volume_spike.surprise)
-        .count();
     let mut reasons = vec![format!(
         "{} were sent to {} in one hour; at this time of day {} are usual.",
         human_bytes(worst.observed.into()),
@@ -148,8 +146,15 @@ fn spike(
     }
     reasons.extend(history(&worst));
     let mut signal = Signal::novel("volume-spike", index, cells, worst, reasons);
-    let further = (hot.saturating_sub(1) as f64 * settings.volume_spike.further).min(1.0);
-    signal.surprise += further - settings.volume_spike.correlated.log10();
+    let all: f64 = judged
+        .get(run)?
+        .iter()
+        .map(|d| d.surprise)
+        .filter(|s| *s >= own.surprise)
+        .sum();
+    // An hour in a row is a fraction of an independent one.
+    let further = ((all - worst.surprise) / own.correlated).min(own.further);
+    signal.surprise += further - own.correlated.log10();
     Some(signal)
 }
 
@@ -180,14 +185,15 @@ fn excess(
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     let total: u128 = by_peer.values().sum();
     let target = (total.saturating_sub(expected.into()) as f64 * settings.volume_spike.explained) as i128;
-    let mut chosen: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut chosen: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
     let mut sum = 0i128;
     for (more, peer) in ranked.into_iter().filter(|(more, _)| *more > 0) {
         if sum >= target {
             break;
         }
         sum += more;
-        chosen.insert(peer, by_peer.get(&peer).copied().unwrap_or(0) as f64 / hours);
+        let rate = by_peer.get(&peer).copied().unwrap_or(0) as f64 / hours;
+        chosen.insert(peer, (rate, usual.get(&peer).copied().unwrap_or(0.0)));
     }
     with_shoulders(view, actor, channel, run, &chosen, settings.volume_spike.shoulder)
 }
@@ -218,13 +224,14 @@ fn usual_rates(view: &DayView<'_>, actor: &ActorDay<'_>, by_peer: &BTreeMap<u32,
     out
 }
 
-/// The chosen peers' cells in the run and in the hours beside it, as long as these still carry a share of it.
+/// The chosen peers' (bytes an hour, and usually) cells in the run and in the hours beside it, as far as these carry a share
+/// of it; hours at its ends that do not are left out.
 fn with_shoulders(
     view: &DayView<'_>,
     actor: &ActorDay<'_>,
     channel: Channel,
     run: RangeInclusive<usize>,
-    chosen: &BTreeMap<u32, f64>,
+    chosen: &BTreeMap<u32, (f64, f64)>,
     shoulder: f64,
 ) -> Vec<u32> {
     let mut hours = [0u128; HOURS];
@@ -234,8 +241,17 @@ fn with_shoulders(
     {
         hours[(row.hour / 3_600 % HOURS as u64) as usize] += row.volume.bytes;
     }
-    let least = (chosen.values().sum::<f64>() * shoulder) as u128;
+    let least = chosen
+        .values()
+        .map(|(rate, usual)| rate * shoulder + 2.0 * usual)
+        .sum::<f64>() as u128;
     let (mut from, mut to) = (*run.start(), *run.end());
+    while from < to && hours[from] <= least {
+        from += 1;
+    }
+    while from < to && hours[to] <= least {
+        to -= 1;
+    }
     while from > 0 && hours[from - 1] > least {
         from -= 1;
     }

@@ -161,6 +161,7 @@ fn fold(mut members: Vec<Finding>, table: &EgressTable, trail: Option<&TrailCase
     incident.attack.techniques = distinct(members.iter().flat_map(|f| f.attack.techniques.iter().copied()));
     incident.guardduty = distinct(members.iter().flat_map(|f| f.guardduty.iter().cloned()));
     incident.explanation = distinct(members.iter().flat_map(|f| f.explanation.iter().cloned()));
+    incident.baseline = incident.baseline.or_else(|| members.iter().find_map(|f| f.baseline));
     incident.corroborated = members.iter().any(|f| f.corroborated);
     let requests: BTreeSet<u32> = members.iter().flat_map(|f| f.requests.iter().copied()).collect();
     let flow = members.iter().find(|f| !f.cells.is_empty()).cloned();
@@ -233,7 +234,8 @@ fn merge_claims(own: Vec<PrincipalClaim>, more: &[PrincipalClaim]) -> Vec<Princi
 /// The union of the cited cells.
 ///
 /// A rule about destinations says where the data went. A volume rule cites whatever was large at the time: where most of
-/// that is what the others name, it supports them and adds no destination of its own.
+/// that is what the others name, it supports them and adds no destination of its own. Not so beside `fan-out`: data that
+/// is split over many destinations also goes to some that were known.
 fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
     let row = |cell: &u32| table.rows.get(*cell as usize);
     let specific: BTreeSet<u32> = members
@@ -241,6 +243,7 @@ fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
         .filter(|f| f.rule != VOLUME)
         .flat_map(|f| f.cells.iter().filter_map(row).map(|r| r.peer))
         .collect();
+    let split = members.iter().any(|f| f.rule == SPLIT);
     let mut out = BTreeSet::new();
     for finding in members {
         let named = |cell: &u32| row(cell).is_some_and(|r| specific.contains(&r.peer));
@@ -251,7 +254,7 @@ fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
             .filter_map(row)
             .map(|r| r.volume.bytes)
             .sum();
-        let supports = finding.rule == VOLUME && shared * 2 >= finding.bytes.max(1);
+        let supports = finding.rule == VOLUME && !split && shared * 2 >= finding.bytes.max(1);
         out.extend(finding.cells.iter().copied().filter(|c| !supports || named(c)));
     }
     out
@@ -259,6 +262,9 @@ fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
 
 /// The rule that cites by volume alone.
 const VOLUME: &str = "volume-spike";
+
+/// The rule that cites many destinations, but not all.
+const SPLIT: &str = "fan-out";
 
 /// A table, the cells of it that are cited, and of which only a part is meant.
 type Cited<'a> = (&'a EgressTable, BTreeSet<u32>, &'a BTreeMap<u32, u128>);

@@ -48,7 +48,7 @@ impl Kind {
     /// The version of this kind's content that this program writes and reads.
     const fn version(self) -> u16 {
         match self {
-            Kind::Baseline => 1,
+            Kind::Baseline => 2,
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
             let bytes = forged(|h| h[8..10].copy_from_slice(&version.to_le_bytes()));
             unpack(Kind::Baseline, &bytes).unwrap_err().to_string()
         };
-        assert!(text(2).contains("newer flowtrail (format 2"), "{}", text(2));
+        assert!(text(3).contains("newer flowtrail (format 3"), "{}", text(3));
         assert!(text(0).contains("older flowtrail (format 0"), "{}", text(0));
     }
 }

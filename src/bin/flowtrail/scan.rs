@@ -3,8 +3,8 @@
 use crate::args::{ScanArgs, ScanFormat, When};
 use crate::{baseline, hint, output, read, report, run};
 use flowtrail::baseline::Baseline;
-use flowtrail::detect::{Settings, Severity};
-use flowtrail::incident::{AllowList, Shown, Suppressions, View, sha256};
+use flowtrail::detect::{Settings, Severity, accept};
+use flowtrail::incident::{AllowList, Incident, Shown, Suppressions, View, sha256};
 use flowtrail::input::{Family, Source};
 use flowtrail::intel::Intel;
 use flowtrail::net::printable;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings) -> anyhow::Result<u8> 
     }
     let shown = view.of(&scanned.incidents, &scanned.counted.table);
     tell(args, &scanned, &shown, &intel, outside)?;
-    state.learn(args, &scanned, inputs, |i| {
+    state.learn(args, &scanned, &shown, inputs, |i| {
         scan::scan(&i, &intel, &settings, &pool, &|a| bar.follow(a))
     })?;
     let reached = args.fail_on.is_some_and(|s| loudest(&view, &scanned) >= Some(s));
@@ -100,6 +100,7 @@ impl State {
         &self,
         args: &ScanArgs,
         scanned: &Scanned,
+        shown: &Shown,
         mut inputs: Inputs,
         again: impl FnOnce(Inputs) -> flowtrail::Result<Scanned>,
     ) -> anyhow::Result<()> {
@@ -115,6 +116,12 @@ impl State {
         if news.known > 0 && news.new > 0 {
             inputs.ingest.learned = Some(baseline::contents(before));
             learned = again(inputs)?.learned;
+        }
+        let suppressed = |i: &&Incident| shown.suppressed.iter().any(|h| h.id == i.id);
+        for incident in scanned.incidents.iter().filter(suppressed) {
+            learned
+                .iter_mut()
+                .for_each(|b| accept(b, &scanned.counted.table, incident));
         }
         baseline::tell_and_save(&news, learned, lock, args.quiet)
     }
