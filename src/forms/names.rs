@@ -2,7 +2,7 @@
 //! paths (Security Lake).
 //!
 //! Sources: "CREATE TABLE for VPC flow logs" (Athena user guide), "Supported logs and discovered fields" (CloudWatch Logs
-//! user guide), OCSF 1.1 Network Activity [4001] and the mapping of VPC flow logs in Security Lake's source version 2.
+//! user guide), OCSF 1.1 Network Activity (4001) and the mapping of VPC flow logs in Security Lake's source version 2.
 
 use crate::flow::{FIELDS, Field};
 use crate::net::parse_rfc3339;
