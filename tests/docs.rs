@@ -124,7 +124,7 @@ fn reads_like(line: &str, expected: &str) -> bool {
     let even = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
     let (line, expected) = (even(line), even(expected));
     let mut rest = line.as_str();
-    let parts: Vec<&str> = expected.split('…').collect();
+    let parts: Vec<&str> = expected.split('…').map(str::trim).collect();
     for (n, part) in parts.iter().enumerate() {
         let found = if n == 0 {
             rest.starts_with(part).then_some(0)
@@ -134,7 +134,7 @@ fn reads_like(line: &str, expected: &str) -> bool {
         let Some(at) = found else { return false };
         rest = &rest[at + part.len()..];
     }
-    rest.is_empty() || expected.ends_with('…')
+    rest.trim().is_empty() || expected.ends_with('…')
 }
 
 /// Runs a command as a reader would; what it printed, and how it ended.
@@ -313,6 +313,7 @@ fn generated_pages_are_what_the_program_writes() {
 fn what_is_expected_of_a_line_is_compared_as_described() {
     assert!(reads_like("  1  CRITICAL 100  a + b  inc-1", "1 CRITICAL 100 …"));
     assert!(reads_like("read 5 files of 7", "read … of 7"));
+    assert!(reads_like("BUCKET ACTION", "BUCKET … ACTION"));
     assert!(!reads_like("read 5 files of 8", "read … of 7"));
     assert!(!reads_like("read 5 files of 7, twice", "read … of 7"));
     assert_eq!(anchor("## Not seen, at all: `x`"), "not-seen-at-all-x");

@@ -204,6 +204,14 @@ fn check_settings(table: &Table, known: &Table, name: &str) -> Result<(), String
                 _ => format!("[{name}] has no `{shown}`{}", hint(&shown, names)),
             });
         };
+        let fits = value.same_type(default) || (value.is_integer() && default.is_float());
+        if !fits {
+            let (is, needs) = (value.type_str(), default.type_str());
+            return Err(format!(
+                "[{name}] {}: is of type {is}, and {needs} is needed",
+                k.replace('_', "-")
+            ));
+        }
         if let (Value::Table(inner), Value::Table(known)) = (value, default) {
             check_settings(inner, known, &format!("{name}.{}", k.replace('_', "-")))?;
         }
@@ -282,6 +290,7 @@ mod tests {
         assert!(error("[scan]\nquiet = \"yes\"\n").contains("give true or false"));
         assert!(error("[scan]\nformat = [\"json\", \"csv\"]\n").contains("takes one value"));
         assert!(error("[scan]\nthreads = \n").contains("line 2"));
-        assert!(error("[detect.fan-out]\nplaces = \"many\"\n").contains("places"));
+        assert!(error("[detect.fan-out]\nplaces = \"many\"\n").contains("[detect.fan-out] places: is of type string"));
+        assert!(load("[detect.fan-out]\nlargest = 1\n").is_ok());
     }
 }
