@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Kind, Signal};
 use super::slow_drip::young;
@@ -20,7 +20,7 @@ use crate::net::{Seconds, printable};
 pub struct Beacon;
 
 /// Parameters of `beacon`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Score from which a destination is cited: RITA's threshold for a beacon of medium severity.

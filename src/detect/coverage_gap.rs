@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::finding::{ATTACK_VERSION, Attack, Confidence, Finding, SCHEMA, Severity};
@@ -20,7 +20,7 @@ use crate::net::{Addr, Class, HOUR, Seconds, printable, rfc3339};
 pub struct CoverageGap;
 
 /// Parameters of `coverage-gap`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Shorter silences, in hours, are late or lost files.
