@@ -63,7 +63,8 @@ fn every_hit_in_both_logs_fires_exactly_once_and_every_miss_is_silent() {
             let path = root().join("samples/detectors").join(id).join(name);
             incidents_of_both(&path.with_extension("log"), Some(&path.with_extension("json")))
         };
-        let hits = of("hit");
+        // What CloudTrail accounts for is on record as `info`.
+        let hits: Vec<_> = of("hit").into_iter().filter(|i| i.severity >= Severity::Low).collect();
         assert_eq!(hits.len(), 1, "{id}: {hits:#?}");
         assert!(hits[0].rules.contains(&id), "{id}: {:?}", hits[0].rules);
         assert_eq!(hits[0].severity, Severity::Medium, "{hits:#?}");
