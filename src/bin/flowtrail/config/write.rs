@@ -5,7 +5,7 @@ use super::merge::no_color;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
 use flowtrail::Error;
-use flowtrail::detect::{DETECTORS, TRAIL_DETECTORS};
+use flowtrail::detect::{DETECTORS, JOINT_DETECTORS, TRAIL_DETECTORS};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use toml::{Table, Value};
@@ -116,7 +116,8 @@ fn scalars_first(table: &Table) -> Vec<(String, Value)> {
 
 fn title(name: &str) -> String {
     let flows = DETECTORS.iter().map(|d| d.meta());
-    let mut all = flows.chain(TRAIL_DETECTORS.iter().map(|d| d.meta()));
+    let joint = JOINT_DETECTORS.iter().map(|d| d.meta());
+    let mut all = flows.chain(TRAIL_DETECTORS.iter().map(|d| d.meta())).chain(joint);
     all.find(|m| m.id == name)
         .map_or_else(String::new, |m| format!("# {}.\n", m.title))
 }
