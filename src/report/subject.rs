@@ -91,7 +91,7 @@ pub fn is_region(text: &str) -> bool {
         && area.len() == 2
         && is_word(area)
         && !words.is_empty()
-        && words.iter().all(|w| is_word(w))
+        && words.iter().all(is_word)
         && is_number
 }
 
