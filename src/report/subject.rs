@@ -87,12 +87,7 @@ pub fn is_region(text: &str) -> bool {
     };
     let is_word = |w: &&str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase());
     let is_number = matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit());
-    text.len() <= 16
-        && area.len() == 2
-        && is_word(area)
-        && !words.is_empty()
-        && words.iter().all(is_word)
-        && is_number
+    text.len() <= 16 && area.len() == 2 && is_word(area) && !words.is_empty() && words.iter().all(is_word) && is_number
 }
 
 /// The region in the path of a log file, as AWS delivers it (`…/us-east-1/2026/…`, `aws-region=us-east-1`).
