@@ -73,7 +73,7 @@ def finding(f):
     for kind in f["Types"] + f["FindingProviderFields"]["Types"]:
         if kind.split("/")[0] not in NAMESPACES or not 1 <= kind.count("/") <= 2:
             yield f"Types: {kind!r}"
-    low, high = LABELS[f["Severity"]["Label"]]
+    low, high = LABELS.get(f["Severity"]["Label"], (1, 0))
     if not low <= f["Severity"]["Normalized"] <= high:
         yield "Severity: the number contradicts the label"
     if f["FirstObservedAt"] > f["LastObservedAt"] or f["CreatedAt"] > f["UpdatedAt"]:
