@@ -319,6 +319,9 @@ fn hostile_texts_break_no_export() {
     for bad in poisoned() {
         is_asff(&drawn("asff", &bad));
         let ocsf = drawn("ocsf", &bad);
+        for format in ["asff", "ocsf", "ecs"] {
+            assert!(!drawn(format, &bad).contains(['\u{2028}', '\u{2029}', '\u{85}', '\u{202e}', '\r', '\u{7f}']));
+        }
         assert_eq!(ocsf.lines().count(), 2);
         let whole = |l: &str| is_filled(&serde_json::from_str::<Value>(l).unwrap());
         assert!(ocsf.lines().all(whole));

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use super::document::Reported;
 use super::grid::{Cell, Grid};
+use super::shape::cut;
 use super::{Reporter, Telling};
 use crate::net::printable;
 
@@ -96,8 +97,11 @@ fn text(raw: &str) -> Cell {
             out.push('\'');
         }
     }
-    Cell::Text(out)
+    Cell::Text(cut(&out, CELL))
 }
+
+/// Bytes of a cell; a spreadsheet takes 32,767 characters.
+const CELL: usize = 32_000;
 
 /// How formulas begin.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];

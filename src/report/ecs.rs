@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::document::{Cited, Head, Place, Reported};
-use super::shape::{cut, long, percent, pruned};
+use super::shape::{cut, line, long, percent, pruned};
 use super::story::Case;
 use super::subject::{Arn, Subject, address, protocol};
 use super::technique::{technique, whole};
@@ -49,9 +49,8 @@ fn write(telling: &Telling<'_>, out: &mut dyn Write) -> io::Result<()> {
         } else {
             json!({"index": {"_id": id}})
         };
-        for line in [action, document(case, &telling.document.run)] {
-            serde_json::to_writer(&mut *out, &line)?;
-            out.write_all(b"\n")?;
+        for value in [action, document(case, &telling.document.run)] {
+            writeln!(out, "{}", line(&value)?)?;
         }
     }
     Ok(())

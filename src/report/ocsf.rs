@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::document::{Cited, Evidence, Head, Place, Principal, Reported};
 use super::grid::json_integer;
-use super::shape::{cut, millis, percent, pruned};
+use super::shape::{cut, line, millis, percent, pruned};
 use super::story::Case;
 use super::subject::{Arn, Subject, Who, account_of, address, protocol};
 use super::technique::{id_and_name, technique, whole};
@@ -35,8 +35,7 @@ const TEXT: usize = 8_192;
 
 fn write(telling: &Telling<'_>, out: &mut dyn Write) -> io::Result<()> {
     for case in &telling.story.cases {
-        serde_json::to_writer(&mut *out, &event(case, &telling.document.run))?;
-        out.write_all(b"\n")?;
+        writeln!(out, "{}", line(&event(case, &telling.document.run))?)?;
     }
     Ok(())
 }

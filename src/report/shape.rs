@@ -3,7 +3,35 @@
 //! Everything a log wrote stays as it is, JSON's own escapes apart; it is only cut. All functions keep the order of fields,
 //! so that the same result gives the same bytes.
 
+use std::io;
+
 use serde_json::{Map, Value};
+
+/// A value on one line, whoever splits lines: what some readers take for a line's end, and what a screen would act on or
+/// hide, is a JSON escape.
+///
+/// # Errors
+/// None that is expected: every key is text.
+pub fn line(value: &Value) -> io::Result<String> {
+    let plain = serde_json::to_string(value)?;
+    if plain.is_ascii() && !plain.contains('\u{7f}') {
+        return Ok(plain);
+    }
+    let mut out = String::with_capacity(plain.len());
+    for c in plain.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    Ok(out)
+}
 
 /// Removes what is null, blank or empty, inside first: an object of empty fields is an empty field.
 pub fn pruned(value: Value) -> Value {
@@ -74,6 +102,14 @@ mod tests {
         let value =
             json!({"a": {"b": {"c": null, "d": " \n"}}, "e": [[], {}, ""], "f": 0, "g": false, "h": ["x", null]});
         assert_eq!(pruned(value), json!({"f": 0, "g": false, "h": ["x"]}));
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_says_the_same() {
+        let value = json!({"a\u{2028}": "ä\u{85}\u{202e}\u{7f}\n\\u"});
+        let text = line(&value).unwrap();
+        assert_eq!(text, r#"{"a\u2028":"ä\u0085\u202e\u007f\n\\u"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 """Judges exports by other people's rules: ASFF by botocore's model of BatchImportFindings and a walker over its enums,
 patterns and limits; OCSF by the packaged schema 1.8.0; ECS by the framing of _bulk and the types of its fields; CSV by
-a reader that looks for formulas. Prints what it counted; ends with 1 if there is a violation.
+a reader that looks for formulas; results by our own schemas. Prints what it counted; ends with 1 if there is a violation.
 
-usage: exports.py FILE.asff|FILE.ocsf|FILE.ecs|FILE.csv…        needs botocore, ocsf-json-schema, jsonschema
+usage: exports.py FILE.asff|FILE.ocsf|FILE.ecs|FILE.csv|RESULT.json…        needs botocore, ocsf-json-schema, jsonschema
 """
 import csv, datetime, functools, io, ipaddress, json, re, sys
 
@@ -73,7 +73,7 @@ def finding(f):
     for kind in f["Types"] + f["FindingProviderFields"]["Types"]:
         if kind.split("/")[0] not in NAMESPACES or not 1 <= kind.count("/") <= 2:
             yield f"Types: {kind!r}"
-    low, high = LABELS[f["Severity"]["Label"]]
+    low, high = LABELS.get(f["Severity"]["Label"], (1, 0))
     if not low <= f["Severity"]["Normalized"] <= high:
         yield "Severity: the number contradicts the label"
     if f["FirstObservedAt"] > f["LastObservedAt"] or f["CreatedAt"] > f["UpdatedAt"]:
@@ -213,10 +213,13 @@ def ecs(text):
 
 def table(text):
     bad, count = [], 0
+    csv.field_size_limit(1 << 30)
     for delimiter in ",;|\t":
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         if delimiter == "," and len({len(r) for r in rows}) != 1:
             bad.append("rows of several lengths")
+        if delimiter == "," and any(len(cell) > 32_767 for r in rows for cell in r):
+            bad.append("a cell longer than a spreadsheet takes")
         count = max(count, len(rows) - 1)
         for n, row in enumerate(rows, 1):
             for cell in row:
@@ -225,7 +228,25 @@ def table(text):
     return count, bad
 
 
-JUDGES = {"asff": asff, "ocsf": ocsf, "ecs": ecs, "csv": table}
+# --- our own result ----------------------------------------------------------------------------------------------------
+
+
+def result(text):
+    from pathlib import Path
+
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    folder = Path(__file__).parents[2] / "docs" / "reference"
+    read = lambda name: Resource.from_contents(json.loads((folder / name).read_text()), DRAFT202012)
+    judge = Draft202012Validator(read("result.schema.json").contents, registry=Registry(retrieve=read))
+    document = json.loads(text)
+    bad = [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in judge.iter_errors(document)]
+    return len(document["incidents"]), bad
+
+
+JUDGES = {"json": result, "asff": asff, "ocsf": ocsf, "ecs": ecs, "csv": table}
 
 
 def main():

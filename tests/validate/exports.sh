@@ -7,8 +7,8 @@ python=${PYTHON:-python3}
 shared=${FLOWTRAIL_SHARED:-../shared}
 out=target/validate-exports
 rm -rf "$out" && mkdir -p "$out"
-cargo build --quiet
-bin=target/debug/flowtrail
+[ -n "${FLOWTRAIL:-}" ] || cargo build --quiet
+bin=${FLOWTRAIL:-target/debug/flowtrail}
 scan() { "$bin" scan --quiet --min-severity info --format json "$@"; }
 account=(samples/account/flow --trail samples/account/trail --tor-exits samples/account/intel/torbulkexitlist
   --threat-list samples/account/intel/threat-list.txt --inventory samples/account/inventory/describe-network-interfaces.json)
@@ -25,4 +25,4 @@ for result in "$out"/*.json; do
     "$bin" report "$result" --format "$format" -o "${result%.json}.$format"
   done
 done
-"$python" tests/validate/exports.py "$out"/*.asff "$out"/*.ocsf "$out"/*.ecs "$out"/*.csv
+"$python" tests/validate/exports.py "$out"/account.json "$out"/first.json "$out"/*.asff "$out"/*.ocsf "$out"/*.ecs "$out"/*.csv

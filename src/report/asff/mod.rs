@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::document::{Head, Reported, When};
-use super::shape::{cut, percent, pruned};
+use super::shape::{cut, line, percent, pruned};
 use super::story::Case;
 use super::subject::Subject;
 use super::{Reporter, Telling};
@@ -85,7 +85,7 @@ const SHED: &[&str] = &[
 
 /// Leaves out what makes a finding larger than the call takes.
 fn small_enough(mut finding: Value) -> io::Result<String> {
-    let mut text = serde_json::to_string(&finding)?;
+    let mut text = line(&finding)?;
     for part in SHED {
         if text.len() <= FINDING_BYTES {
             break;
@@ -93,7 +93,7 @@ fn small_enough(mut finding: Value) -> io::Result<String> {
         if let Some(fields) = finding.as_object_mut() {
             fields.shift_remove(*part);
         }
-        text = serde_json::to_string(&finding)?;
+        text = line(&finding)?;
     }
     Ok(text)
 }
