@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::input::layout::{self, LogName};
 use crate::input::remote::{self, Object, RemoteOptions};
 use crate::net::{TimeWindow, printable};
+use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The inputs of a run.
@@ -139,7 +139,7 @@ impl Archive {
 
     fn argument(&mut self, argument: &OsStr, family: Family, lists: bool) {
         let path = Path::new(argument);
-        match argument.as_bytes() {
+        match argument.as_encoded_bytes() {
             b"-" => self.sources.push(Source {
                 name: STDIN.into(),
                 path: STDIN.into(),
@@ -147,7 +147,7 @@ impl Archive {
                 object: None,
             }),
             url if url.starts_with(remote::SCHEME) => self.remote(url, family),
-            [b'@', list @ ..] if lists && !path.exists() => self.list(Path::new(OsStr::from_bytes(list)), family),
+            [b'@', list @ ..] if lists && !path.exists() => self.list(Path::new(&os_text(list)), family),
             _ => match std::fs::metadata(path) {
                 Ok(m) if m.is_dir() => self.walk(path, family),
                 Ok(m) => self.file(path, &file_name(path), &m),
@@ -189,7 +189,7 @@ impl Archive {
             Ok(text) => {
                 for line in text.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l)) {
                     if !line.is_empty() {
-                        self.argument(OsStr::from_bytes(line), family, false);
+                        self.argument(&os_text(line), family, false);
                     }
                 }
             }
@@ -210,7 +210,7 @@ impl Archive {
                 cause.to_string()
             };
             self.failed.push(Problem {
-                name: printable(pattern.as_bytes()),
+                name: printable(pattern.as_encoded_bytes()),
                 reason,
             });
         }
@@ -308,10 +308,22 @@ impl Source {
     }
 }
 
+/// A path as its bytes give it.
+#[cfg(unix)]
+fn os_text(bytes: &[u8]) -> Cow<'_, OsStr> {
+    use std::os::unix::ffi::OsStrExt;
+    Cow::Borrowed(OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn os_text(bytes: &[u8]) -> Cow<'_, OsStr> {
+    Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
+}
+
 impl Family {
     /// True for a folder that holds another log family by AWS's path layout.
     fn passes_over(self, folder: &OsStr) -> bool {
-        let name = folder.as_bytes();
+        let name = folder.as_encoded_bytes();
         let name = name.strip_prefix(b"aws-service=").unwrap_or(name);
         match self {
             Family::FlowLogs => name.starts_with(b"CloudTrail"),
@@ -325,16 +337,16 @@ fn file_span(path: &Path) -> Option<TimeWindow> {
 }
 
 fn file_name(path: &Path) -> String {
-    printable(path.file_name().unwrap_or(path.as_os_str()).as_bytes())
+    printable(path.file_name().unwrap_or(path.as_os_str()).as_encoded_bytes())
 }
 
 fn relative(path: &Path, root: &Path) -> String {
-    printable(path.strip_prefix(root).unwrap_or(path).as_os_str().as_bytes())
+    printable(path.strip_prefix(root).unwrap_or(path).as_os_str().as_encoded_bytes())
 }
 
 fn problem(path: &Path, e: &std::io::Error) -> Problem {
     Problem {
-        name: printable(path.as_os_str().as_bytes()),
+        name: printable(path.as_os_str().as_encoded_bytes()),
         reason: e.to_string(),
     }
 }
