@@ -130,6 +130,9 @@ impl Field {
     /// Number of fields known.
     pub const COUNT: usize = FIELDS.len();
 
+    /// What a record with log-status OK must have a value in, as far as its format has the column (design.md, rule 2).
+    pub const REQUIRED: [Field; 5] = [Field::SrcAddr, Field::DstAddr, Field::Bytes, Field::Start, Field::End];
+
     /// The field of that name, as a header line spells it.
     pub fn from_name(name: &[u8]) -> Option<Field> {
         FIELDS.iter().find(|f| f.name.as_bytes() == name).map(|f| f.field)

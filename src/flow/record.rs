@@ -80,6 +80,30 @@ pub enum FlowDirection {
     Ingress,
 }
 
+impl Action {
+    /// What the column says.
+    #[inline]
+    pub fn of(word: &[u8]) -> Self {
+        match word {
+            b"ACCEPT" => Action::Accept,
+            b"REJECT" => Action::Reject,
+            _ => Action::Other,
+        }
+    }
+}
+
+impl FlowDirection {
+    /// What the column says, if it says anything.
+    #[inline]
+    pub fn of(word: &[u8]) -> Option<Self> {
+        match word {
+            b"egress" => Some(FlowDirection::Egress),
+            b"ingress" => Some(FlowDirection::Ingress),
+            _ => None,
+        }
+    }
+}
+
 /// Why a line was rejected: the column and what is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
@@ -187,11 +211,8 @@ impl<'a> FlowRecord<'a> {
             (Field::LogStatus, b"NODATA") => self.status = LogStatus::NoData,
             (Field::LogStatus, b"SKIPDATA") => self.status = LogStatus::SkipData,
             (Field::LogStatus, _) => return Err(Reason::UnknownStatus),
-            (Field::Action, b"ACCEPT") => self.action = Action::Accept,
-            (Field::Action, b"REJECT") => self.action = Action::Reject,
-            (Field::Action, _) => self.action = Action::Other,
-            (Field::FlowDirection, b"egress") => self.direction = Some(FlowDirection::Egress),
-            (Field::FlowDirection, b"ingress") => self.direction = Some(FlowDirection::Ingress),
+            (Field::Action, word) => self.action = Action::of(word),
+            (Field::FlowDirection, word) => self.direction = FlowDirection::of(word),
             _ => {}
         }
         Ok(())

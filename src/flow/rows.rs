@@ -149,7 +149,6 @@ impl<'b> Rows<'b> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
     steps: Vec<(usize, Field)>,
-    required: Vec<Field>,
 }
 
 impl Plan {
@@ -163,11 +162,7 @@ impl Plan {
         });
         let mut steps: Vec<_> = known.collect();
         steps.sort_by_key(|(i, f)| (!matches!(f, Field::SrcAddr | Field::DstAddr), *i));
-        let required = [Field::SrcAddr, Field::DstAddr, Field::Bytes, Field::Start, Field::End];
-        Plan {
-            steps,
-            required: required.to_vec(),
-        }
+        Plan { steps }
     }
 }
 
@@ -187,7 +182,7 @@ impl Columns {
     fn read_by<V: Values>(&mut self, values: V, plan: &Plan, stretch: &Stretch<'_, '_>) {
         self.begin(stretch.len());
         for (column, field) in &plan.steps {
-            let required = plan.required.contains(field);
+            let required = Field::REQUIRED.contains(field);
             match (field, field.info().kind) {
                 (Field::LogStatus, _) => self.statuses(values, stretch, *column),
                 (Field::Action, _) => self.actions(values, stretch, *column),
@@ -323,11 +318,7 @@ impl Columns {
                 slots.fill(Action::Accept);
             } else {
                 for (k, action) in slots.iter_mut().enumerate() {
-                    *action = match s.token((row + k) * s.stride() + column) {
-                        b"ACCEPT" => Action::Accept,
-                        b"REJECT" => Action::Reject,
-                        _ => Action::Other,
-                    };
+                    *action = Action::of(s.token((row + k) * s.stride() + column));
                 }
             }
             row = to;
@@ -337,11 +328,7 @@ impl Columns {
     #[inline(always)]
     fn directions(&mut self, s: &Stretch<'_, '_>, column: usize) {
         for (row, direction) in self.direction.iter_mut().enumerate() {
-            *direction = match s.token(row * s.stride() + column) {
-                b"egress" => Some(FlowDirection::Egress),
-                b"ingress" => Some(FlowDirection::Ingress),
-                _ => None,
-            };
+            *direction = FlowDirection::of(s.token(row * s.stride() + column));
         }
     }
 }

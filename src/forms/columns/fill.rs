@@ -15,8 +15,12 @@ impl Batch<'_> {
         for column in format.columns() {
             let Column::Known(field) = column else { continue };
             match field {
-                Field::Action => self.each(*field, action, &mut columns.action),
-                Field::FlowDirection => self.each(*field, direction, &mut columns.direction),
+                Field::Action => self.each(*field, |e, code| Action::of(e.text(code)), &mut columns.action),
+                Field::FlowDirection => self.each(
+                    *field,
+                    |e, code| FlowDirection::of(e.text(code)),
+                    &mut columns.direction,
+                ),
                 Field::SrcAddr => self.addresses(*field, &mut columns.srcaddr),
                 Field::DstAddr => self.addresses(*field, &mut columns.dstaddr),
                 _ => {
@@ -58,21 +62,5 @@ impl Batch<'_> {
                 *slot = entries.address(*code).unwrap_or(*slot);
             }
         }
-    }
-}
-
-fn action(entries: &Entries, code: u32) -> Action {
-    match entries.text(code) {
-        b"ACCEPT" => Action::Accept,
-        b"REJECT" => Action::Reject,
-        _ => Action::Other,
-    }
-}
-
-fn direction(entries: &Entries, code: u32) -> Option<FlowDirection> {
-    match entries.text(code) {
-        b"egress" => Some(FlowDirection::Egress),
-        b"ingress" => Some(FlowDirection::Ingress),
-        _ => None,
     }
 }

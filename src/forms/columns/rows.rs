@@ -41,9 +41,6 @@ pub enum Verdict {
     Rejected,
 }
 
-/// What an OK record needs, as far as the file has the column.
-const NEEDED: [Field; 5] = [Field::SrcAddr, Field::DstAddr, Field::Bytes, Field::Start, Field::End];
-
 /// Rows a batch: large enough that the cost of a batch is nothing, small enough for the cache.
 const BATCH: usize = 2 << 10;
 
@@ -122,7 +119,7 @@ impl Batch<'_> {
             let Some(leaf) = self.rows.schema.leaves.get(place.start) else {
                 continue;
             };
-            let needed = NEEDED.contains(&leaf.field);
+            let needed = Field::REQUIRED.contains(&leaf.field);
             let may_fail = self
                 .columns(leaf.field)
                 .any(|(e, codes)| e.has_bad() || needed && !all_good(e, codes));
