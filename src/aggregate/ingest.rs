@@ -180,7 +180,8 @@ impl<'a, T: Tally> Run<'a, T> {
     fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Vec<TaskReport>, Watch) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
-        self.archive.expect(order.iter().map(|i| self.tasks[*i as usize].file));
+        self.archive
+            .fetch_ahead(order.iter().map(|i| self.tasks[*i as usize].file));
         let watch = || Watch::new(self.options.watch_all, self.reading.window);
         let new = || Worker {
             watch: watch(),

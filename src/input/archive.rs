@@ -279,7 +279,7 @@ impl Archive {
 
 impl Archive {
     /// Says that these files will be read, in this order: objects are fetched ahead.
-    pub fn expect(&self, files: impl Iterator<Item = u32>) {
+    pub fn fetch_ahead(&self, files: impl Iterator<Item = u32>) {
         let source = |file: u32| self.sources.get(file as usize)?.object.clone();
         let objects: Vec<Object> = files.filter_map(source).collect();
         if !objects.is_empty() {

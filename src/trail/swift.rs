@@ -248,7 +248,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Option<()> {
+    fn eat(&mut self, byte: u8) -> Option<()> {
         let there = self.byte()? == byte;
         self.at += 1;
         there.then_some(())
@@ -262,7 +262,7 @@ impl<'a> Cursor<'a> {
 
     /// A string without escapes.
     fn string(&mut self) -> Option<&'a str> {
-        self.expect(b'"')?;
+        self.eat(b'"')?;
         let from = self.at;
         let rest = self.text.as_bytes().get(from..)?;
         let mut n = 0;
@@ -275,12 +275,12 @@ impl<'a> Cursor<'a> {
         let in_tail = || n + words.remainder().iter().take_while(|b| !is_end(**b)).count();
         let to = from + hit.unwrap_or_else(in_tail);
         self.at = to;
-        self.expect(b'"')?;
+        self.eat(b'"')?;
         self.text.get(from..to)
     }
 
     fn object(&mut self, member: &mut impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
-        self.expect(b'{')?;
+        self.eat(b'{')?;
         self.space();
         if self.byte()? == b'}' {
             self.at += 1;
@@ -289,7 +289,7 @@ impl<'a> Cursor<'a> {
         loop {
             let key = self.string()?;
             self.space();
-            self.expect(b':')?;
+            self.eat(b':')?;
             self.space();
             member(self, key)?;
             if self.is_last(b'}')? {
@@ -299,7 +299,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn array(&mut self, item: &mut impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
-        self.expect(b'[')?;
+        self.eat(b'[')?;
         self.space();
         if self.byte()? == b']' {
             self.at += 1;
