@@ -29,6 +29,12 @@ impl Lock {
     /// # Errors
     /// `Output`, naming the process that holds it, or why there can be no lock.
     pub fn take(target: &Path) -> Result<Lock> {
+        if fs::metadata(target).is_ok_and(|m| !m.is_file()) {
+            return Err(Error::output(
+                target,
+                io::Error::other("it exists and is no plain file"),
+            ));
+        }
         let path = beside(target, "lock");
         let began = Instant::now();
         loop {
@@ -217,6 +223,13 @@ mod tests {
             }
         });
         assert_eq!(fs::read_to_string(&target).unwrap(), "100");
+    }
+
+    #[test]
+    fn a_device_or_folder_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Lock::take(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("no plain file"), "{error}");
     }
 
     #[test]

@@ -24,10 +24,16 @@ pub(crate) fn to(
     }
 }
 
-/// Writes beside the target, then renames.
+/// Writes beside the target, then renames. A device or a pipe is written to as it is: it must never be replaced by a file.
 pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let beside = beside(path);
+    let path = &followed(path);
     let failed = |e| Error::output(path, e);
+    if is_stream(path) {
+        let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
+        write(&mut out)?;
+        return Ok(out.flush().map_err(failed)?);
+    }
+    let beside = beside(path);
     let file = File::options()
         .write(true)
         .create_new(true)
@@ -46,17 +52,33 @@ pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow:
     written
 }
 
-/// A name in the same folder, this process's own.
+/// The file that a link points at: the link stays, its target is replaced.
+fn followed(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// True for what exists and is neither file nor folder: `/dev/null`, `/dev/stdout`, a named pipe.
+fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
+/// A name in the same folder, this process's own; in the folder for temporary files if the target is a device or a pipe.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
+    if is_stream(path) {
+        return std::env::temp_dir().join(name);
+    }
     path.with_file_name(name)
 }
 
 /// Fails before any work is done if the target's folder is not there to be written.
 pub(crate) fn check(target: Option<&Path>) -> anyhow::Result<()> {
     let Some(path) = target else { return Ok(()) };
-    let beside = beside(path);
+    if is_stream(path) {
+        return Ok(());
+    }
+    let beside = beside(&followed(path));
     File::options()
         .write(true)
         .create_new(true)
