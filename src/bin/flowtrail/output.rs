@@ -24,9 +24,9 @@ pub(crate) fn to(
     }
 }
 
-/// Writes beside the target, then renames. A device or a pipe is written to as it is: it must never be replaced by a file.
+/// Writes beside the target, then renames: a link planted there is replaced, never followed to a file. A device or a pipe
+/// is written to as it is.
 pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let path = &followed(path);
     let failed = |e| Error::output(path, e);
     if is_stream(path) {
         let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
@@ -52,11 +52,6 @@ pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow:
     written
 }
 
-/// The file that a link points at: the link stays, its target is replaced.
-fn followed(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
 /// True for what exists and is neither file nor folder: `/dev/null`, `/dev/stdout`, a named pipe.
 fn is_stream(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
@@ -78,7 +73,7 @@ pub(crate) fn check(target: Option<&Path>) -> anyhow::Result<()> {
     if is_stream(path) {
         return Ok(());
     }
-    let beside = beside(&followed(path));
+    let beside = beside(path);
     File::options()
         .write(true)
         .create_new(true)
