@@ -158,7 +158,7 @@ pub fn scan(
         excluded: &middleboxes,
         books: books.as_ref(),
     };
-    let judged = detect::judge(&case, settings);
+    let judged = pool.install(|| detect::judge(&case, settings));
     let mut findings = judged.findings;
     findings.extend(both_logs(&counted, &known, books.as_ref(), &middleboxes, settings));
     phases.next("detect", 0);
@@ -264,7 +264,7 @@ pub fn floors(
         excluded: &vantage.middleboxes.keys().cloned().collect(),
         books: None,
     };
-    let floors = detect::floors(&case, settings);
+    let floors = pool.install(|| detect::floors(&case, settings));
     Ok((counted, floors))
 }
 
@@ -346,7 +346,7 @@ pub fn count<P: Places>(
     let (counter, outcome) = ingest(&archive, places, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());
     let mut stats = outcome.stats(&archive, &counter.records);
-    let (table, left_out) = finish(counter, places, &counting.grain, own, |s| outcome.place(s));
+    let (table, left_out) = pool.install(|| finish(counter, places, &counting.grain, own, |s| outcome.place(s)));
     phases.next("sort", 0);
     stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();

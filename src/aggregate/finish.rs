@@ -7,11 +7,12 @@
 use crate::aggregate::cells::Rest;
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, peer_as_class};
-use crate::aggregate::table::{Direction, EgressTable, Peer, Role, Row, Sample, Volume};
+use crate::aggregate::table::{Direction, EgressTable, Peer, Role, Row, Sample, Volume, order};
 use crate::aggregate::{logs, roles, sides};
 use crate::net::{Addr, Class, HOUR, Seconds};
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// A key and its sums.
@@ -37,28 +38,24 @@ pub fn finish<P: Places>(
     places: &P,
     grain: &Grain,
     own: &BTreeSet<(String, Addr)>,
-    place: impl Fn((u32, u64)) -> Sample,
+    place: impl Fn((u32, u64)) -> Sample + Sync,
 ) -> (EgressTable, LeftOut) {
     let mut left_out = LeftOut {
         smaller: counter.keep_largest(),
         ..LeftOut::default()
     };
     let (mut interfaces, order) = counter.interfaces.sorted();
-    let renumbered = |(key, cell): Entry| {
-        (
-            FlowKey {
-                interface: order.get(key.interface as usize).copied().unwrap_or(u32::MAX),
-                ..key
-            },
-            cell,
-        )
-    };
-    let cells: Vec<Entry> = counter.into_entries().into_iter().map(renumbered).collect();
-    let cells = logs::one_per_interface(cells, &mut left_out);
+    let mut cells = counter.into_entries();
+    for (key, _) in &mut cells {
+        key.interface = order.get(key.interface as usize).copied().unwrap_or(u32::MAX);
+    }
+    logs::one_per_interface(&mut cells, &mut left_out);
     let known = sides::known_addresses(&cells, &interfaces, own);
-    let cells = sides::resolve(cells, &known, places, &mut left_out);
-    let cells = sides::leave_to_origin(cells, &known, &interfaces, &mut left_out);
-    let cells = if grain.port { roles::learn(cells) } else { cells };
+    sides::resolve(&mut cells, &known, places, &mut left_out);
+    sides::leave_to_origin(&mut cells, &known, &interfaces, &mut left_out);
+    if grain.port {
+        roles::learn(&mut cells);
+    }
     let mut known: Vec<(u32, Addr)> = known.into_iter().collect();
     known.sort_unstable();
     for (interface, address) in known {
@@ -66,19 +63,18 @@ pub fn finish<P: Places>(
             i.addresses.push(address);
         }
     }
-    let peers = peers(&cells, places, grain);
-    let rows = rows(cells, &peers, grain, place);
-    let mut table = EgressTable {
+    let (peers, numbers) = peers(&cells, places, grain);
+    let rows = rows(&cells, &numbers, &peers, grain, place);
+    let table = EgressTable {
         interfaces,
         peers,
         rows,
     };
-    table.sort();
     (table, left_out)
 }
 
 /// Adds up cells that have come to share a key.
-pub(super) fn fold(mut cells: Vec<Entry>) -> Vec<Entry> {
+pub(super) fn fold(cells: &mut Vec<Entry>) {
     cells.sort_unstable_by_key(|(key, cell)| (*key, cell.sample));
     cells.dedup_by(|(key, cell), (kept, sum)| {
         let same = key == kept;
@@ -87,51 +83,87 @@ pub(super) fn fold(mut cells: Vec<Entry>) -> Vec<Entry> {
         }
         same
     });
-    cells
 }
 
-fn peers<P: Places>(cells: &[Entry], places: &P, grain: &Grain) -> Vec<Peer> {
-    let distinct: HashSet<Addr, RandomState> = cells.iter().map(|(k, _)| k.peer).collect();
-    let mut addresses: Vec<Addr> = distinct.into_iter().collect();
+/// The distinct peers, sorted, and each cell's number among them.
+fn peers<P: Places>(cells: &[Entry], places: &P, grain: &Grain) -> (Vec<Peer>, Vec<u32>) {
+    let mut met: HashMap<Addr, u32, RandomState> = HashMap::default();
+    let mut number = |peer: Addr| {
+        let next = met.len() as u32;
+        *met.entry(peer).or_insert(next)
+    };
+    let mut numbers: Vec<u32> = cells.iter().map(|(key, _)| number(key.peer)).collect();
+    let mut addresses: Vec<(Addr, u32)> = met.into_iter().collect();
     addresses.sort_unstable();
-    let of_class = |a: Addr| Peer::of_class(a, peer_as_class(a));
+    let mut sorted = vec![0; addresses.len()];
+    for ((_, met), place) in addresses.iter().zip(0..) {
+        sorted[*met as usize] = place;
+    }
+    numbers.par_iter_mut().for_each(|n| *n = sorted[*n as usize]);
     let is_class = |a: Addr| !grain.peer && a.0 < Class::ALL.len() as u128;
-    addresses
-        .into_iter()
-        .map(|a| if is_class(a) { of_class(a) } else { places.peer(a) })
-        .collect()
+    let peer = |(a, _): &(Addr, u32)| match is_class(*a) {
+        true => Peer::of_class(*a, peer_as_class(*a)),
+        false => places.peer(*a),
+    };
+    (addresses.par_iter().map(peer).collect(), numbers)
 }
 
-fn rows(cells: Vec<Entry>, peers: &[Peer], grain: &Grain, place: impl Fn((u32, u64)) -> Sample) -> Vec<Row> {
-    let number: HashMap<Addr, u32, RandomState> = peers.iter().enumerate().map(|(i, p)| (p.addr, i as u32)).collect();
-    let row = |(key, cell): Entry| {
+/// The rows that the grain wants, in the table's order.
+///
+/// Cells and rows are large, so small keys are sorted, and each row is written once, where it stays.
+fn rows(
+    cells: &[Entry],
+    numbers: &[u32],
+    peers: &[Peer],
+    grain: &Grain,
+    place: impl Fn((u32, u64)) -> Sample + Sync,
+) -> Vec<Row> {
+    let wanted = |(i, (key, _)): (usize, &Entry)| {
         let Bearing::Known(direction) = key.sides.bearing() else {
             return None;
         };
-        let peer = *number.get(&key.peer)?;
-        let class = peers.get(peer as usize)?.class;
+        let class = peers.get(numbers[i] as usize)?.class;
         let wanted = match direction {
             Direction::Egress => class.is_egress() || grain.home,
             Direction::Ingress => grain.ingress,
         };
-        wanted.then(|| Row {
-            interface: key.interface,
-            peer,
-            hour: Seconds::from(key.hour) * HOUR,
-            local: key.local,
-            port: key.port,
-            protocol: key.protocol,
-            direction,
-            role: if grain.port { key.sides.role() } else { Role::Unknown },
-            volume: Volume {
-                bytes: cell.bytes,
-                packets: cell.packets,
-                flows: cell.flows,
-                first: cell.first,
-                last: cell.last,
-            },
-            sample: place(cell.sample),
-        })
+        wanted.then(|| (order(key.interface, key.hour, numbers[i], direction), i as u32))
     };
-    cells.into_iter().filter_map(row).collect()
+    let mut sorted: Vec<(u128, u32)> = cells.par_iter().enumerate().filter_map(wanted).collect();
+    let row = |i: u32| {
+        let (key, cell) = &cells[i as usize];
+        row(key, cell, numbers[i as usize], grain, place(cell.sample))
+    };
+    // As `Row::rest`: a sample's task and line stand in the order of files and lines.
+    let rest = |i: u32| {
+        let (key, cell) = &cells[i as usize];
+        let role = if grain.port { key.sides.role() } else { Role::Unknown };
+        (key.local, key.protocol, key.port, role, cell.sample)
+    };
+    sorted.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| rest(a.1).cmp(&rest(b.1))));
+    sorted.into_par_iter().map(|(_, i)| row(i)).collect()
+}
+
+fn row(key: &FlowKey, cell: &Cell, peer: u32, grain: &Grain, sample: Sample) -> Row {
+    Row {
+        interface: key.interface,
+        peer,
+        hour: Seconds::from(key.hour) * HOUR,
+        local: key.local,
+        port: key.port,
+        protocol: key.protocol,
+        direction: match key.sides.bearing() {
+            Bearing::Known(direction) => direction,
+            Bearing::Open => Direction::Egress,
+        },
+        role: if grain.port { key.sides.role() } else { Role::Unknown },
+        volume: Volume {
+            bytes: cell.bytes,
+            packets: cell.packets,
+            flows: cell.flows,
+            first: cell.first,
+            last: cell.last,
+        },
+        sample,
+    }
 }

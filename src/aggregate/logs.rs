@@ -5,42 +5,36 @@
 //! one counts only in hours in which that one has nothing (it was made later, or a delivery is missing).
 
 use crate::aggregate::finish::{Entry, LeftOut, fold};
-use crate::aggregate::key::FlowKey;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keeps one log's cells for each interface and hour.
-pub(super) fn one_per_interface(cells: Vec<Entry>, left_out: &mut LeftOut) -> Vec<Entry> {
-    let ranks = ranks(&cells);
-    if ranks.is_empty() {
-        return cells.into_iter().map(without_log).collect();
+pub(super) fn one_per_interface(cells: &mut Vec<Entry>, left_out: &mut LeftOut) {
+    let ranks = ranks(cells);
+    if !ranks.is_empty() {
+        let chosen = chosen(cells, &ranks);
+        cells.retain(|(key, cell)| {
+            let other = chosen
+                .get(&(key.interface, key.hour))
+                .is_some_and(|log| *log != key.log);
+            left_out.logged_twice += if other { cell.bytes } else { 0 };
+            !other
+        });
     }
-    let chosen = chosen(&cells, &ranks);
-    let mut kept = Vec::with_capacity(cells.len());
-    for (key, cell) in cells {
-        match chosen.get(&(key.interface, key.hour)) {
-            Some(log) if *log != key.log => left_out.logged_twice += cell.bytes,
-            _ => kept.push(without_log((key, cell))),
-        }
+    cells.iter_mut().for_each(|(key, _)| key.log = 0);
+    if !ranks.is_empty() {
+        fold(cells);
     }
-    fold(kept)
-}
-
-fn without_log((key, cell): Entry) -> Entry {
-    (FlowKey { log: 0, ..key }, cell)
 }
 
 /// Of each interface that several logs watch: the logs, best first (most bytes, then most records, then lowest number).
 fn ranks(cells: &[Entry]) -> BTreeMap<u32, Vec<u16>> {
-    let mut first: HashMap<u32, u16, RandomState> = HashMap::default();
-    let mut several: BTreeSet<u32> = BTreeSet::new();
-    for (key, _) in cells {
-        if *first.entry(key.interface).or_insert(key.log) != key.log {
-            several.insert(key.interface);
-        }
-    }
+    let several = watched_twice(cells);
     let mut sums: BTreeMap<u32, BTreeMap<u16, (u128, u64)>> = BTreeMap::new();
+    if several.is_empty() {
+        return BTreeMap::new();
+    }
     for (key, cell) in cells.iter().filter(|(k, _)| several.contains(&k.interface)) {
         let sum = sums.entry(key.interface).or_default().entry(key.log).or_default();
         sum.0 += cell.bytes;
@@ -59,6 +53,24 @@ fn ranks(cells: &[Entry]) -> BTreeMap<u32, Vec<u16>> {
         .collect()
 }
 
+/// Interfaces with cells of more than one log.
+fn watched_twice(cells: &[Entry]) -> BTreeSet<u32> {
+    let mut several = BTreeSet::new();
+    let Some(one) = cells.first().map(|(key, _)| key.log) else {
+        return several;
+    };
+    if cells.iter().all(|(key, _)| key.log == one) {
+        return several;
+    }
+    let mut first: HashMap<u32, u16, RandomState> = HashMap::default();
+    for (key, _) in cells {
+        if *first.entry(key.interface).or_insert(key.log) != key.log {
+            several.insert(key.interface);
+        }
+    }
+    several
+}
+
 /// The log that counts in each hour of those interfaces: the best that has anything there.
 fn chosen(cells: &[Entry], ranks: &BTreeMap<u32, Vec<u16>>) -> BTreeMap<(u32, u32), u16> {
     let rank = |interface: u32, log: u16| ranks.get(&interface).and_then(|r| r.iter().position(|l| *l == log));
@@ -75,7 +87,7 @@ fn chosen(cells: &[Entry], ranks: &BTreeMap<u32, Vec<u16>>) -> BTreeMap<(u32, u3
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::key::{Bearing, Cell, Sides};
+    use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides};
     use crate::aggregate::table::{Direction, Role};
     use crate::net::Addr;
 
@@ -105,11 +117,11 @@ mod tests {
         )
     }
 
-    fn kept(cells: Vec<Entry>) -> (Vec<(u32, u32, u128)>, u128) {
+    fn kept(mut cells: Vec<Entry>) -> (Vec<(u32, u32, u128)>, u128) {
         let mut left_out = LeftOut::default();
-        let kept = one_per_interface(cells, &mut left_out);
+        one_per_interface(&mut cells, &mut left_out);
         (
-            kept.iter().map(|(k, c)| (k.interface, k.hour, c.bytes)).collect(),
+            cells.iter().map(|(k, c)| (k.interface, k.hour, c.bytes)).collect(),
             left_out.logged_twice,
         )
     }

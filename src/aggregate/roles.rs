@@ -19,10 +19,10 @@ type Local = (u32, Addr, u8, u16);
 type Far = (Addr, u8, u16);
 
 /// Decides the roles that were left open, and adds up what then shares a key.
-pub(super) fn learn(cells: Vec<Entry>) -> Vec<Entry> {
+pub(super) fn learn(cells: &mut Vec<Entry>) {
     let open = |k: &FlowKey| k.sides.role() == Role::Unknown && k.other_port != 0;
     if !cells.iter().any(|(k, _)| open(k)) {
-        return cells;
+        return;
     }
     let mut of_local: HashMap<Local, HashSet<(Addr, u16)>> = HashMap::new();
     let mut of_far: HashMap<Far, HashSet<(u32, u16)>> = HashMap::new();
@@ -30,7 +30,7 @@ pub(super) fn learn(cells: Vec<Entry>) -> Vec<Entry> {
         note(of_local.entry(local(key)).or_default(), (key.peer, key.other_port));
         note(of_far.entry(far(key)).or_default(), (key.interface, key.port));
     }
-    let decide = |(key, cell): Entry| {
+    let decide = |key: FlowKey| {
         let ours = of_local.get(&local(&key)).map_or(0, HashSet::len);
         let theirs = of_far.get(&far(&key)).map_or(0, HashSet::len);
         let (role, port) = if ours >= PARTNERS && ours >= TIMES * theirs {
@@ -40,20 +40,22 @@ pub(super) fn learn(cells: Vec<Entry>) -> Vec<Entry> {
         } else {
             (Role::Unknown, key.port.min(key.other_port))
         };
-        let sides = Sides::new(key.sides.bearing(), role);
-        (
-            FlowKey {
-                sides,
-                port,
-                other_port: 0,
-                ..key
-            },
-            cell,
-        )
+        FlowKey {
+            sides: Sides::new(key.sides.bearing(), role),
+            port,
+            other_port: 0,
+            ..key
+        }
     };
-    let (undecided, mut cells): (Vec<Entry>, Vec<Entry>) = cells.into_iter().partition(|(k, _)| open(k));
-    cells.extend(fold(undecided.into_iter().map(decide).collect()));
-    cells
+    let mut decided: Vec<Entry> = Vec::new();
+    cells.retain(|(key, cell)| {
+        if open(key) {
+            decided.push((decide(*key), *cell));
+        }
+        !open(key)
+    });
+    fold(&mut decided);
+    cells.append(&mut decided);
 }
 
 fn note<T: std::hash::Hash + Eq>(partners: &mut HashSet<T>, partner: T) {
@@ -103,8 +105,9 @@ mod tests {
         )
     }
 
-    fn roles(cells: Vec<Entry>) -> Vec<(Role, u16)> {
-        let mut all: Vec<_> = learn(cells).iter().map(|(k, _)| (k.sides.role(), k.port)).collect();
+    fn roles(mut cells: Vec<Entry>) -> Vec<(Role, u16)> {
+        learn(&mut cells);
+        let mut all: Vec<_> = cells.iter().map(|(k, _)| (k.sides.role(), k.port)).collect();
         all.dedup();
         all
     }

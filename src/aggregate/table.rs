@@ -186,21 +186,26 @@ impl Peer {
     }
 }
 
+/// The order of rows, as far as a number holds it: interface, hour, peer, direction.
+pub(super) fn order(interface: u32, hour: u32, peer: u32, direction: Direction) -> u128 {
+    u128::from(interface) << 96 | u128::from(hour) << 64 | u128::from(peer) << 32 | direction as u128
+}
+
+impl Row {
+    /// What decides the order of two rows for which [`order`] is the same.
+    pub(super) fn rest(&self) -> impl Ord + use<> {
+        (self.hour, self.local, self.protocol, self.port, self.role, self.sample)
+    }
+}
+
 impl EgressTable {
     /// Brings rows into the documented order.
-    ///
-    /// Rows are large, so small keys are sorted and the rows moved once.
     pub fn sort(&mut self) {
-        let key = |r: &Row| {
-            let hour = u128::from((r.hour / HOUR).min(u64::from(u32::MAX)));
-            u128::from(r.interface) << 96 | hour << 64 | u128::from(r.peer) << 32 | r.direction as u128
-        };
-        let rest = |r: &Row| (r.hour, r.local, r.protocol, r.port, r.role, r.sample);
-        let rows = std::mem::take(&mut self.rows);
-        let mut order: Vec<(u128, u32)> = rows.iter().zip(0..).map(|(r, i)| (key(r), i)).collect();
-        let of = |i: u32| rest(&rows[i as usize]);
-        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| of(a.1).cmp(&of(b.1))));
-        self.rows = order.into_iter().map(|(_, i)| rows[i as usize].clone()).collect();
+        let hour = |r: &Row| u32::try_from(r.hour / HOUR).unwrap_or(u32::MAX);
+        self.rows.sort_by(|a, b| {
+            let key = |r: &Row| order(r.interface, hour(r), r.peer, r.direction);
+            key(a).cmp(&key(b)).then_with(|| a.rest().cmp(&b.rest()))
+        });
     }
 
     /// The rows of one interface, in order of time.

@@ -8,7 +8,9 @@
 
 use crate::aggregate::table::{Direction, EgressTable, Interface, Role, Row};
 use crate::net::{Addr, Class, Seconds};
-use std::collections::{BTreeMap, HashMap};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
 /// Why an interface is taken for one that passes traffic on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -96,14 +98,17 @@ fn named(interface: &Interface, known: &dyn Fn(&str) -> Option<bool>) -> Option<
 
 /// Egress to every far end by hour, over all interfaces.
 struct FarSums {
-    bytes: HashMap<(Seconds, Addr), u128>,
+    bytes: Sums<(Seconds, Addr)>,
 }
+
+/// Bytes by something; nothing depends on the order.
+type Sums<K> = HashMap<K, u128, RandomState>;
 
 type Service = (Seconds, u16, u8);
 
 impl FarSums {
     fn of(table: &EgressTable) -> Self {
-        let mut bytes: HashMap<(Seconds, Addr), u128> = HashMap::new();
+        let mut bytes = Sums::default();
         for row in table.rows.iter().filter(|r| leaves(table, r)) {
             *bytes.entry((row.hour, table.peer(row).addr)).or_default() += row.volume.bytes;
         }
@@ -112,7 +117,7 @@ impl FarSums {
 
     /// An interface's egress, and how much of it others sent to the same far ends in the same hours.
     fn explained(&self, table: &EgressTable, rows: &[Row]) -> (u128, u128) {
-        let mut own: BTreeMap<(Seconds, Addr), u128> = BTreeMap::new();
+        let mut own: Sums<(Seconds, Addr)> = Sums::default();
         for row in rows.iter().filter(|r| leaves(table, r)) {
             *own.entry((row.hour, table.peer(row).addr)).or_default() += row.volume.bytes;
         }
@@ -123,8 +128,7 @@ impl FarSums {
 
     /// True if the interface sends out what came in from home for the same service in the same hour.
     fn relays(&self, table: &EgressTable, rows: &[Row]) -> bool {
-        let mut came: BTreeMap<Service, u128> = BTreeMap::new();
-        let mut went: BTreeMap<Service, u128> = BTreeMap::new();
+        let (mut came, mut went) = (Sums::<Service>::default(), Sums::<Service>::default());
         for row in rows.iter().filter(|r| r.protocol != ICMP) {
             let service = (row.hour, row.port, row.protocol);
             let from_home = row.direction == Direction::Ingress && table.peer(row).class == Class::Home;

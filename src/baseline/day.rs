@@ -33,7 +33,6 @@ pub struct DayView<'a> {
     pub baseline: &'a Baseline,
     /// The interfaces with records on this day.
     pub actors: Vec<ActorDay<'a>>,
-    users: HashMap<u32, u32>,
     shifts: BTreeMap<(&'a str, u8, u8), f64>,
 }
 
@@ -79,6 +78,10 @@ pub struct PlaceDay<'a> {
     pub since: Day,
     /// Bytes sent there before today.
     pub before: u64,
+    /// How many interfaces have sent there, before or today.
+    pub users: usize,
+    /// If it is new to this interface and hardly used by others: bytes on top of what is usual ([`DayView::increase`]).
+    pub news: Option<u64>,
 }
 
 impl Places {
@@ -110,27 +113,47 @@ impl<'a> DayView<'a> {
             .into_iter()
             .filter_map(|(first_row, rows)| ActorDay::new(table, places, first_row, rows, baseline, profiles))
             .collect();
-        let mut users = HashMap::new();
-        for place in actors.iter().flat_map(|a| &a.places) {
-            *users.entry(place.id).or_default() += 1;
-        }
         let shifts = shifts(&actors, profiles, day);
-        DayView {
+        let mut view = DayView {
             table,
             day,
             profiles,
             baseline,
             actors,
-            users,
             shifts,
+        };
+        view.count_users();
+        view.weigh_news();
+        view
+    }
+
+    /// How many interfaces have sent to each place.
+    fn count_users(&mut self) {
+        let mut today: HashMap<u32, usize> = HashMap::new();
+        for place in self.actors.iter().flat_map(|a| &a.places) {
+            *today.entry(place.id).or_default() += 1;
+        }
+        for place in self.actors.iter_mut().flat_map(|a| &mut a.places) {
+            let before = self.profiles.users(place.name);
+            place.users = before.max(today.get(&place.id).copied().unwrap_or(0));
         }
     }
 
-    /// How many interfaces have sent to a place, before or today.
-    pub fn users(&self, place: &PlaceDay<'_>) -> usize {
-        self.profiles
-            .users(place.name)
-            .max(self.users.get(&place.id).map_or(0, |n| *n as usize))
+    /// The bytes on top of what is usual of places that are new and private.
+    fn weigh_news(&mut self) {
+        let common = self.profiles.learning.common;
+        let mut actors = std::mem::take(&mut self.actors);
+        for actor in &mut actors {
+            let private = |p: &PlaceDay<'_>| p.new[0] && p.users <= common;
+            let mut usual = Channel::ALL.map(|_| None);
+            let mut weigh = |p: &PlaceDay<'_>| {
+                let usual = usual[p.channel as usize].get_or_insert_with(|| self.usual(actor, p.channel));
+                on_top(actor, p.channel, &self.place_hours(p), usual)
+            };
+            let news: Vec<Option<u64>> = actor.places.iter().map(|p| private(p).then(|| weigh(p))).collect();
+            actor.places.iter_mut().zip(news).for_each(|(p, news)| p.news = news);
+        }
+        self.actors = actors;
     }
 
     /// Bytes of a place by hour of the day.
@@ -153,16 +176,15 @@ impl<'a> DayView<'a> {
 
     /// As [`DayView::increase`], for any bytes of one channel by hour.
     pub fn increase_in(&self, actor: &ActorDay<'_>, channel: Channel, hours: &[u64; HOURS]) -> u64 {
-        let (mut more, mut variance) = (0.0, 0.0);
-        for (hour, &bytes) in hours.iter().enumerate().filter(|(_, b)| **b > 0) {
+        on_top(actor, channel, hours, &self.usual(actor, channel))
+    }
+
+    /// The usual bytes of each hour in one channel, and how much they vary.
+    fn usual(&self, actor: &ActorDay<'_>, channel: Channel) -> [(f64, f64); HOURS] {
+        std::array::from_fn(|hour| {
             let shift = self.shift(actor, channel, hour);
-            let (usual, spread) = self.profiles.usual_hour(actor.id, channel, (self.day, hour), shift);
-            let beyond = actor.hours[hour][channel as usize] as f64 - usual;
-            more += beyond.min(bytes as f64);
-            variance += spread * spread;
-        }
-        // Twice the standard error: what chance alone adds up to over so many hours.
-        (more - 2.0 * f64::sqrt(variance)).max(0.0) as u64
+            self.profiles.usual_hour(actor.id, channel, (self.day, hour), shift)
+        })
     }
 
     /// How many interfaces have sent to a service (protocol × 65,536 + port) so far.
@@ -254,6 +276,8 @@ impl<'a> ActorDay<'a> {
                 new: [false; 3],
                 since: day_of(row.hour),
                 before: 0,
+                users: 0,
+                news: None,
             });
             self.places.len() - 1
         });
@@ -300,18 +324,32 @@ impl<'a> ActorDay<'a> {
     }
 }
 
+/// The part of some bytes that came on top of what is usual.
+fn on_top(actor: &ActorDay<'_>, channel: Channel, hours: &[u64; HOURS], usual: &[(f64, f64); HOURS]) -> u64 {
+    let (mut more, mut variance) = (0.0, 0.0);
+    for (hour, &bytes) in hours.iter().enumerate().filter(|(_, b)| **b > 0) {
+        let (usual, spread) = usual[hour];
+        let beyond = actor.hours[hour][channel as usize] as f64 - usual;
+        more += beyond.min(bytes as f64);
+        variance += spread * spread;
+    }
+    // Twice the standard error: what chance alone adds up to over so many hours.
+    (more - 2.0 * f64::sqrt(variance)).max(0.0) as u64
+}
+
 /// Looks up what was known of a place this morning.
 fn recognise(place: &mut PlaceDay<'_>, id: &str, young: bool, baseline: &Baseline, profiles: &Profiles, day: Day) {
     let history = baseline.interfaces.get(id);
     let adopted = profiles.learning.adopt_after;
     let flagged = baseline.flagged_since(id, place.name);
-    if let Some(seen) = history.and_then(|h| h.places.get(place.name)) {
+    let seen = history.and_then(|h| h.places.get(place.name));
+    if let Some(seen) = seen {
         place.since = seen.first;
         place.before = seen.bytes;
     }
     let lasted = flagged.is_none_or(|first| day.saturating_sub(first) >= adopted);
     let own = |known: bool| known && lasted;
-    let known_place = own(history.is_some_and(|h| h.places.contains_key(place.name)));
+    let known_place = own(seen.is_some());
     let known_asn = place
         .asn
         .is_none_or(|a| own(history.is_some_and(|h| h.asns.contains_key(&a))));

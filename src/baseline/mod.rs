@@ -9,6 +9,7 @@ pub mod day;
 pub mod file;
 pub mod group;
 pub mod judge;
+mod lesson;
 pub mod place;
 pub mod profile;
 pub mod sample;

@@ -5,11 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 use super::group::{FLEET, SMALLEST, groups};
 use super::place::{Channel, Day, HOURS, day_of};
 use super::sample::Sample;
 use super::season::{Season, slot};
-use super::state::{Baseline, Fresh, InterfaceHistory};
+use super::state::{Baseline, Fresh, InterfaceHistory, Seen};
 use crate::net::HOUR;
 
 /// What one interface, one group or the fleet usually does.
@@ -72,6 +75,9 @@ impl Default for Learning {
     }
 }
 
+/// How many interfaces have sent to something; asked, never listed.
+type Users<K> = HashMap<K, u32, RandomState>;
+
 /// All profiles as of the morning of one day.
 #[derive(Debug, Default, Clone)]
 pub struct Profiles {
@@ -80,9 +86,9 @@ pub struct Profiles {
     own: BTreeMap<String, Profile>,
     pooled: BTreeMap<String, Profile>,
     membership: BTreeMap<String, String>,
-    places: BTreeMap<String, u32>,
-    asns: BTreeMap<u32, u32>,
-    countries: BTreeMap<String, u32>,
+    places: Users<String>,
+    asns: Users<u32>,
+    countries: Users<String>,
     newcomers: BTreeSet<String>,
     days: u32,
 }
@@ -104,15 +110,16 @@ impl Profiles {
     /// Learns a day that `baseline` already holds; `news` is what each interface of the day met for the first time.
     pub fn close_day(&mut self, baseline: &Baseline, day: Day, news: &BTreeMap<String, Fresh>) {
         for fresh in news.values() {
+            let names = |seen: &[(String, Seen)], users: &mut Users<String>| {
+                seen.iter()
+                    .for_each(|(name, _)| *users.entry_ref(name).or_default() += 1);
+            };
+            names(&fresh.places, &mut self.places);
+            names(&fresh.countries, &mut self.countries);
             fresh
-                .places
+                .asns
                 .iter()
-                .for_each(|p| *self.places.entry(p.clone()).or_default() += 1);
-            fresh.asns.iter().for_each(|a| *self.asns.entry(*a).or_default() += 1);
-            fresh
-                .countries
-                .iter()
-                .for_each(|c| *self.countries.entry(c.clone()).or_default() += 1);
+                .for_each(|(a, _)| *self.asns.entry(*a).or_default() += 1);
         }
         let (nothing, absent) = (Fresh::default(), day.saturating_sub(ABSENT));
         for (id, history) in &baseline.interfaces {
@@ -130,7 +137,7 @@ impl Profiles {
 
     fn close_interface(&mut self, baseline: &Baseline, id: &str, history: &InterfaceHistory, day: Day, fresh: &Fresh) {
         let rhythm = self.group(id).map_or_else(Season::default, |g| g.season);
-        let amounts = self.novel_amounts(baseline, id, history, fresh);
+        let amounts = self.novel_amounts(baseline, id, fresh);
         let taught = Channel::ALL.map(|c| teaches(baseline, id, day, c, self.learning.adopt_after));
         let profile = self.own.entry(id.to_owned()).or_default();
         profile.first.get_or_insert(day);
@@ -161,32 +168,26 @@ impl Profiles {
     }
 
     /// Bytes of the day to what was new, by [`Novelty`].
-    fn novel_amounts(&self, baseline: &Baseline, id: &str, history: &InterfaceHistory, fresh: &Fresh) -> [u64; 5] {
+    fn novel_amounts(&self, baseline: &Baseline, id: &str, fresh: &Fresh) -> [u64; 5] {
         let mut amounts = [0u64; 5];
-        for place in &fresh.places {
-            let hidden = baseline.flagged_since(id, place).is_some() || self.users(place) > self.learning.common;
-            let Some(seen) = history.places.get(place).filter(|_| !hidden) else {
+        let flagged = baseline.flagged.contains_key(id);
+        for (place, seen) in &fresh.places {
+            let hidden = flagged && baseline.flagged_since(id, place).is_some();
+            if hidden || self.users(place) > self.learning.common {
                 continue;
-            };
+            }
             amounts[0] = amounts[0].max(seen.first_bytes);
             amounts[3] = amounts[3].saturating_add(seen.first_bytes);
             if seen.first_hours.count_ones() >= STEADY_HOURS {
                 amounts[4] = amounts[4].max(seen.first_bytes);
             }
         }
-        for asn in fresh
-            .asns
-            .iter()
-            .filter(|a| self.asn_users(**a) <= self.learning.common)
-        {
-            amounts[1] = amounts[1].max(history.asns.get(asn).map_or(0, |s| s.first_bytes));
+        let rare = |users: usize| users <= self.learning.common;
+        for (_, seen) in fresh.asns.iter().filter(|(a, _)| rare(self.asn_users(*a))) {
+            amounts[1] = amounts[1].max(seen.first_bytes);
         }
-        for country in fresh
-            .countries
-            .iter()
-            .filter(|c| self.country_users(c) <= self.learning.common)
-        {
-            amounts[2] = amounts[2].max(history.countries.get(country).map_or(0, |s| s.first_bytes));
+        for (_, seen) in fresh.countries.iter().filter(|(c, _)| rare(self.country_users(c))) {
+            amounts[2] = amounts[2].max(seen.first_bytes);
         }
         amounts
     }
@@ -309,12 +310,15 @@ pub(super) fn news_by_day(baseline: &Baseline) -> BTreeMap<Day, BTreeMap<String,
         history
             .places
             .iter()
-            .for_each(|(k, s)| at(s.first, &|f| f.places.push(k.clone())));
-        history.asns.iter().for_each(|(k, s)| at(s.first, &|f| f.asns.push(*k)));
+            .for_each(|(k, s)| at(s.first, &|f| f.places.push((k.clone(), *s))));
+        history
+            .asns
+            .iter()
+            .for_each(|(k, s)| at(s.first, &|f| f.asns.push((*k, *s))));
         history
             .countries
             .iter()
-            .for_each(|(k, s)| at(s.first, &|f| f.countries.push(k.clone())));
+            .for_each(|(k, s)| at(s.first, &|f| f.countries.push((k.clone(), *s))));
     }
     out
 }

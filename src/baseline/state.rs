@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::{Channel, Day, channel, day_of, place};
-use crate::aggregate::{Direction, EgressTable, Role, Row};
+use super::place::{Channel, Day, day_of, place};
+use crate::aggregate::{EgressTable, Row};
 use crate::net::{HOUR, Seconds};
 
 /// Everything learned, by interface id.
@@ -57,15 +57,15 @@ pub struct InterfaceHistory {
     pub habits: BTreeMap<u32, u64>,
 }
 
-/// What an interface sent to for the first time.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+/// What an interface sent to for the first time, sorted, with what it sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fresh {
     /// Places.
-    pub places: Vec<String>,
+    pub places: Vec<(String, Seen)>,
     /// Autonomous systems.
-    pub asns: Vec<u32>,
+    pub asns: Vec<(u32, Seen)>,
     /// Countries.
-    pub countries: Vec<String>,
+    pub countries: Vec<(String, Seen)>,
 }
 
 /// When something was first and last sent to, and how much. Merges by the earlier first day.
@@ -84,7 +84,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn new(hour: Seconds, bytes: u64) -> Self {
+    pub(super) fn new(hour: Seconds, bytes: u64) -> Self {
         let day = day_of(hour);
         Seen {
             first: day,
@@ -125,21 +125,23 @@ impl Baseline {
 
     /// Learns some rows of one interface; `places` names the table's peers. What was met for the first time is returned.
     pub fn learn_rows(&mut self, table: &EgressTable, rows: &[Row], places: &[String]) -> Fresh {
-        let mut fresh = Fresh::default();
-        let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) else {
-            return fresh;
-        };
+        let history = self.history(table, rows);
+        history.map_or_else(Fresh::default, |h| h.learn(table, rows, places))
+    }
+
+    /// Learns of some rows of one interface only what the machine is for: enough to find its peer group.
+    pub fn learn_trade(&mut self, table: &EgressTable, rows: &[Row]) {
+        if let Some(history) = self.history(table, rows) {
+            history.learn_trade(rows);
+        }
+    }
+
+    /// The history of the interface whose rows these are.
+    fn history(&mut self, table: &EgressTable, rows: &[Row]) -> Option<&mut InterfaceHistory> {
+        let interface = table.interfaces.get(rows.first()?.interface as usize)?;
         let history = self.interfaces.entry(interface.id.clone()).or_default();
         history.set_subnet(interface.subnet.as_deref());
-        for row in rows {
-            history.learn(
-                table,
-                row,
-                places.get(row.peer as usize).map_or("", String::as_str),
-                &mut fresh,
-            );
-        }
-        fresh
+        Some(history)
     }
 
     /// Adds what another state learned: any order and any split give the same.
@@ -269,39 +271,6 @@ impl InterfaceHistory {
         }
     }
 
-    fn learn(&mut self, table: &EgressTable, row: &Row, place: &str, fresh: &mut Fresh) {
-        let window = self.hours.entry(row.hour).or_default();
-        self.habits
-            .entry(u32::from(row.port) * 2 + u32::from(row.role == Role::Server))
-            .and_modify(|n| *n = n.saturating_add(row.volume.flows))
-            .or_insert(row.volume.flows);
-        let peer = table.peer(row);
-        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else {
-            return;
-        };
-        let bytes = u64::try_from(row.volume.bytes).unwrap_or(u64::MAX);
-        window[channel as usize] = window[channel as usize].saturating_add(bytes);
-        if channel == Channel::Served {
-            return;
-        }
-        let seen = Seen::new(row.hour, bytes);
-        if sighted(&mut self.places, place, &seen) {
-            fresh.places.push(place.to_owned());
-        }
-        if let Some(asn) = peer.asn
-            && sighted(&mut self.asns, &asn, &seen)
-        {
-            fresh.asns.push(asn);
-        }
-        if let Some(country) = peer.country.map(|c| c.to_string())
-            && sighted(&mut self.countries, country.as_str(), &seen)
-        {
-            fresh.countries.push(country);
-        }
-        let service = u32::from(row.protocol) << 16 | u32::from(row.port);
-        sighted(&mut self.ports, &service, &seen);
-    }
-
     fn merge(&mut self, other: InterfaceHistory) {
         self.set_subnet(other.subnet.as_deref());
         for (hour, bytes) in other.hours {
@@ -321,22 +290,6 @@ impl InterfaceHistory {
     }
 }
 
-/// Adds a sighting; true if it is the first.
-fn sighted<K, Q>(map: &mut BTreeMap<K, Seen>, key: &Q, seen: &Seen) -> bool
-where
-    K: Ord + std::borrow::Borrow<Q>,
-    Q: Ord + ToOwned<Owned = K> + ?Sized,
-{
-    match map.get_mut(key) {
-        Some(known) => known.merge(seen),
-        None => {
-            map.insert(key.to_owned(), *seen);
-            return true;
-        }
-    }
-    false
-}
-
 fn merge_seen<K: Ord>(mine: &mut BTreeMap<K, Seen>, other: BTreeMap<K, Seen>) {
     for (key, seen) in other {
         mine.entry(key).and_modify(|s| s.merge(&seen)).or_insert(seen);
@@ -348,7 +301,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::aggregate::{Interface, Peer, Sample, Volume};
+    use crate::aggregate::{Direction, Interface, Peer, Role, Sample, Volume};
     use crate::net::{Addr, Class, Country};
 
     fn table(cells: &[(u32, u32, u64, u64)]) -> EgressTable {

@@ -36,8 +36,15 @@ impl<'a> Claims<'a> {
         let slots = logs.iter().map(|l| (l.id.as_str(), &l.slots)).collect();
         let mut interfaces: BTreeMap<&str, Shown<'a>> = BTreeMap::new();
         let log_at = |log: u32| outcome.logs.ids.get(log as usize).map(String::as_str);
+        // Nearly every interface is in one flow log: what was said last need not be said again.
+        let mut latest = vec![None; table.interfaces.len()];
         for row in &table.rows {
-            let log = log_at(outcome.logs.of_file(row.sample.file));
+            let log = outcome.logs.of_file(row.sample.file);
+            let latest = latest.get_mut(row.interface as usize);
+            if latest.is_some_and(|l: &mut Option<u32>| l.replace(log) == Some(log)) {
+                continue;
+            }
+            let log = log_at(log);
             if let (Some(interface), Some(log)) = (table.interfaces.get(row.interface as usize), log) {
                 interfaces
                     .entry(&interface.id)

@@ -87,7 +87,7 @@ fn is_candidate(view: &DayView<'_>, actor: &ActorDay<'_>, place: &PlaceDay<'_>, 
     place.channel == Channel::External
         && place.cells.len() >= settings.beacon.hours
         && (place.new[0] || young(view, actor, place, settings.beacon.young_days))
-        && view.users(place) <= view.profiles.learning.common
+        && place.users <= view.profiles.learning.common
         && (place.bytes < settings.floor_bytes || view.increase(actor, place) >= settings.floor_bytes)
 }
 

@@ -58,7 +58,7 @@ impl Detector for FanOut {
 
 fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Settings) -> Option<Signal> {
     let own = &settings.fan_out;
-    let news = private_news(view, actor);
+    let news = private_news(actor);
     let places: Vec<&PlaceDay<'_>> = news
         .iter()
         .map(|n| n.place)

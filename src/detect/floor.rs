@@ -39,7 +39,7 @@ pub fn floors(case: &Case<'_>, settings: &Settings) -> Vec<Floor> {
     for (day, slices) in days {
         court.hear(case, &places, day, slices, settings);
     }
-    court.assemble(case.table, &places, &slices);
+    court.assemble(case.table, &slices);
     let fleet = slices.len();
     let mut out: Vec<Floor> = slices
         .into_iter()

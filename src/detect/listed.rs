@@ -3,6 +3,7 @@
 //! Addresses on lists also serve other things: a mail or web hook sender meets some of them every day. A destination that an
 //! interface has used for more than a week, and no more than usual, is a habit: worth a line, not an alarm.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crate::aggregate::{Direction, Role, Row};
@@ -31,12 +32,8 @@ pub(super) fn listed_cells(
     wanted: &dyn Fn(&str) -> bool,
     least_bytes: u64,
 ) -> Vec<ListedCells> {
-    let habits: BTreeSet<&str> = actor
-        .places
-        .iter()
-        .filter(|p| is_habit(view, p))
-        .map(|p| p.name)
-        .collect();
+    // Only few interfaces send to such addresses at all.
+    let habits = OnceCell::new();
     let mut out = [false, true].map(|habit| ListedCells {
         habit,
         ..ListedCells::default()
@@ -46,6 +43,7 @@ pub(super) fn listed_cells(
     for (row, cell) in actor.rows.iter().zip(actor.first_row..).filter(|(r, _)| outbound(r)) {
         let peer = view.table.peer(row);
         if peer.labels.iter().any(|l| wanted(l)) {
+            let habits: &BTreeSet<&str> = habits.get_or_init(|| habits_of(view, actor));
             let part = usize::from(habits.contains(crate::baseline::place(peer).as_str()));
             out[part].cells.push(cell);
             out[part].bytes += row.volume.bytes;
@@ -58,6 +56,12 @@ pub(super) fn listed_cells(
     out.into_iter()
         .filter(|l| l.peers > 0 && l.bytes >= least_bytes.into())
         .collect()
+}
+
+/// Places that the interface has used for long.
+fn habits_of<'a>(view: &DayView<'_>, actor: &ActorDay<'a>) -> BTreeSet<&'a str> {
+    let habits = actor.places.iter().filter(|p| is_habit(view, p));
+    habits.map(|p| p.name).collect()
 }
 
 fn is_habit(view: &DayView<'_>, place: &PlaceDay<'_>) -> bool {

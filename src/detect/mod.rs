@@ -12,6 +12,7 @@ use crate::aggregate::{EgressTable, Row};
 use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, Day, DayView, InterfaceHistory, Learning, Places, Profiles, day_of};
 use mark::Mark;
+use rayon::prelude::*;
 
 pub mod beacon;
 mod budget;
@@ -279,8 +280,8 @@ impl Court {
     }
 
     /// Forms the groups of a day.
-    fn assemble(&mut self, table: &EgressTable, places: &Places, slices: &Slices<'_>) {
-        let newcomers = newcomers(table, slices, &self.baseline, places);
+    fn assemble(&mut self, table: &EgressTable, slices: &Slices<'_>) {
+        let newcomers = newcomers(table, slices, &self.baseline);
         self.profiles.regroup(&self.baseline, &newcomers);
     }
 
@@ -294,9 +295,12 @@ impl Court {
         settings: &Settings,
     ) -> Vec<Finding> {
         let table = case.table;
-        self.assemble(table, places, &slices);
+        self.assemble(table, &slices);
         let view = DayView::new(table, places, day, slices.clone(), &self.baseline, &self.profiles);
-        let mut signals: Vec<Signal> = DETECTORS.iter().flat_map(|d| d.detect(&view, settings)).collect();
+        let mut signals: Vec<Signal> = DETECTORS
+            .par_iter()
+            .flat_map_iter(|d| d.detect(&view, settings))
+            .collect();
         explained::mark(&view, &mut signals, case.books, settings.floor_bytes);
         let found = self.budget.weigh(&view, signals, settings);
         let events = self.budget.last();
@@ -349,7 +353,7 @@ fn days<'a>(case: &Case<'a>) -> BTreeMap<Day, Slices<'a>> {
 }
 
 /// Today's records of interfaces without a past, or that did next to nothing so far: only to find their peer group.
-fn newcomers(table: &EgressTable, slices: &Slices<'_>, baseline: &Baseline, places: &Places) -> Baseline {
+fn newcomers(table: &EgressTable, slices: &Slices<'_>, baseline: &Baseline) -> Baseline {
     let mut out = Baseline::default();
     for (_, rows) in slices {
         let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) else {
@@ -357,7 +361,7 @@ fn newcomers(table: &EgressTable, slices: &Slices<'_>, baseline: &Baseline, plac
         };
         let today = rows.iter().map(|r| r.volume.flows).sum();
         if baseline.interfaces.get(&interface.id).is_none_or(|h| asleep(h, today)) {
-            out.learn_rows(table, rows, &places.of_peer);
+            out.learn_trade(table, rows);
         }
     }
     out

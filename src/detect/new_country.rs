@@ -50,7 +50,7 @@ impl Detector for NewCountry {
 
 fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Settings) -> Option<Signal> {
     let mut countries: BTreeMap<&str, (u64, Vec<&PlaceDay<'_>>)> = BTreeMap::new();
-    let news = private_news(view, actor);
+    let news = private_news(actor);
     for new in news.iter().filter(|n| n.place.new[2]) {
         let place = new.place;
         let Some(country) = place.country.as_deref() else {

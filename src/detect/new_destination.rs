@@ -43,7 +43,7 @@ impl Detector for NewDestination {
     fn detect(&self, view: &DayView<'_>, settings: &Settings) -> Vec<Signal> {
         let mut out = Vec::new();
         for (index, actor) in view.actors.iter().enumerate() {
-            let news = private_news(view, actor);
+            let news = private_news(actor);
             out.extend(news.iter().filter_map(|new| place(view, index, actor, new, settings)));
             out.extend(system(view, index, actor, &news, settings));
         }
@@ -60,15 +60,9 @@ pub(super) struct News<'a, 'b> {
 }
 
 /// The places of a day that are new to the interface, not shared with others, and no substitute for old ones.
-pub(super) fn private_news<'a, 'b>(view: &'b DayView<'a>, actor: &'b ActorDay<'a>) -> Vec<News<'a, 'b>> {
-    let common = view.profiles.learning.common;
-    let private = actor.places.iter().filter(|p| p.new[0] && view.users(p) <= common);
-    private
-        .map(|place| News {
-            place,
-            more: view.increase(actor, place),
-        })
-        .collect()
+pub(super) fn private_news<'a, 'b>(actor: &'b ActorDay<'a>) -> Vec<News<'a, 'b>> {
+    let news = |place: &'b PlaceDay<'a>| place.news.map(|more| News { place, more });
+    actor.places.iter().filter_map(news).collect()
 }
 
 /// One new place that got more than new places usually do.

@@ -52,7 +52,7 @@ impl Detector for Relay {
     fn detect(&self, view: &DayView<'_>, settings: &Settings) -> Vec<Signal> {
         let mut out = Vec::new();
         for (index, actor) in view.actors.iter().enumerate() {
-            let news = private_news(view, actor);
+            let news = private_news(actor);
             out.extend(news.iter().filter_map(|new| judge(view, index, actor, new, settings)));
         }
         out

@@ -69,7 +69,7 @@ fn judge(
 ) -> Option<Signal> {
     let own = &settings.slow_drip;
     let young = place.new[0] || young(view, actor, place, own.young_days);
-    if !young || place.bytes < settings.floor_bytes || view.users(place) > view.profiles.learning.common {
+    if !young || place.bytes < settings.floor_bytes || place.users > view.profiles.learning.common {
         return None;
     }
     let hours = view.place_hours(place);
