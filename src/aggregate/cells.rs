@@ -14,12 +14,20 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 /// A [`FlowKey`] of IPv4 addresses in three words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeanKey([u64; 3]);
+
+/// Word by word: as a slice of bytes it would take five times as long.
+impl Hash for LeanKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|word| state.write_u64(*word));
+    }
+}
 
 /// Marks in the byte of the sides.
 const NO_LOCAL: u64 = 1 << 6;
