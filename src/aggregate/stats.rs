@@ -195,6 +195,17 @@ pub struct RejectedLine {
     pub excerpt: String,
 }
 
+/// How many lines were rejected for one reason in one field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RejectCount {
+    /// What is wrong.
+    pub reason: &'static str,
+    /// Field as the header spells it, or `field count`.
+    pub field: String,
+    /// Lines.
+    pub lines: u64,
+}
+
 /// What `--stats` writes.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ScanStats {
@@ -221,8 +232,12 @@ pub struct ScanStats {
     pub passed_over: crate::input::PassedOver,
     /// Every file that was not read whole.
     pub file_errors: Vec<FileError>,
+    /// Files that were written to while they were read: what was there at first was counted.
+    pub changed: Vec<String>,
     /// The first rejected lines of each file and reason.
     pub rejects: Vec<RejectedLine>,
+    /// All rejected lines, counted by reason and field.
+    pub rejects_by_reason: Vec<RejectCount>,
     /// CloudTrail's side.
     pub trail: serde_json::Value,
     /// Where the time went.

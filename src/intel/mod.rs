@@ -34,6 +34,7 @@ use mmdb::Mmdb;
 use owner::Owners;
 use table::RangeTable;
 
+pub use load::judge;
 pub use list::{ListInfo, ListKind, Status};
 pub use prefix::Prefix;
 

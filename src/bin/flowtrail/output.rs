@@ -1,10 +1,13 @@
 //! Results to standard output or to a file that appears whole or not at all.
 
 use crate::args::{Format, OutputArgs};
+use crate::run;
+use crate::stop::Begun;
 use anyhow::Context;
 use comfy_table::{Cell as Shown, CellAlignment, Table, presets};
 use flowtrail::Error;
 use flowtrail::report::{Cell, Grid};
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -18,9 +21,17 @@ pub(crate) fn to(
         Some(path) => to_file(path, write),
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-            write(&mut out)?;
-            out.flush().context("standard output")
+            write(&mut out).map_err(|e| place(e, "standard output"))?;
+            out.flush().context("standard output: cannot be written")
         }
+    }
+}
+
+/// Says where a write failed; other errors have said where they belong.
+fn place(e: anyhow::Error, target: impl Display) -> anyhow::Error {
+    match run::is_of_writing(&e) {
+        true => e.context(format!("{target}: cannot be written")),
+        false => e,
     }
 }
 
@@ -30,17 +41,18 @@ pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow:
     let failed = |e| Error::output(path, e);
     if is_stream(path) {
         let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
-        write(&mut out)?;
+        write(&mut out).map_err(|e| place(e, path.display()))?;
         return Ok(out.flush().map_err(failed)?);
     }
     let beside = beside(path);
+    let _begun = Begun::new(&beside);
     let file = File::options()
         .write(true)
         .create_new(true)
         .open(&beside)
         .map_err(failed)?;
     let mut out = BufWriter::new(file);
-    let written = write(&mut out).and_then(|()| {
+    let written = write(&mut out).map_err(|e| place(e, path.display())).and_then(|()| {
         let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
         file.sync_all().map_err(failed)?;
         fs::rename(&beside, path).map_err(failed)?;

@@ -5,7 +5,7 @@ use crate::{hint, output, run};
 use flowtrail::Error;
 use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
-use flowtrail::input::{Archive, ReadOptions, RemoteOptions};
+use flowtrail::input::{Archive, Change, ReadOptions, RemoteOptions};
 use flowtrail::intel::{Intel, IntelOptions};
 use flowtrail::net::{HOUR, Seconds, TimeWindow, parse_rfc3339};
 use flowtrail::report::grid::grouped;
@@ -241,6 +241,9 @@ fn warn_of_losses(stats: &ScanStats) {
             "… and {} more files (--stats FILE lists all)",
             lost().count() - SHOWN
         ));
+    }
+    for file in stats.changed.iter().take(SHOWN) {
+        run::warn(&format!("{file}: {}", Change::Written));
     }
     let late = stats.trail["beyond_window"].as_u64().unwrap_or(0);
     if late > 0 {
