@@ -2,7 +2,7 @@
 
 use crate::aggregate::examples::{Kept, Kind, Rejected};
 use crate::aggregate::stats::{
-    FileCounts, FileError, FileStatus, REJECTS_SHOWN, RejectCount, RejectedLine, ScanStats,
+    FileCounts, FileError, FileStatus, REJECTS_SHOWN, Rate, RejectCount, RejectedLine, ScanStats,
 };
 use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
@@ -118,7 +118,9 @@ impl TaskReport {
 
     /// Tells the log how it went.
     pub(super) fn log(&self, file: &str) {
-        let LineCounts { lines, good, rejected, .. } = self.counts;
+        let LineCounts {
+            lines, good, rejected, ..
+        } = self.counts;
         match &self.place {
             Place::Read => tracing::debug!(lines, good, rejected, "read"),
             Place::Copy => tracing::debug!("a copy of another file"),
@@ -358,6 +360,7 @@ impl Outcome {
             rejects_by_reason: self.rejects_by_reason.clone(),
             trail: serde_json::json!({}),
             phases: Vec::new(),
+            rate: Rate::default(),
             peak_memory: ScanStats::peak_memory_now(),
             validated: self.counts.searched == 0,
         }

@@ -140,7 +140,14 @@ impl Archive {
 
     fn log(&self, family: Family) {
         let (files, bytes, over) = (self.sources.len(), self.bytes(), self.passed_over);
-        tracing::info!(?family, files, bytes, passed_over = over.files, folders_passed_over = over.folders, "inputs found");
+        tracing::info!(
+            ?family,
+            files,
+            bytes,
+            passed_over = over.files,
+            folders_passed_over = over.folders,
+            "inputs found"
+        );
         for Problem { name, reason } in &self.skipped {
             tracing::warn!(file = %name, %reason, "skipped");
         }

@@ -115,7 +115,13 @@ mod tests {
     fn only_regular_files_are_opened_and_nothing_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
         for path in [pipe.as_path(), Path::new("/dev/zero"), folder.path()] {
             assert!(regular(path).unwrap_err().to_string().contains("not a regular file"));
         }
@@ -129,11 +135,20 @@ mod tests {
         let opened = || Opened::new(10, regular(&path).unwrap().1);
         let first = opened();
         assert_eq!(first.change(&path), None);
-        std::fs::File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+        std::fs::File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"more")
+            .unwrap();
         assert_eq!(first.change(&path), Some(Change::Written), "grown");
         std::fs::write(&path, "012345").unwrap();
         assert_eq!(first.change(&path), Some(Change::Cut { was: 10, is: 6 }));
-        assert_eq!(opened().change(&path), Some(Change::Cut { was: 10, is: 6 }), "cut before it was opened");
+        assert_eq!(
+            opened().change(&path),
+            Some(Change::Cut { was: 10, is: 6 }),
+            "cut before it was opened"
+        );
         std::fs::write(folder.path().join("b"), "0123456789").unwrap();
         std::fs::rename(folder.path().join("b"), &path).unwrap();
         assert_eq!(first.change(&path), Some(Change::Written), "replaced");

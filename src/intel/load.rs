@@ -51,7 +51,7 @@ pub(super) fn survey(options: &IntelOptions) -> Intel {
 pub fn judge(kind: ListKind, path: &Path) -> ListInfo {
     let mut claims = Claims::new(&[]);
     match kind {
-        ListKind::Home | ListKind::IpRanges => aws::ip_ranges(path, &mut claims),
+        ListKind::Home | ListKind::Aws => aws::ip_ranges(path, &mut claims),
         ListKind::PrefixList => {
             let infos = aws::prefix_lists(&[path.to_owned()], &mut claims);
             infos.into_iter().next().unwrap_or_else(|| ListInfo::not_loaded(kind))

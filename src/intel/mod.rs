@@ -34,8 +34,8 @@ use mmdb::Mmdb;
 use owner::Owners;
 use table::RangeTable;
 
-pub use load::judge;
 pub use list::{ListInfo, ListKind, Status};
+pub use load::judge;
 pub use prefix::Prefix;
 
 /// Which lists to read; what is left empty is taken from the embedded snapshots.

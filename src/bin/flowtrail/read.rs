@@ -17,8 +17,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl ReadArgs {
-    /// How archives are read.
+    /// How archives are read; fails before anything is if what is to be written cannot be.
     pub(crate) fn ingest(&self) -> flowtrail::Result<Ingest> {
+        output::check_files([&self.stats, &self.rejects])?;
         let read = ReadOptions {
             mmap: !self.no_mmap,
             max_unpacked: self.max_unpacked,

@@ -23,11 +23,23 @@ pub(crate) fn exit_code(result: anyhow::Result<u8>) -> ExitCode {
         Ok(code) => code.into(),
         Err(e) if is_closed_pipe(&e) => DONE.into(),
         Err(e) => {
-            let text = format!("{e:#}");
-            warn(&format!("error: {text}"));
+            warn(&format!("error: {}", told(&e)));
             code_of(&e).into()
         }
     }
+}
+
+/// The error and its causes, each said once: some say their cause themselves.
+fn told(e: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in e.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn code_of(e: &anyhow::Error) -> u8 {

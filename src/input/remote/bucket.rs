@@ -270,7 +270,14 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
         h == "localhost" || h.trim_matches(['[', ']']).parse().is_ok_and(loopback)
     };
     let allowed = variable("AWS_ALLOW_HTTP").is_some_and(|v| v == "true" || v == "1");
-    if endpoint.starts_with("https://") || allowed || endpoint.strip_prefix("http://").map(authority).map(host).is_some_and(is_local) {
+    if endpoint.starts_with("https://")
+        || allowed
+        || endpoint
+            .strip_prefix("http://")
+            .map(authority)
+            .map(host)
+            .is_some_and(is_local)
+    {
         return Ok(());
     }
     Err(Error::usage(
