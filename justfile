@@ -133,3 +133,38 @@ validate-exports *results:
 golden-exports:
     for format in csv asff ocsf ecs; do cargo run --quiet -- report tests/data/exports/result.json --format $format -o tests/data/exports/account.$format; done
     git diff --stat tests/data/exports
+
+# every row of docs/reliability.md that the tests keep, with figures; then faults at every system call (needs strace)
+hardening:
+    cargo test --locked --test hardening --test mutations -- --nocapture --test-threads 1
+    cargo build --locked
+    bash tests/hardening/faults.sh target/debug/flowtrail
+
+# kill and errno at every system call of every writer, truncation, signals, limits (needs strace and faultdrive.py)
+faults program="target/debug/flowtrail":
+    bash tests/hardening/faults.sh {{program}}
+
+# a bomb of 10 GiB, 100 000 files, ten million keys: time and memory (needs make_scenarios.py)
+scale program="target/release/flowtrail":
+    bash tests/hardening/scale.sh {{program}}
+
+# a million seeded mutations for each target of fuzz/targets.rs; no nightly, no extra tool
+mutations count="1000000":
+    FLOWTRAIL_MUTATIONS={{count}} cargo test --locked --release --test mutations -- --ignored --nocapture
+
+# libFuzzer on every target of fuzz/targets.rs, so many seconds each (needs cargo-fuzz; a nightly, or RUSTC_BOOTSTRAP=1)
+fuzz seconds="60" targets="line format gzip content envelope wrapping trail splitter parquet mmdb lists baseline filters config inventory alerts result":
+    bash fuzz/run.sh {{seconds}} "{{targets}}"
+
+# the tests of the files that hold unsafe code, under AddressSanitizer (needs a nightly)
+asan:
+    RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --locked --lib --target x86_64-unknown-linux-gnu --target-dir target/asan -- input::mmap input::reader flow::tokens flow::simd flow::rows flow::lines
+
+# the same under valgrind, which needs no nightly
+valgrind:
+    bash tests/hardening/valgrind.sh
+
+# a bill of materials of everything that is linked, CycloneDX JSON (installs cargo-cyclonedx once)
+sbom:
+    test -x target/tools/bin/cargo-cyclonedx || cargo install --locked --debug cargo-cyclonedx --root target/tools
+    PATH="$PWD/target/tools/bin:$PATH" cargo cyclonedx --format json --all-features --override-filename flowtrail.cdx

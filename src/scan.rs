@@ -348,6 +348,9 @@ pub fn count<P: Places>(
     let mut stats = outcome.stats(&archive, &counter.records);
     let (table, left_out) = pool.install(|| finish(counter, places, &counting.grain, own, |s| outcome.place(s)));
     phases.next("sort", 0);
+    if let Some(read) = phases.done.first() {
+        stats.rate_by(read);
+    }
     stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();
     Ok(Counted {

@@ -146,3 +146,86 @@ fn every_room_has_its_heading_in_the_architecture() {
         );
     }
 }
+
+/// Files that may hold unsafe code. Each block says why it is sound (clippy keeps that), and the tests of these files run
+/// under AddressSanitizer and valgrind: `just asan`, `just valgrind`.
+const UNSAFE: [&str; 5] = [
+    "src/flow/rows.rs",
+    "src/flow/simd.rs",
+    "src/flow/tokens.rs",
+    "src/input/mmap.rs",
+    "tests/mutations.rs",
+];
+
+#[test]
+fn unsafe_code_stands_in_the_named_files_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "benches", "examples", "fuzz/fuzz_targets"] {
+        sources(&root.join(folder), &mut files);
+    }
+    files.push(root.join("fuzz/targets.rs"));
+    let mut found: Vec<String> = files
+        .into_iter()
+        .filter(|path| !path.ends_with("tests/architecture.rs"))
+        .filter(|path| {
+            let text = fs::read_to_string(path).expect("source is text");
+            let code = text.lines().map(|l| l.split("//").next().unwrap_or_default());
+            code.flat_map(|l| l.split(|c: char| !c.is_alphanumeric() && c != '_'))
+                .any(|word| word == "unsafe")
+        })
+        .map(|path| path.strip_prefix(root).unwrap_or(&path).display().to_string())
+        .collect();
+    found.sort();
+    assert_eq!(found, UNSAFE);
+}
+
+/// Crates below these versions had a flaw that input could reach; the advisories are named in docs/reliability.md.
+const FLOORS: [(&str, [u64; 3]); 11] = [
+    ("bytes", [1, 11, 1]),
+    ("h2", [0, 4, 16]),
+    ("lz4_flex", [0, 12, 1]),
+    ("maxminddb", [0, 30, 3]),
+    ("memmap2", [0, 9, 11]),
+    ("object_store", [0, 14, 0]),
+    ("quick-xml", [0, 41, 0]),
+    ("rustls-webpki", [0, 103, 13]),
+    ("time", [0, 3, 47]),
+    ("tracing-subscriber", [0, 3, 20]),
+    ("zlib-rs", [0, 4, 0]),
+];
+
+#[test]
+fn dependencies_stand_above_their_known_flaws() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lock = fs::read_to_string(root.join("Cargo.lock")).expect("the lock file is checked in");
+    let mut met = 0;
+    for package in lock.split("[[package]]").skip(1) {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|l| l.strip_prefix(&format!("{key} = \"")));
+            line.map(|v| v.trim_end_matches('"').to_string()).unwrap_or_default()
+        };
+        let (name, version) = (value("name"), value("version"));
+        assert!(
+            !["bincode", "rkyv"].contains(&name.as_str()),
+            "{name} is not to be trusted with files"
+        );
+        let source = value("source");
+        let registry = "registry+https://github.com/rust-lang/crates.io-index";
+        assert!(source.is_empty() || source == registry, "{name} comes from {source}");
+        let Some((_, floor)) = FLOORS.iter().find(|(n, _)| *n == name) else {
+            continue;
+        };
+        let digits = version.split(['-', '+']).next().unwrap_or_default();
+        let parts: Vec<u64> = digits.split('.').filter_map(|p| p.parse().ok()).collect();
+        assert!(
+            parts.as_slice() >= floor.as_slice(),
+            "{name} {version} is below {floor:?}"
+        );
+        met += 1;
+    }
+    assert!(
+        met >= FLOORS.len() - 2,
+        "only {met} of them are in use: is the list still of this program?"
+    );
+}

@@ -17,6 +17,8 @@ pub(super) struct Claims(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     owners: BTreeMap<Fingerprint, Owner>,
+    /// Copies under other flow logs: the file that counts, and the flow log.
+    elsewhere: BTreeSet<(u32, u32)>,
     /// Large contents that no other had the length of so far: the file and its flow log. Their hash is worked out once one
     /// comes that has.
     alone: BTreeMap<u64, (u32, u32)>,
@@ -26,11 +28,11 @@ struct Known {
     late: BTreeMap<u32, Fingerprint>,
 }
 
-/// Whose content it is: the file that counts, and the flow logs under which it was delivered.
+/// Whose content it is: the file that counts, and its flow log.
 #[derive(Debug)]
 struct Owner {
     file: u32,
-    logs: BTreeSet<u32>,
+    log: u32,
 }
 
 /// What to do with a content.
@@ -95,16 +97,14 @@ impl Claims {
 
 impl Known {
     fn claim(&mut self, print: Fingerprint, file: u32, log: u32) -> Claim {
-        let owner = self.owners.entry(print).or_insert_with(|| Owner {
-            file,
-            logs: BTreeSet::new(),
-        });
-        let new_log = owner.logs.insert(log);
-        match (owner.file == file, new_log) {
-            (true, _) => Claim::Count,
-            (false, true) => Claim::Watch,
-            (false, false) => Claim::Pass,
+        let owner = self.owners.entry(print).or_insert(Owner { file, log });
+        if owner.file == file {
+            return Claim::Count;
         }
+        if owner.log != log && self.elsewhere.insert((owner.file, log)) {
+            return Claim::Watch;
+        }
+        Claim::Pass
     }
 }
 
@@ -147,7 +147,7 @@ fn unpacked_size(source: &Source) -> Option<u64> {
     if source.is_stdin() {
         return None;
     }
-    let mut file = std::fs::File::open(&source.path).ok()?;
+    let (mut file, _) = crate::input::regular(&source.path).ok()?;
     let mut magic = [0; 2];
     file.read_exact(&mut magic).ok()?;
     if magic != crate::input::gzip::MAGIC {

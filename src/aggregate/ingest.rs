@@ -6,6 +6,7 @@
 
 use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
 use crate::aggregate::counter::{Counter, Counting, Places, Shared};
+use crate::aggregate::examples::Examples;
 use crate::aggregate::formats::Formats;
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
 use crate::aggregate::pieces::{lines_starting_in, pieces};
@@ -20,6 +21,7 @@ use crate::flow::{LineReader, LogFormat, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, RemoteOptions};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -106,7 +108,7 @@ pub fn read_into<T: Tally>(
             .map(|r| r.file)
             .collect();
         if changed.is_empty() {
-            let mut outcome = Outcome::of(archive, reports);
+            let mut outcome = Outcome::of(archive, &reports, run.examples.take());
             (outcome.logs, outcome.seen) = (run.logs, watch.finish());
             return (tally, outcome);
         }
@@ -126,6 +128,7 @@ struct Run<'a, T> {
     known: BTreeMap<u32, Fingerprint>,
     claims: Claims,
     logs: FlowLogs,
+    examples: Examples,
     /// Set by the first bad record of a strict run.
     stop: AtomicBool,
 }
@@ -168,6 +171,7 @@ impl<'a, T: Tally> Run<'a, T> {
             known,
             claims: Claims::default(),
             logs: FlowLogs::of(archive),
+            examples: Examples::default(),
             stop: AtomicBool::new(false),
         }
     }
@@ -227,6 +231,7 @@ impl<'a, T: Tally> Run<'a, T> {
         }
         let task = &self.tasks[number as usize];
         let source = &self.archive.sources[task.file as usize];
+        let _file = tracing::debug_span!("file", file = %source.name, bytes = source.size).entered();
         let mut report = TaskReport::new(number, task.file);
         worker.watch.log = self.logs.of_file(task.file);
         worker.tally.begin(number, u16::try_from(worker.watch.log).unwrap_or(0));
@@ -247,11 +252,14 @@ impl<'a, T: Tally> Run<'a, T> {
         if let Some(rejects) = &mut sink.rejects {
             rejects.hand_over();
         }
+        report.look_again(reader.change(source));
+        self.examples.add(number, std::mem::take(&mut report.rejects));
         let after = worker.tally.actions();
         report.actions = (after.0 - before.0, after.1 - before.1);
         if self.options.strict && report.counts.rejected > 0 {
             self.stop.store(true, Ordering::Relaxed);
         }
+        report.log(&source.name);
         worker.reports.push(report);
     }
 
@@ -352,7 +360,11 @@ impl<'a, T: Tally> Run<'a, T> {
         let source = self.archive.sources.get(file as usize)?;
         self.options.learned.as_ref().filter(|_| !source.is_stdin())?;
         let content = Reader::new(self.options.read).fingerprint(source).ok();
-        content.or_else(|| Some(Fingerprint::of(&std::fs::read(&source.path).ok()?)))
+        content.or_else(|| {
+            let mut stored = Vec::new();
+            source.stored().ok()?.read_to_end(&mut stored).ok()?;
+            Some(Fingerprint::of(&stored))
+        })
     }
 
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {

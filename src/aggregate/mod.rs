@@ -8,6 +8,7 @@ mod copies;
 pub mod counter;
 pub mod filter;
 pub mod finish;
+mod examples;
 mod formats;
 pub mod ingest;
 pub mod interner;

@@ -1,12 +1,15 @@
 //! What became of every file: counts by file, damage, copies, rejected lines with their true line numbers.
 
-use crate::aggregate::stats::{FileCounts, FileError, FileStatus, REJECTS_SHOWN, RejectedLine, ScanStats};
+use crate::aggregate::examples::{Kept, Kind, Rejected};
+use crate::aggregate::stats::{
+    FileCounts, FileError, FileStatus, REJECTS_SHOWN, Rate, RejectCount, RejectedLine, ScanStats,
+};
 use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
-use crate::flow::{Field, FlowRecord, LineCounts, LineReader, Reason, Reject, Rows};
-use crate::input::{Archive, Fingerprint};
+use crate::flow::{Field, FlowRecord, LineCounts, LineReader, Reject, Rows};
+use crate::input::{Archive, Change, Fingerprint};
 use crate::net::TimeWindow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One task's result.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub struct TaskReport {
     pub place: Place,
     /// Identity of the file's content, where it was taken.
     pub fingerprint: Option<Fingerprint>,
+    /// The file was written to while it was read.
+    pub changed: bool,
     /// A header changed the format inside the task.
     pub format_changed: bool,
     /// Earliest start and latest end of its records.
@@ -29,7 +34,8 @@ pub struct TaskReport {
     pub actions: (u64, u64),
     /// Fields of the format in force at its end.
     pub fields: Option<FieldSet>,
-    rejects: BTreeMap<(Reason, String), Vec<(u64, String)>>,
+    /// Lines that were rejected, until they are handed over.
+    pub(super) rejects: Rejected,
 }
 
 /// How a task went.
@@ -53,11 +59,12 @@ impl TaskReport {
             counts: LineCounts::default(),
             place: Place::Read,
             fingerprint: None,
+            changed: false,
             format_changed: false,
             span: None,
             actions: (0, 0),
             fields: None,
-            rejects: BTreeMap::new(),
+            rejects: Rejected::new(),
         }
     }
 
@@ -84,10 +91,11 @@ impl TaskReport {
     }
 
     pub(super) fn reject(&mut self, line: u64, reject: &Reject<'_>) {
-        let shown = self
+        let (count, shown) = self
             .rejects
             .entry((reject.fault.reason, reject.field().to_string()))
             .or_default();
+        *count += 1;
         if shown.len() < REJECTS_SHOWN {
             shown.push((line, reject.excerpt()));
         }
@@ -97,6 +105,31 @@ impl TaskReport {
         self.counts = lines.counts;
         self.format_changed = lines.format_changed;
         self.fields = Some(FieldSet::of(lines.format()));
+    }
+
+    /// Notes what became of the file meanwhile.
+    pub(super) fn look_again(&mut self, change: Option<Change>) {
+        match change {
+            Some(cut @ Change::Cut { .. }) if self.place == Place::Read => self.place = Place::Damaged(cut.to_string()),
+            Some(Change::Written) => self.changed = true,
+            _ => {}
+        }
+    }
+
+    /// Tells the log how it went.
+    pub(super) fn log(&self, file: &str) {
+        let LineCounts {
+            lines, good, rejected, ..
+        } = self.counts;
+        match &self.place {
+            Place::Read => tracing::debug!(lines, good, rejected, "read"),
+            Place::Copy => tracing::debug!("a copy of another file"),
+            Place::Damaged(reason) => tracing::warn!(file, reason, lines, good, "damaged"),
+            Place::Unreadable(reason) => tracing::warn!(file, reason, "not read"),
+        }
+        if self.changed {
+            tracing::warn!(file, "changed while it was read");
+        }
     }
 
     fn facts(&self) -> FileFacts {
@@ -118,8 +151,12 @@ pub struct Outcome {
     pub counts: LineCounts,
     /// Status of each file, by index.
     pub status: Vec<Option<FileStatus>>,
-    /// Rejected lines, sorted by file and line.
+    /// Files that were written to while they were read: what was there at first was counted.
+    pub changed: BTreeSet<String>,
+    /// Rejected lines, sorted by file and line: the first few.
     pub rejects: Vec<RejectedLine>,
+    /// How many lines were rejected, by reason and field.
+    pub rejects_by_reason: Vec<RejectCount>,
     /// Earliest start and latest end met.
     pub span: Option<(u64, u64)>,
     /// What each file held, by index; copies hold the same.
@@ -132,53 +169,54 @@ pub struct Outcome {
     pub seen: Seen,
     /// Copies that happened to be counted in the place of their original.
     counted_for: BTreeMap<u32, u32>,
-    /// By task: its file, and how many lines of it stand before the task's.
-    starts: BTreeMap<u32, (u32, u64)>,
+    /// Tasks, sorted, with their file and how many lines of it stand before the task's.
+    starts: Vec<(u32, u32, u64)>,
 }
 
 impl Outcome {
-    pub(super) fn of(archive: &Archive, reports: Vec<TaskReport>) -> Outcome {
+    /// `reports` are sorted by task; tasks of a file follow each other.
+    pub(super) fn of(archive: &Archive, reports: &[TaskReport], rejected: Kept) -> Outcome {
         let mut outcome = Outcome {
             status: vec![None; archive.sources.len()],
             facts: vec![FileFacts::default(); archive.sources.len()],
             contents: vec![None; archive.sources.len()],
             ..Outcome::default()
         };
-        outcome.number_lines(&reports);
-        let originals = originals(&reports);
-        let mut by_file: BTreeMap<u32, Vec<&TaskReport>> = BTreeMap::new();
-        for report in &reports {
-            by_file.entry(report.file).or_default().push(report);
+        outcome.number_lines(reports);
+        let originals = originals(reports);
+        for tasks in reports.chunk_by(|a, b| a.file == b.file) {
+            outcome.file(archive, tasks, &originals);
         }
-        for (file, tasks) in by_file {
-            outcome.file(archive, file, &tasks, &originals);
-        }
-        outcome.share_facts(&reports);
-        outcome.rejects.sort();
+        outcome.share_facts(reports);
+        outcome.tell_rejects(archive, rejected);
         outcome
     }
 
-    /// The first line of each task in its file: tasks of a file follow each other.
+    /// The first line of each task in its file.
     fn number_lines(&mut self, reports: &[TaskReport]) {
-        let mut next: BTreeMap<u32, u64> = BTreeMap::new();
+        let (mut file, mut next) = (None, 0);
+        self.starts.reserve_exact(reports.len());
         for report in reports {
-            let start = next.entry(report.file).or_insert(0);
-            self.starts.insert(report.task, (report.file, *start));
-            *start += report.counts.lines + report.counts.searched;
+            if file.replace(report.file) != Some(report.file) {
+                next = 0;
+            }
+            self.starts.push((report.task, report.file, next));
+            next += report.counts.lines + report.counts.searched;
         }
     }
 
     /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
-        self.starts
-            .get(&task)
-            .map_or_else(Sample::default, |(file, start)| Sample {
-                file: self.counted_for.get(file).copied().unwrap_or(*file),
-                line: start + line,
-            })
+        let found = self.starts.binary_search_by_key(&task, |(task, ..)| *task);
+        let start = found.ok().and_then(|i| self.starts.get(i));
+        start.map_or_else(Sample::default, |(_, file, start)| Sample {
+            file: self.counted_for.get(file).copied().unwrap_or(*file),
+            line: start + line,
+        })
     }
 
-    fn file(&mut self, archive: &Archive, file: u32, tasks: &[&TaskReport], originals: &BTreeMap<Fingerprint, u32>) {
+    fn file(&mut self, archive: &Archive, tasks: &[TaskReport], originals: &BTreeMap<Fingerprint, u32>) {
+        let file = tasks[0].file;
         let copy = tasks[0]
             .fingerprint
             .and_then(|f| originals.get(&f))
@@ -190,9 +228,7 @@ impl Outcome {
             counts += task.counts;
             self.contents[file as usize] = self.contents[file as usize].or(task.fingerprint);
             self.facts[file as usize].add(&task.facts());
-            for ((reason, field), lines) in &task.rejects {
-                self.add_rejects(name, task.task, *reason, field, lines);
-            }
+            self.changed.extend(task.changed.then(|| name.clone()));
             if let Some((first, last)) = task.span {
                 let (a, b) = self.span.unwrap_or((first, last));
                 self.span = Some((a.min(first), b.max(last)));
@@ -222,16 +258,30 @@ impl Outcome {
         }
     }
 
-    fn add_rejects(&mut self, file: &str, task: u32, reason: Reason, field: &str, lines: &[(u64, String)]) {
-        for (line, excerpt) in lines {
-            self.rejects.push(RejectedLine {
-                file: file.to_string(),
-                line: self.place((task, *line)).line,
-                field: field.to_string(),
-                reason: reason.as_str().to_string(),
-                excerpt: excerpt.clone(),
-            });
+    fn tell_rejects(&mut self, archive: &Archive, rejected: Kept) {
+        let count = |((reason, field), lines): (Kind, u64)| RejectCount {
+            reason: reason.as_str(),
+            field,
+            lines,
+        };
+        self.rejects_by_reason = rejected.count.into_iter().map(count).collect();
+        self.rejects_by_reason.sort();
+        for (task, kinds) in rejected.shown {
+            for ((reason, field), (_, lines)) in kinds {
+                for (line, excerpt) in lines {
+                    let place = self.place((task, line));
+                    let file = archive.sources.get(place.file as usize);
+                    self.rejects.push(RejectedLine {
+                        file: file.map_or_else(String::new, |s| s.name.clone()),
+                        line: place.line,
+                        field: field.clone(),
+                        reason: reason.as_str().to_string(),
+                        excerpt,
+                    });
+                }
+            }
         }
+        self.rejects.sort();
     }
 
     /// The contents of which records in `window` were read; of what lies across its ends, only the part.
@@ -305,9 +355,12 @@ impl Outcome {
             files,
             passed_over: archive.passed_over,
             file_errors,
+            changed: self.changed.iter().cloned().collect(),
             rejects: self.rejects.clone(),
+            rejects_by_reason: self.rejects_by_reason.clone(),
             trail: serde_json::json!({}),
             phases: Vec::new(),
+            rate: Rate::default(),
             peak_memory: ScanStats::peak_memory_now(),
             validated: self.counts.searched == 0,
         }

@@ -195,6 +195,17 @@ pub struct RejectedLine {
     pub excerpt: String,
 }
 
+/// How many lines were rejected for one reason in one field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RejectCount {
+    /// What is wrong.
+    pub reason: &'static str,
+    /// Field as the header spells it, or `field count`.
+    pub field: String,
+    /// Lines.
+    pub lines: u64,
+}
+
 /// What `--stats` writes.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ScanStats {
@@ -221,12 +232,18 @@ pub struct ScanStats {
     pub passed_over: crate::input::PassedOver,
     /// Every file that was not read whole.
     pub file_errors: Vec<FileError>,
+    /// Files that were written to while they were read: what was there at first was counted.
+    pub changed: Vec<String>,
     /// The first rejected lines of each file and reason.
     pub rejects: Vec<RejectedLine>,
+    /// All rejected lines, counted by reason and field.
+    pub rejects_by_reason: Vec<RejectCount>,
     /// CloudTrail's side.
     pub trail: serde_json::Value,
     /// Where the time went.
     pub phases: Vec<Phase>,
+    /// How fast the flow logs were read.
+    pub rate: Rate,
     /// Peak resident memory in bytes, 0 where the system does not tell.
     pub peak_memory: u64,
     /// True if every field of every line was checked.
@@ -285,6 +302,15 @@ pub struct Phase {
     pub bytes: u64,
 }
 
+/// Work per second of reading, by the clock on the wall.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Rate {
+    /// Bytes from disk, packed or not.
+    pub bytes_per_second: f64,
+    /// Lines of any sort.
+    pub lines_per_second: f64,
+}
+
 /// Rejected lines shown for each file and reason; all are counted.
 pub const REJECTS_SHOWN: usize = 20;
 
@@ -294,6 +320,15 @@ impl ScanStats {
     pub fn is_partial(&self, max_rejected: f64) -> bool {
         let share = self.lines.rejected as f64 / (self.lines.lines + self.lines.searched).max(1) as f64;
         self.files.partial + self.files.failed > 0 || share > max_rejected
+    }
+
+    /// Works out the rate from the phase in which the flow logs were read.
+    pub fn rate_by(&mut self, read: &Phase) {
+        let seconds = read.seconds.max(f64::MIN_POSITIVE);
+        self.rate = Rate {
+            bytes_per_second: read.bytes as f64 / seconds,
+            lines_per_second: (self.lines.lines + self.lines.searched) as f64 / seconds,
+        };
     }
 
     /// The peak resident memory of this process, from `/proc/self/status`; 0 where there is none.

@@ -157,31 +157,33 @@ impl Watch {
     }
 }
 
-/// A set of fields, one bit each.
+/// A set of fields, one bit each: in two halves, so that it needs no wider place than they do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FieldSet(u128);
+pub struct FieldSet([u64; 2]);
 
 const _: () = assert!(Field::COUNT <= 128, "FieldSet has a bit for each field");
 
 impl FieldSet {
     /// The known fields of a format.
     pub fn of(format: &LogFormat) -> Self {
-        let bit = |c: &crate::flow::Column| match c {
-            crate::flow::Column::Known(f) => 1u128 << (*f as u32),
-            _ => 0,
-        };
-        FieldSet(format.columns().iter().map(bit).fold(0, |a, b| a | b))
+        let mut bits = [0; 2];
+        for column in format.columns() {
+            if let crate::flow::Column::Known(f) = column {
+                bits[*f as usize / 64] |= 1u64 << (*f as u32 % 64);
+            }
+        }
+        FieldSet(bits)
     }
 
     /// True if the field is in it.
     pub fn has(self, field: Field) -> bool {
-        self.0 >> (field as u32) & 1 == 1
+        self.0[field as usize / 64] >> (field as u32 % 64) & 1 == 1
     }
 
     /// The fields of both.
     #[must_use]
     pub fn and(self, other: FieldSet) -> FieldSet {
-        FieldSet(self.0 & other.0)
+        FieldSet([self.0[0] & other.0[0], self.0[1] & other.0[1]])
     }
 }
 

@@ -115,6 +115,7 @@ impl Archive {
             .dedup_by(|a, b| a.path.as_os_str() == b.path.as_os_str());
         archive.skipped.sort();
         archive.failed.sort();
+        archive.log(family);
         match archive.failed.first() {
             Some(p) if archive.sources.is_empty() && !archive.asked_remote => {
                 Err(Error::usage(format!("{}: {}", p.name, p.reason)))
@@ -135,6 +136,24 @@ impl Archive {
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.sources.iter().map(|s| s.size).sum()
+    }
+
+    fn log(&self, family: Family) {
+        let (files, bytes, over) = (self.sources.len(), self.bytes(), self.passed_over);
+        tracing::info!(
+            ?family,
+            files,
+            bytes,
+            passed_over = over.files,
+            folders_passed_over = over.folders,
+            "inputs found"
+        );
+        for Problem { name, reason } in &self.skipped {
+            tracing::warn!(file = %name, %reason, "skipped");
+        }
+        for Problem { name, reason } in &self.failed {
+            tracing::warn!(file = %name, %reason, "not listed");
+        }
     }
 
     fn argument(&mut self, argument: &OsStr, family: Family, lists: bool) {
@@ -298,7 +317,7 @@ impl Source {
         if let Some(object) = &self.object {
             return Ok(Box::new(object.stream()));
         }
-        let file = std::fs::File::open(&self.path).map_err(|e| Error::from(e).at(&self.path))?;
+        let (file, _) = crate::input::regular(&self.path).map_err(|e| Error::from(e).at(&self.path))?;
         Ok(Box::new(file))
     }
 

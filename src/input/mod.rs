@@ -7,6 +7,7 @@ pub mod brackets;
 pub mod gzip;
 pub mod layout;
 pub mod mmap;
+mod open;
 pub mod reader;
 pub mod remote;
 mod stream;
@@ -15,6 +16,8 @@ mod zstd;
 
 pub use archive::{Archive, Family, PassedOver, Problem, Source};
 pub use layout::{LogKind, LogName};
+pub use open::Change;
+pub(crate) use open::regular;
 pub use reader::{Bytes, Content, Fingerprint, ReadOptions, Reader};
 pub use remote::RemoteOptions;
 pub use stream::{Block, Stream};

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::input::archive::Source;
+use crate::input::open::{self, Change, Opened};
 use crate::input::remote::Object;
 use crate::input::stream::{Fill, Stream, fill_plain};
 use crate::input::{gzip, mmap, zstd};
@@ -42,6 +43,7 @@ pub struct Reader {
     packed: Vec<u8>,
     text: Vec<u8>,
     decoder: Decompressor,
+    opened: Option<Opened>,
 }
 
 /// What a source holds.
@@ -57,7 +59,7 @@ pub enum Content<'r> {
 /// Bytes from a map or from a reader's buffer.
 pub enum Bytes<'r> {
     /// A mapped file.
-    Mapped(memmap2::Mmap),
+    Mapped(mmap::Map),
     /// A buffer.
     Buffer(&'r [u8]),
 }
@@ -122,6 +124,7 @@ impl Reader {
             packed: Vec::new(),
             text: Vec::new(),
             decoder: Decompressor::new(),
+            opened: None,
         }
     }
 
@@ -130,14 +133,16 @@ impl Reader {
     /// # Errors
     /// `Io` if it cannot be opened, `Format` if it is packed in a way that is not read.
     pub fn open(&mut self, source: &Source) -> Result<Content<'_>> {
+        self.opened = None;
         if source.is_stdin() {
             return self.stream(Box::new(io::stdin().lock()));
         }
         if let Some(object) = &source.object {
             return self.object(object, source);
         }
-        let mut file = File::open(&source.path).map_err(|e| Error::from(e).at(&source.path))?;
-        let size = file.metadata().map_or(source.size, |m| m.len());
+        let (mut file, metadata) = open::regular(&source.path).map_err(|e| Error::from(e).at(&source.path))?;
+        let size = metadata.len();
+        self.opened = Some(Opened::new(source.size, metadata));
         let mut magic = [0u8; 8];
         let n = read_full(&mut file, &mut magic).map_err(|e| Error::from(e).at(&source.path))?;
         refuse_unread_forms(&magic[..n]).map_err(|e| e.at(&source.path))?;
@@ -155,6 +160,7 @@ impl Reader {
         if self.options.mmap
             && let Ok(map) = mmap::map(&file)
         {
+            self.watch(&map);
             return Ok(Content::Parquet(bytes::Bytes::from_owner(map)));
         }
         let mut all = start.to_vec();
@@ -166,7 +172,10 @@ impl Reader {
     fn plain(&mut self, mut file: File, start: &[u8], size: u64, source: &Source) -> Result<Content<'_>> {
         if self.options.mmap && size >= MAP_FROM {
             match mmap::map(&file) {
-                Ok(map) => return Ok(Content::Whole(Bytes::Mapped(map))),
+                Ok(map) => {
+                    self.watch(&map);
+                    return Ok(Content::Whole(Bytes::Mapped(map)));
+                }
                 Err(_) => return self.stream(Box::new(io::Cursor::new(start.to_vec()).chain(file))),
             }
         }
@@ -178,6 +187,18 @@ impl Reader {
         file.read_to_end(&mut self.packed)
             .map_err(|e| Error::from(e).at(&source.path))?;
         Ok(Content::Whole(Bytes::Buffer(&self.packed)))
+    }
+
+    fn watch(&mut self, map: &mmap::Map) {
+        if let Some(opened) = &mut self.opened {
+            opened.cut = Some(map.cut());
+        }
+    }
+
+    /// What became of the source that was opened last, once its content is given back; nothing if it stayed as it was, or
+    /// is no file.
+    pub fn change(&self, source: &Source) -> Option<Change> {
+        self.opened.as_ref()?.change(&source.path)
     }
 
     fn load(&mut self, mut file: File, start: &[u8], source: &Source) -> Result<()> {

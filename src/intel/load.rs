@@ -47,6 +47,22 @@ pub(super) fn survey(options: &IntelOptions) -> Intel {
     }
 }
 
+/// What a file is worth as a list of one kind: read as a run would read it, with nothing else loaded.
+pub fn judge(kind: ListKind, path: &Path) -> ListInfo {
+    let mut claims = Claims::new(&[]);
+    match kind {
+        ListKind::Home | ListKind::Aws => aws::ip_ranges(path, &mut claims),
+        ListKind::PrefixList => {
+            let infos = aws::prefix_lists(&[path.to_owned()], &mut claims);
+            infos.into_iter().next().unwrap_or_else(|| ListInfo::not_loaded(kind))
+        }
+        ListKind::Geoip | ListKind::Asn => Mmdb::open(path, kind, true).0,
+        ListKind::TorExit => tor_list(path, kind, tor::Role::Exit).0,
+        ListKind::TorGuard | ListKind::TorAuthority => tor_list(path, kind, tor::Role::Guard).0,
+        ListKind::Threat => threat_list(path).0,
+    }
+}
+
 fn home(options: &IntelOptions, claims: &Claims) -> ListInfo {
     let source = match options.home.len() {
         0 => "private and special ranges".to_owned(),
@@ -121,10 +137,8 @@ fn threats(options: &IntelOptions, labels: &mut Labels, lists: &mut Vec<ListInfo
         lists.push(ListInfo::not_loaded(ListKind::Threat));
     }
     for path in &options.threat_lists {
-        let (mut info, bytes) = ListInfo::read(ListKind::Threat, path);
+        let (info, prefixes) = threat_list(path);
         if info.file_error.is_none() {
-            let prefixes = text::addresses(&bytes, &mut info);
-            info.finish(prefixes.len() as u64);
             let stem = path
                 .file_stem()
                 .map_or_else(String::new, |s| printable(s.as_encoded_bytes()));
@@ -132,6 +146,16 @@ fn threats(options: &IntelOptions, labels: &mut Labels, lists: &mut Vec<ListInfo
         }
         lists.push(info);
     }
+}
+
+fn threat_list(path: &Path) -> (ListInfo, Vec<Prefix>) {
+    let (mut info, bytes) = ListInfo::read(ListKind::Threat, path);
+    if info.file_error.is_some() {
+        return (info, Vec::new());
+    }
+    let prefixes = text::addresses(&bytes, &mut info);
+    info.finish(prefixes.len() as u64);
+    (info, prefixes)
 }
 
 fn add(labels: &mut Labels, label: &str, prefixes: Vec<Prefix>) {

@@ -35,6 +35,7 @@ use owner::Owners;
 use table::RangeTable;
 
 pub use list::{ListInfo, ListKind, Status};
+pub use load::judge;
 pub use prefix::Prefix;
 
 /// Which lists to read; what is left empty is taken from the embedded snapshots.

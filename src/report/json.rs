@@ -42,6 +42,7 @@ pub fn document(run: &Run<'_>) -> io::Result<Value> {
     if let Some(stats) = stats.as_object_mut() {
         stats.remove("phases");
         stats.remove("peak_memory");
+        stats.remove("rate");
     }
     Ok(json!({
         "schema": "flowtrail.result/1",

@@ -25,11 +25,9 @@ impl Phases {
     }
 
     pub(super) fn next(&mut self, name: &'static str, bytes: u64) {
-        self.done.push(Phase {
-            name,
-            seconds: self.began.elapsed().as_secs_f64(),
-            bytes,
-        });
+        let seconds = self.began.elapsed().as_secs_f64();
+        tracing::info!(phase = name, seconds, bytes, "phase done");
+        self.done.push(Phase { name, seconds, bytes });
         self.began = Instant::now();
     }
 }

@@ -5,7 +5,7 @@
 use super::{PrincipalIndex, Problem, TrailArchive, TrailCounts, TrailGrain, read};
 use crate::aggregate::stats::{FileCounts, FileError};
 use crate::aggregate::workers;
-use crate::input::{Archive, ReadOptions, Reader};
+use crate::input::{Archive, Change, ReadOptions, Reader};
 use crate::inventory::Graph;
 use crate::net::{HOUR, Seconds, TimeWindow};
 use rayon::ThreadPool;
@@ -180,27 +180,43 @@ impl Worker {
 
     fn file(&mut self, source: &crate::input::Source) {
         let Worker { reader, text, found } = self;
+        let _file = tracing::debug_span!("file", file = %source.name, bytes = source.size).entered();
         let seen = reader.with_whole(source, text, |content, damage| {
-            found.content(source, content, damage.map(|e| e.reason()));
+            found.content(source, content, damage.map(|e| e.reason()))
         });
-        if let Err(e) = seen {
-            found.files.failed += 1;
-            found.errors.push(FileError {
-                file: source.name.clone(),
-                reason: e.reason(),
-            });
+        match (seen, reader.change(source)) {
+            (Err(e), _) => {
+                found.files.failed += 1;
+                found.name(source, e.reason());
+            }
+            (Ok(true), Some(cut @ Change::Cut { .. })) => {
+                found.files.ok -= 1;
+                found.files.partial += 1;
+                found.name(source, cut.to_string());
+            }
+            (Ok(_), _) => {}
         }
     }
 }
 
 impl Found {
-    fn content(&mut self, source: &crate::input::Source, text: &[u8], damage: Option<String>) {
+    fn name(&mut self, source: &crate::input::Source, reason: String) {
+        tracing::warn!(file = %source.name, reason, "not whole");
+        self.errors.push(FileError {
+            file: source.name.clone(),
+            reason,
+        });
+    }
+
+    /// Takes in a file; true if it was whole.
+    fn content(&mut self, source: &crate::input::Source, text: &[u8], damage: Option<String>) -> bool {
         let (archive, window) = (&mut self.archive, self.window);
         let counts = read(text, &mut |event| {
             if window.contains(event.time) {
                 archive.observe(&event);
             }
         });
+        tracing::debug!(records = counts.records, rejected = counts.rejected, "read");
         self.counts.add(&counts);
         let reason = damage.or_else(|| counts.problem.as_ref().map(ToString::to_string));
         match &reason {
@@ -216,12 +232,11 @@ impl Found {
                 counts.rejected, r.record, r.line, r.field, r.reason
             )
         });
+        let whole = reason.is_none();
         for reason in reason.into_iter().chain(first) {
-            self.errors.push(FileError {
-                file: source.name.clone(),
-                reason,
-            });
+            self.name(source, reason);
         }
+        whole
     }
 }
 

@@ -140,7 +140,7 @@ pub(super) fn format_if_cut(source: &Source, options: &Ingest) -> Option<LogForm
         return None;
     }
     let mut start = vec![0; 1 << 16];
-    let mut file = std::fs::File::open(&source.path).ok()?;
+    let (mut file, _) = crate::input::regular(&source.path).ok()?;
     let n = file.read(&mut start).ok()?;
     let plain = !start.starts_with(crate::input::gzip::MAGIC) && !is_whole_only(&start[..n]);
     plain.then(|| format_of(&start[..n], &options.formats.of(&source.name)))

@@ -15,6 +15,8 @@ pub(crate) struct Cli {
     /// Take options from this file (`flowtrail config init` writes one); FLOWTRAIL_CONFIG names it too
     #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: crate::log::LogArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

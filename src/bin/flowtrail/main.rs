@@ -14,6 +14,7 @@ mod guardduty;
 mod generate;
 mod hint;
 mod intel;
+mod log;
 mod lookup;
 mod output;
 mod quality;
@@ -22,16 +23,20 @@ mod reconcile;
 mod report;
 mod run;
 mod scan;
+mod stop;
 mod top;
 mod trail;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    stop::listen();
     run::exit_code(config::read().and_then(|session| command(&session)))
 }
 
 fn command(session: &config::Session) -> anyhow::Result<u8> {
+    log::start(&session.cli.log);
+    let _run = tracing::info_span!("run", version = env!("CARGO_PKG_VERSION")).entered();
     let settings = &session.settings;
     match &session.cli.command {
         args::Command::Scan(args) => scan::run(args, settings),

@@ -1,10 +1,13 @@
 //! Results to standard output or to a file that appears whole or not at all.
 
 use crate::args::{Format, OutputArgs};
+use crate::run;
+use crate::stop::Begun;
 use anyhow::Context;
 use comfy_table::{Cell as Shown, CellAlignment, Table, presets};
-use flowtrail::Error;
 use flowtrail::report::{Cell, Grid};
+use flowtrail::{Error, ErrorKind};
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -18,10 +21,21 @@ pub(crate) fn to(
         Some(path) => to_file(path, write),
         None => {
             let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-            write(&mut out)?;
-            out.flush().context("standard output")
+            write(&mut out).map_err(|e| place(e, "standard output"))?;
+            out.flush().context("standard output: cannot be written")
         }
     }
+}
+
+/// Says where a write failed; other errors have said where they belong.
+fn place(e: anyhow::Error, target: impl Display) -> anyhow::Error {
+    let said = format!("{target}: cannot be written");
+    // A format of the library's knows no target: it says `-`.
+    let unplaced = |e: &&Error| e.position().is_some_and(|p| p.path == Path::new("-"));
+    if let Some(ErrorKind::Output(cause)) = e.downcast_ref::<Error>().filter(unplaced).map(Error::kind) {
+        return anyhow::Error::new(io::Error::new(cause.kind(), cause.to_string())).context(said);
+    }
+    if run::is_of_writing(&e) { e.context(said) } else { e }
 }
 
 /// Writes beside the target, then renames: a link planted there is replaced, never followed to a file. A device or a pipe
@@ -30,26 +44,34 @@ pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow:
     let failed = |e| Error::output(path, e);
     if is_stream(path) {
         let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
-        write(&mut out)?;
+        write(&mut out).map_err(|e| place(e, path.display()))?;
         return Ok(out.flush().map_err(failed)?);
     }
     let beside = beside(path);
+    let _begun = Begun::new(&beside);
     let file = File::options()
         .write(true)
         .create_new(true)
         .open(&beside)
         .map_err(failed)?;
     let mut out = BufWriter::new(file);
-    let written = write(&mut out).and_then(|()| {
+    let written = write(&mut out).map_err(|e| place(e, path.display())).and_then(|()| {
         let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
         file.sync_all().map_err(failed)?;
         fs::rename(&beside, path).map_err(failed)?;
+        sync_folder(path);
         Ok(())
     });
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+/// So that a power cut does not take the name away. Some file systems cannot; the file is whole all the same.
+fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|f| f.sync_all());
 }
 
 /// True for what exists and is neither file nor folder: `/dev/null`, `/dev/stdout`, a named pipe.
@@ -69,7 +91,15 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 
 /// Fails before any work is done if the target's folder is not there to be written.
 pub(crate) fn check(target: Option<&Path>) -> anyhow::Result<()> {
-    let Some(path) = target else { return Ok(()) };
+    Ok(target.map_or(Ok(()), check_file)?)
+}
+
+/// The same of several.
+pub(crate) fn check_files<'p>(targets: impl IntoIterator<Item = &'p Option<PathBuf>>) -> flowtrail::Result<()> {
+    targets.into_iter().flatten().try_for_each(|path| check_file(path))
+}
+
+fn check_file(path: &Path) -> flowtrail::Result<()> {
     if is_stream(path) {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use crate::{hint, output, run};
 use flowtrail::Error;
 use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
-use flowtrail::input::{Archive, ReadOptions, RemoteOptions};
+use flowtrail::input::{Archive, Change, ReadOptions, RemoteOptions};
 use flowtrail::intel::{Intel, IntelOptions};
 use flowtrail::net::{HOUR, Seconds, TimeWindow, parse_rfc3339};
 use flowtrail::report::grid::grouped;
@@ -17,8 +17,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl ReadArgs {
-    /// How archives are read.
+    /// How archives are read; fails before anything is if what is to be written cannot be.
     pub(crate) fn ingest(&self) -> flowtrail::Result<Ingest> {
+        output::check_files([&self.stats, &self.rejects])?;
         let read = ReadOptions {
             mmap: !self.no_mmap,
             max_unpacked: self.max_unpacked,
@@ -241,6 +242,9 @@ fn warn_of_losses(stats: &ScanStats) {
             "… and {} more files (--stats FILE lists all)",
             lost().count() - SHOWN
         ));
+    }
+    for file in stats.changed.iter().take(SHOWN) {
+        run::warn(&format!("{file}: {}", Change::Written));
     }
     let late = stats.trail["beyond_window"].as_u64().unwrap_or(0);
     if late > 0 {

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::input::remote::RemoteOptions;
 use crate::input::remote::fault::{Fault, PATIENCE, TRIES, wait};
 use crate::input::remote::keys::{Keys, variable};
+use crate::net::printable;
 use bytes::Bytes;
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
@@ -133,10 +134,14 @@ impl Bucket {
             let answer = once.unwrap_or_else(|_| Err(Fault::again("too slow an answer")));
             match answer.and_then(&check) {
                 Err(Fault::Region(region)) if tries < 3 && self.endpoint.is_none() => self.set_region(region),
-                Err(Fault::Again { after, .. }) if tries < TRIES && begun.elapsed() < PATIENCE => {
-                    tokio::time::sleep(wait(tries, after)).await;
+                Err(Fault::Again { after, reason }) if tries < TRIES && begun.elapsed() < PATIENCE => {
+                    let pause = wait(tries, after);
+                    let key = printable(key.as_bytes());
+                    tracing::info!(bucket = self.name, %key, tries, ?pause, reason, "asking S3 again");
+                    tokio::time::sleep(pause).await;
                 }
                 Err(Fault::Access(reason)) => {
+                    tracing::warn!(bucket = self.name, reason, "S3 is not asked any more");
                     return Err(Fault::Access(self.closed.get_or_init(|| reason).clone()));
                 }
                 result => return result,
@@ -254,9 +259,25 @@ pub(super) fn encode(text: &str, path: bool) -> String {
 
 /// Plain http shows every record to the network: it is for this machine only.
 fn check_endpoint(endpoint: &str) -> Result<()> {
-    let local = ["http://127.", "http://localhost", "http://[::1]"];
+    // With the host's end: `http://127.0.0.1.example.com` is not this machine, nor what stands behind an `@`.
+    let authority = |rest: &str| rest.split(['/', '?', '#']).next().unwrap_or_default().to_string();
+    let host = |a: String| match a.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_string(),
+        _ => a,
+    };
+    let is_local = |h: String| {
+        let loopback = |ip: std::net::IpAddr| ip.is_loopback();
+        h == "localhost" || h.trim_matches(['[', ']']).parse().is_ok_and(loopback)
+    };
     let allowed = variable("AWS_ALLOW_HTTP").is_some_and(|v| v == "true" || v == "1");
-    if endpoint.starts_with("https://") || allowed || local.iter().any(|l| endpoint.starts_with(l)) {
+    if endpoint.starts_with("https://")
+        || allowed
+        || endpoint
+            .strip_prefix("http://")
+            .map(authority)
+            .map(host)
+            .is_some_and(is_local)
+    {
         return Ok(());
     }
     Err(Error::usage(
@@ -308,6 +329,17 @@ mod tests {
     fn plain_http_is_for_this_machine() {
         assert!(check_endpoint("http://127.0.0.1:9000").is_ok());
         assert!(check_endpoint("https://s3.example.com").is_ok());
-        assert!(check_endpoint("http://s3.example.com").is_err());
+        for elsewhere in [
+            "http://s3.example.com",
+            "http://127.0.0.1.example.com:80/",
+            "http://localhost.example.com",
+            "http://localhost:1@example.com",
+            "http://127.0.0.1@example.com/",
+        ] {
+            assert!(check_endpoint(elsewhere).is_err(), "{elsewhere}");
+        }
+        for here in ["http://localhost", "http://[::1]:9000/", "http://127.0.0.2:80/x"] {
+            assert!(check_endpoint(here).is_ok(), "{here}");
+        }
     }
 }

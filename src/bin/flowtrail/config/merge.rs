@@ -51,17 +51,20 @@ pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
 }
 
+/// Options with a value that may stand before the command's name.
+const GLOBAL: [&str; 3] = ["--config", "--log", "--log-level"];
+
 /// The command that was typed, its names from the top, and the place behind the last of them.
 fn command<'c>(root: &'c Command, typed: &[OsString]) -> (&'c Command, Vec<&'c str>, usize) {
     let (mut command, mut names, mut behind, mut at) = (root, Vec::new(), 1, 1);
     while let Some(word) = typed.get(at).and_then(|w| w.to_str()) {
         at += 1;
-        if word == "--config" {
+        if GLOBAL.contains(&word) {
             at += 1;
         } else if let Some(below) = command.find_subcommand(word) {
             (command, behind) = (below, at);
             names.push(below.get_name());
-        } else if !word.starts_with("--config=") {
+        } else if !word.split_once('=').is_some_and(|(name, _)| GLOBAL.contains(&name)) {
             break;
         }
     }
@@ -118,10 +121,10 @@ mod tests {
     #[test]
     fn commands_below_commands_have_tables_below_tables() {
         let text = "[baseline.build]\noutput = \"b.ftb\"\n";
-        let typed = "f --config c baseline --config=c build x";
+        let typed = "f --config c --log json baseline --config=c build x";
         assert_eq!(
             merged(text, typed),
-            "f --config c baseline --config=c build --output=b.ftb x"
+            "f --config c --log json baseline --config=c build --output=b.ftb x"
         );
     }
 
