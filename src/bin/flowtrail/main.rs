@@ -15,6 +15,7 @@ mod generate;
 mod hint;
 mod intel;
 mod lookup;
+mod notify;
 mod output;
 mod quality;
 mod read;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
 fn command(session: &config::Session) -> anyhow::Result<u8> {
     let settings = &session.settings;
     match &session.cli.command {
-        args::Command::Scan(args) => scan::run(args, settings),
+        args::Command::Scan(args) => scan::run(args, settings, &session.targets),
         args::Command::Top(args) => top::run(args),
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),
