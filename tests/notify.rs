@@ -395,6 +395,60 @@ fn a_syslog_frame_that_was_not_read_is_sent_again() {
     );
 }
 
+/// `just notify` keeps what a real rsyslogd parsed of these incidents: the messages are still those that it was sent.
+#[test]
+fn the_messages_are_those_that_a_real_collector_parsed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let stored = std::fs::read_to_string(root.join("notify/rsyslog.ndjson")).unwrap();
+    let parsed: Vec<Value> = stored.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let result: Value = serde_json::from_slice(&std::fs::read(root.join("exports/result.json")).unwrap()).unwrap();
+    let incidents: Vec<Notice> = result["incidents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| Notice::of(i.clone()).unwrap())
+        .collect();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let count = incidents.len();
+    let collector = std::thread::spawn(move || {
+        let one = |_| {
+            let mut text = String::new();
+            listener.accept().unwrap().0.read_to_string(&mut text).unwrap();
+            text.split_once(' ').unwrap().1.to_string()
+        };
+        (0..count).map(one).collect::<std::collections::BTreeSet<String>>()
+    });
+    let table = format!(
+        "kind = \"syslog\"\naddress = \"127.0.0.1:{port}\"\nfacility = \"auth\"\nhostname = \"scanner\"\nmin-severity = \"low\""
+    );
+    let sender = Target::read("t", &table.parse().unwrap())
+        .unwrap()
+        .open(&|_| None)
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("j")).unwrap();
+    let told = deliver(&[sender], &incidents, &mut journal, &mut |_| {}).unwrap();
+    assert_eq!((told[0].sent, parsed.len()), (count, count));
+    let raw = |r: &Value| r["raw"].as_str().unwrap().to_string();
+    assert_eq!(collector.join().unwrap(), parsed.iter().map(raw).collect());
+    for incident in &incidents {
+        let of = |r: &&Value| r["rfc5424-sd"]["flowtrail@32473"]["id"] == incident.id.as_str();
+        let fields = &parsed.iter().find(of).unwrap()["rfc5424-sd"]["flowtrail@32473"];
+        for (name, value) in incident
+            .finding
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, v)| v.is_string())
+        {
+            assert_eq!(&fields[name], value, "{name}");
+        }
+        let destinations: Value = serde_json::from_str(fields["destinations"].as_str().unwrap()).unwrap();
+        assert_eq!(destinations, incident.finding["destinations"]);
+    }
+}
+
 /// The program over a small account, as people start it.
 #[test]
 fn the_program_tells_each_incident_once_and_nothing_unasked() {

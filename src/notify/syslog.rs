@@ -1,7 +1,7 @@
 //! syslog: RFC 5424 messages, octet-counted (RFC 6587) over TCP, with TLS as RFC 5425 has it.
 //!
-//! The structured data holds every field of the finding under its own name: plain values as they are, lists of plain values
-//! joined by commas, everything else as JSON. The message's time is the incident's end, so the same incident is the same
+//! The structured data holds every field of the finding under its own name: plain values as they are, lists of words
+//! joined by commas and of sentences by spaces, everything else as JSON. The message's time is the incident's end, so the same incident is the same
 //! message; what is sent again has `repeated="yes"`. A message is kept within [`MOST`] bytes, which collectors take: long
 //! lists end early, and say how much is left out.
 
@@ -146,7 +146,8 @@ fn text(value: &Value, room: usize) -> Option<String> {
         Value::Array(all) if all.iter().all(Value::is_string) => {
             let all: Vec<String> = all.iter().filter_map(plain).collect();
             let (kept, rest) = whole_items(&all, room);
-            Some(kept.iter().cloned().chain(rest).collect::<Vec<_>>().join(","))
+            let between = if all.iter().any(|t| t.contains(' ')) { " " } else { "," };
+            Some(kept.iter().cloned().chain(rest).collect::<Vec<_>>().join(between))
         }
         Value::Array(all) => {
             let all: Vec<String> = all.iter().filter_map(|v| line(v).ok()).collect();
