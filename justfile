@@ -129,6 +129,11 @@ s3:
 validate-exports *results:
     bash tests/validate/exports.sh {{results}}
 
+# incidents to a real rsyslogd on loopback, plain and by TLS; what it parsed is held against them and kept (apt-get install rsyslog rsyslog-openssl)
+notify:
+    bash tests/notify/rsyslog.sh tests/data/notify/rsyslog.ndjson
+    git diff --stat tests/data/notify
+
 # write the stored exports of tests/data/exports anew from the stored result; look at the difference
 golden-exports:
     for format in csv asff ocsf ecs; do cargo run --quiet -- report tests/data/exports/result.json --format $format -o tests/data/exports/account.$format; done

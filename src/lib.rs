@@ -27,6 +27,7 @@ pub mod attribute;
 pub mod detect;
 pub mod incident;
 pub mod report;
+pub mod notify;
 pub mod contain;
 pub mod lookup;
 pub mod r#gen;

@@ -36,12 +36,15 @@ pub const LARGEST_UNPACKED: u64 = 8 << 30;
 pub enum Kind {
     /// What was learned of a fleet.
     Baseline,
+    /// Which incidents were sent to whom, and which wait.
+    Journal,
 }
 
 impl Kind {
     const fn number(self) -> u16 {
         match self {
             Kind::Baseline => 1,
+            Kind::Journal => 2,
         }
     }
 
@@ -49,12 +52,14 @@ impl Kind {
     const fn version(self) -> u16 {
         match self {
             Kind::Baseline => 2,
+            Kind::Journal => 1,
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Kind::Baseline => "baseline",
+            Kind::Journal => "journal",
         }
     }
 }

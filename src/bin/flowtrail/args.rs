@@ -128,6 +128,12 @@ pub(crate) struct ScanArgs {
     /// For the report: what happened outside of the logs, a line each: RFC 3339 time, words
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) timeline: Option<PathBuf>,
+    /// Tell this target of each incident, once: a table `[notify.TARGET]` of the configuration file; repeatable
+    #[arg(long, value_name = "TARGET", help_heading = "Output")]
+    pub(crate) notify: Vec<String>,
+    /// What was sent to whom, and what waits; without it `flowtrail/notify.journal` in your folder for state
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) notify_journal: Option<PathBuf>,
     /// Write to FILE instead of standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,

@@ -40,7 +40,11 @@ pub(crate) fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<u8> {
         account.join("README.md").display(),
         words(&account).join(" \\\n    "),
     ))?;
-    let code = scan::run(&*typed(&account, &["--min-severity=critical", "--quiet"])?, settings)?;
+    let code = scan::run(
+        &*typed(&account, &["--min-severity=critical", "--quiet"])?,
+        settings,
+        &[],
+    )?;
     let report = report(&folder, &account, settings)?;
     say(&format!(
         "\nAll incidents, with pictures: {}\nNext: `flowtrail help concepts`, then scan your own logs.",
@@ -57,6 +61,7 @@ fn report(folder: &Path, account: &Path, settings: &Settings) -> anyhow::Result<
     scan::run(
         &*typed(account, &["--quiet", "--format=html", &timeline, &output])?,
         settings,
+        &[],
     )?;
     Ok(path)
 }

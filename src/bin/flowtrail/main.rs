@@ -16,6 +16,7 @@ mod hint;
 mod intel;
 mod log;
 mod lookup;
+mod notify;
 mod output;
 mod quality;
 mod read;
@@ -39,7 +40,7 @@ fn command(session: &config::Session) -> anyhow::Result<u8> {
     let _run = tracing::info_span!("run", version = env!("CARGO_PKG_VERSION")).entered();
     let settings = &session.settings;
     match &session.cli.command {
-        args::Command::Scan(args) => scan::run(args, settings),
+        args::Command::Scan(args) => scan::run(args, settings, &session.targets),
         args::Command::Top(args) => top::run(args),
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),

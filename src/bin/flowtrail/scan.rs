@@ -1,6 +1,7 @@
 //! `flowtrail scan`: the main job.
 
 use crate::args::{ScanArgs, ScanFormat, When};
+use crate::notify::Duty;
 use crate::{baseline, hint, output, read, report, run};
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity, accept};
@@ -8,6 +9,7 @@ use flowtrail::incident::{AllowList, Incident, Shown, Suppressions, View, sha256
 use flowtrail::input::{Family, Source};
 use flowtrail::intel::Intel;
 use flowtrail::net::printable;
+use flowtrail::notify::Target;
 use flowtrail::report::story::Outside;
 use flowtrail::report::{Custody, Run, Wanted, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
@@ -16,20 +18,10 @@ use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
 /// Runs the command.
-pub(crate) fn run(args: &ScanArgs, parameters: &Settings) -> anyhow::Result<u8> {
+pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) -> anyhow::Result<u8> {
+    let duty = Duty::open(args, targets)?;
     let mut state = State::open(args)?;
-    let mut inputs = Inputs {
-        flows: args.paths.clone(),
-        trail: args.trail.clone(),
-        inventory: args.inventory.clone(),
-        guardduty: args.guardduty.clone(),
-        macie: args.macie.clone(),
-        own_accounts: args.own_account.clone(),
-        ingest: args.read.ingest()?,
-        window: Some(args.read.window()?),
-        baseline: state.before.take(),
-    };
-    inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
+    let inputs = inputs(args, state.before.take())?;
     let settings = Settings {
         alert_budget: args.alert_budget,
         ..parameters.clone()
@@ -65,11 +57,33 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings) -> anyhow::Result<u8> 
     }
     let shown = view.of(&scanned.incidents, &scanned.counted.table);
     tell(args, &scanned, &shown, &intel, outside)?;
+    // What was learned is kept, whether or not a receiver could be reached.
+    let told = duty.tell(&shown.incidents, args.quiet);
     state.learn(args, &scanned, &shown, inputs, |i| {
         scan::scan(&i, &intel, &settings, &pool, &|a| bar.follow(a))
     })?;
+    let told = told?;
+    if told != run::DONE {
+        return Ok(told);
+    }
     let reached = args.fail_on.is_some_and(|s| loudest(&view, &scanned) >= Some(s));
     Ok(if code == run::DONE && reached { run::FOUND } else { code })
+}
+
+fn inputs(args: &ScanArgs, baseline: Option<Baseline>) -> flowtrail::Result<Inputs> {
+    let mut ingest = args.read.ingest()?;
+    ingest.learned = baseline.as_ref().map(|_| Default::default());
+    Ok(Inputs {
+        flows: args.paths.clone(),
+        trail: args.trail.clone(),
+        inventory: args.inventory.clone(),
+        guardduty: args.guardduty.clone(),
+        macie: args.macie.clone(),
+        own_accounts: args.own_account.clone(),
+        ingest,
+        window: Some(args.read.window()?),
+        baseline,
+    })
 }
 
 /// The baseline of a scan, locked if it is to be changed.

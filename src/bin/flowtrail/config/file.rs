@@ -1,10 +1,12 @@
-//! A configuration file, read and checked: each table is a command's, `common` or `detect`, each key an option's name.
+//! A configuration file, read and checked: each table is a command's, `common`, `detect` or `notify`, each key
+//! an option's name.
 //!
 //! Unknown tables and keys are errors that name the nearest known one. Messages name places and keys, never values.
 
 use clap::{Arg, ArgAction, Command};
 use flowtrail::Error;
 use flowtrail::detect::Settings;
+use flowtrail::notify::Target;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,8 @@ use toml::{Table, Value};
 pub(crate) const COMMON: &str = "common";
 /// The table of the detectors' parameters.
 pub(crate) const DETECT: &str = "detect";
+/// The table of the tables of the targets of `--notify`.
+pub(crate) const NOTIFY: &str = "notify";
 
 /// A file that was checked.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub(crate) struct File {
     pub(crate) tables: Table,
     /// The detectors' part.
     pub(crate) settings: Settings,
+    /// The targets' part.
+    pub(crate) targets: Vec<Target>,
 }
 
 impl File {
@@ -36,6 +42,7 @@ impl File {
         let settings = tables.get(DETECT).map_or_else(|| Ok(Settings::default()), settings);
         Ok(File {
             path: path.to_path_buf(),
+            targets: targets(&tables).map_err(|e| e.at(path))?,
             settings: settings.map_err(wrong)?,
             tables,
         })
@@ -90,13 +97,15 @@ fn check(tables: &Table, root: &Command) -> Result<(), String> {
             format!("`{name}` stands in no table: put it under [{COMMON}], or under the command that it is for")
         })?;
         match (name.as_str(), commands(root).find(|c| c.get_name() == name)) {
-            (DETECT, _) => {}
+            (DETECT | NOTIFY, _) => {}
             (COMMON, _) => check_common(table, root)?,
             (_, Some(command)) => check_command(table, command, name)?,
             _ => {
-                let known = commands(root)
-                    .map(|c| c.get_name().to_string())
-                    .chain([COMMON.into(), DETECT.into()]);
+                let known = commands(root).map(|c| c.get_name().to_string()).chain([
+                    COMMON.into(),
+                    DETECT.into(),
+                    NOTIFY.into(),
+                ]);
                 return Err(format!("there is no table [{name}]{}", hint(name, known)));
             }
         }
@@ -184,6 +193,20 @@ fn settings(table: &Value) -> Result<Settings, String> {
         check_settings(table, &known, DETECT)?;
     }
     Settings::deserialize(typed).map_err(|e| format!("[{DETECT}]: {}", e.message()))
+}
+
+/// The tables `[notify.NAME]`.
+fn targets(tables: &Table) -> flowtrail::Result<Vec<Target>> {
+    let Some(all) = tables.get(NOTIFY).and_then(Value::as_table) else {
+        return Ok(Vec::new());
+    };
+    let one = |(name, value): (&String, &Value)| match value {
+        Value::Table(table) => Target::read(name, table),
+        _ => Err(Error::usage(
+            "[notify] holds tables only: one [notify.NAME] for each target",
+        )),
+    };
+    all.iter().map(one).collect()
 }
 
 /// Every parameter at its default.

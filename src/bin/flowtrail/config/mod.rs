@@ -1,4 +1,4 @@
-//! The configuration file: every option of every command, and the parameters of the detectors.
+//! The configuration file: every option of every command, the parameters of the detectors, and the targets of `--notify`.
 //!
 //! A file is read only when it is named, by `--config` or `FLOWTRAIL_CONFIG`: the folder that one stands in never changes
 //! what a command does. What it holds becomes words of the command line, put before those that were typed, so that each
@@ -13,6 +13,7 @@ use crate::{output, run};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use flowtrail::Error;
 use flowtrail::detect::Settings;
+use flowtrail::notify::Target;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,8 @@ pub(crate) struct Session {
     pub(crate) cli: Cli,
     /// Parameters of the detectors.
     pub(crate) settings: Settings,
+    /// Whom `--notify` may tell.
+    pub(crate) targets: Vec<Target>,
     file: Option<File>,
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn read() -> anyhow::Result<Session> {
         return Ok(Session {
             cli: Cli::parse_from(typed),
             settings: Settings::default(),
+            targets: Vec::new(),
             file: None,
         });
     };
@@ -75,6 +79,7 @@ pub(crate) fn read() -> anyhow::Result<Session> {
     Ok(Session {
         cli,
         settings: file.settings.clone(),
+        targets: file.targets.clone(),
         file: Some(file),
     })
 }

@@ -1,6 +1,6 @@
 //! The file that `config init` writes, and what `config show` says: both follow from the commands and the detectors.
 
-use super::file::{COMMON, DETECT, File, commands, defaults, hint, key, leaves, options, takes_many, words};
+use super::file::{COMMON, DETECT, File, NOTIFY, commands, defaults, hint, key, leaves, options, takes_many, words};
 use super::merge::no_color;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
@@ -30,8 +30,29 @@ pub(crate) fn template(root: &Command) -> String {
         own.for_each(|arg| line(&mut out, arg));
     }
     detectors(&mut out);
+    out.push_str(TARGETS);
     out
 }
+
+const TARGETS: &str = "
+# Whom `scan --notify NAME` tells: a table for each, with a name of your own. docs/guide/notify.md says more. Secrets stand
+# in the environment; a key that ends in -env holds the name of the variable.
+#[notify.pager]
+#kind = \"pagerduty\"
+#key-env = \"PAGERDUTY_KEY\"
+#min-severity = \"high\"
+#[notify.chat]
+#kind = \"slack\"
+#url-env = \"SLACK_URL\"
+#[notify.tickets]
+#kind = \"webhook\"
+#url = \"https://tickets.example.com/hook\"
+#secret-env = \"HOOK_SECRET\"
+#[notify.siem]
+#kind = \"syslog\"
+#address = \"logs.example.com:6514\"
+#tls = true
+";
 
 /// An option as a comment: what it is, and its default.
 fn line(out: &mut String, arg: &Arg) {
@@ -130,7 +151,7 @@ pub(crate) fn effective(root: &Command, file: Option<&File>, only: Option<&str>)
     let known = || {
         commands(root)
             .map(|c| c.get_name().to_string())
-            .chain([DETECT.to_string()])
+            .chain([DETECT.to_string(), NOTIFY.to_string()])
     };
     if let Some(name) = only.filter(|n| !known().any(|k| k == *n)) {
         return Err(Error::usage(format!(
@@ -153,7 +174,27 @@ pub(crate) fn effective(root: &Command, file: Option<&File>, only: Option<&str>)
         let _ = write!(out, "\n[{DETECT}]\n");
         parameters(&mut out, file);
     }
+    if only.is_none_or(|o| o == NOTIFY) {
+        let tables = file.and_then(|f| f.tables.get(NOTIFY)?.as_table());
+        targets(&mut out, tables, |name| std::env::var_os(name).is_some());
+    }
     Ok(out)
+}
+
+/// The targets. A URL may hold a secret, and so may a key that should hold a variable's name: neither is shown whole.
+fn targets(out: &mut String, tables: Option<&Table>, is_set: impl Fn(&str) -> bool) {
+    for (name, table) in tables.into_iter().flatten() {
+        let _ = write!(out, "\n[{NOTIFY}.{name}]\n");
+        for (k, value) in table.as_table().into_iter().flatten() {
+            let text = value.as_str().unwrap_or_default();
+            let _ = match k.as_str() {
+                k if k.ends_with("-env") && is_set(text) => writeln!(out, "{k} = {value}  # file; set"),
+                k if k.ends_with("-env") => writeln!(out, "{k} = \"…\"  # file; the environment has no such variable"),
+                "url" => writeln!(out, "url = \"…\"  # file"),
+                k => writeln!(out, "{k} = {value}  # file"),
+            };
+        }
+    }
 }
 
 fn of_command(
@@ -252,7 +293,7 @@ mod tests {
         let text = template(&Cli::command());
         let on = |l: &str| {
             l.strip_prefix('#')
-                .filter(|l| !l.starts_with(' ') && l.contains(" = "))
+                .filter(|l| !l.starts_with(' ') && (l.contains(" = ") || l.starts_with('[')))
                 .map(String::from)
         };
         let lines: Vec<String> = text.lines().map(|l| on(l).unwrap_or_else(|| l.into())).collect();
@@ -271,6 +312,22 @@ mod tests {
         assert!(text.contains("threads = 2  # file, [common]"));
         assert!(text.contains("alert-budget = \"5/day\"  # default"));
         assert!(text.contains("places = 9  # file\n"));
+    }
+
+    #[test]
+    fn a_secret_that_stands_in_the_file_by_mistake_is_not_shown() {
+        let text = "[notify.a]\nkind = \"webhook\"\nurl = \"https://x/CANARY\"\nsecret-env = \"CANARY\"\n[notify.b]\nkind = \"slack\"\nurl-env = \"B\"\n";
+        let mut out = String::new();
+        targets(
+            &mut out,
+            load(text).tables.get(NOTIFY).and_then(Value::as_table),
+            |name| name == "B",
+        );
+        assert!(
+            out.contains("url-env = \"B\"  # file; set") && out.contains("kind = \"webhook\"  # file"),
+            "{out}"
+        );
+        assert!(!out.contains("CANARY"), "{out}");
     }
 
     #[test]
