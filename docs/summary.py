@@ -15,7 +15,7 @@ PARTS = [
     ("Reference", "reference", ["cli", "config", "finding", "fields", "formats", "exit-codes"]),
     ("Detectors", "detectors", []),
 ]
-LAST = ["comparison", "quality", "benchmarks", "architecture"]
+LAST = ["comparison", "quality", "benchmarks", "reliability", "architecture"]
 
 
 def title(page):

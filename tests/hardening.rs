@@ -12,7 +12,10 @@
 )]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures, and what was skipped")]
 
-use flowtrail::input::{Change, Content, ReadOptions, Reader, Source};
+use flowtrail::aggregate::{Ingest, Progress, Reading, Tally, read_into};
+use flowtrail::flow::FlowRecord;
+use flowtrail::input::{Archive, Change, Content, Family, ReadOptions, Reader, Source};
+use flowtrail::net::TimeWindow;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -763,6 +766,52 @@ fn statistics_count_rejects_by_reason_and_add_up() {
     assert!(
         rate["lines_per_second"].as_f64().unwrap() > 0.0 && rate["bytes_per_second"].as_f64().unwrap() > 0.0,
         "{rate}"
+    );
+}
+
+/// Fails at one record, as a program with a fault would.
+#[derive(Default)]
+struct Faulty(u64);
+
+impl Tally for Faulty {
+    fn begin(&mut self, _: u32, _: u16) {}
+
+    fn observe(&mut self, _: u64, record: &FlowRecord<'_>) {
+        assert!(record.bytes != Some(666), "a fault that this test has planted");
+        self.0 += 1;
+    }
+
+    fn actions(&self) -> (u64, u64) {
+        (self.0, 0)
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+#[test]
+fn a_fault_of_the_program_costs_one_file_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [("a.log", " 1 "), ("b.log", " 666 "), ("c.log", " 3 ")] {
+        let second = LINE.replace(" 100 ", bytes);
+        fs::write(folder.path().join(name), format!("{LINE}{second}")).unwrap();
+    }
+    let archive = Archive::discover(&[folder.path()], Family::FlowLogs).unwrap();
+    let reading = Reading {
+        new: &|_| Faulty::default(),
+        restart: &|| (),
+        sieve: None,
+        window: TimeWindow::ALL,
+    };
+    let pool = flowtrail::scan::threads(2).unwrap();
+    let (tally, outcome) = read_into(&archive, &reading, &Ingest::default(), &pool, &Progress::default());
+    assert_eq!(tally.0, 5, "two of a, one of b, two of c");
+    let (counts, errors) = outcome.files(&archive);
+    assert_eq!((counts.ok, counts.partial), (2, 1));
+    assert!(
+        errors[0].file == "b.log" && errors[0].reason.contains("fault of the program"),
+        "{errors:?}"
     );
 }
 

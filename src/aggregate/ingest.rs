@@ -9,7 +9,7 @@ use crate::aggregate::counter::{Counter, Counting, Places, Shared};
 use crate::aggregate::examples::Examples;
 use crate::aggregate::formats::Formats;
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
-use crate::aggregate::pieces::{lines_starting_in, pieces};
+use crate::aggregate::pieces::{Task, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
 use crate::aggregate::sinks::{Counted, Watched};
 use crate::aggregate::tally::{Reading, Tally};
@@ -22,7 +22,7 @@ use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, Re
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -56,13 +56,8 @@ pub struct Progress {
     pub tasks: AtomicU64,
 }
 
-/// A file, or a piece of a large plain one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Task {
-    pub(super) file: u32,
-    /// Byte range on disk; `None` for the whole file.
-    range: Option<Range<u64>>,
-}
+/// Said of a file at which the program itself failed.
+const FAULT: &str = "flowtrail failed at it, which is a fault of the program: please report it";
 
 /// Counts everything in `archive`; what could not be read is in the outcome, not an error.
 ///
@@ -243,11 +238,15 @@ impl<'a, T: Tally> Run<'a, T> {
             report: &mut report,
             rejects: self.options.rejects.as_deref().map(|log| Handful::new(log, number)),
         };
-        match reader.open(source) {
+        let read = || match reader.open(source) {
             Err(e) => sink.report.place = Place::Unreadable(e.reason()),
             Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut worker.lines, &mut sink),
             Ok(Content::Parquet(bytes)) => self.rows(task, bytes, &mut sink),
+        };
+        // A fault of ours must not cost the other files: what was counted before it stays, and the file is named.
+        if catch_unwind(AssertUnwindSafe(read)).is_err() {
+            sink.report.place = Place::Damaged(FAULT.into());
         }
         if let Some(rejects) = &mut sink.rejects {
             rejects.hand_over();

@@ -3,6 +3,14 @@
 use memchr::memchr;
 use std::ops::Range;
 
+/// A file, or a piece of a large plain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) file: u32,
+    /// Byte range on disk; `None` for the whole file.
+    pub(super) range: Option<Range<u64>>,
+}
+
 /// Size of the pieces in bytes.
 pub(super) const PIECE: u64 = 32 << 20;
 
