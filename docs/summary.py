@@ -10,7 +10,7 @@ import pathlib
 DOCS = pathlib.Path(__file__).parent
 PARTS = [
     ("Guide", "guide", ["first-scan", "investigation", "lookup", "explain", "report", "trail", "baselines", "coverage",
-                        "reconcile", "guardduty", "contain", "s3-archives", "scale", "ci-gate", "python", "terminal"]),
+                        "reconcile", "guardduty", "contain", "notify", "s3-archives", "scale", "ci-gate", "python", "terminal"]),
     ("Concepts", "concepts", ["counting", "baselines", "attribution", "what-logs-show", "not-for", "glossary"]),
     ("Reference", "reference", ["cli", "config", "finding", "fields", "formats", "exit-codes"]),
     ("Detectors", "detectors", []),

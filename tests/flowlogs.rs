@@ -10,20 +10,13 @@
     reason = "helpers of tests fail by panicking and say what they skip"
 )]
 
+mod shared;
+
 use serde_json::{Value, json};
+use shared::shared;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-fn shared() -> Option<PathBuf> {
-    let given = std::env::var_os("FLOWTRAIL_SHARED").map(PathBuf::from);
-    let dir = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no shared test data at {}", dir.display());
-    None
-}
 
 fn flowtrail<S: AsRef<OsStr>>(args: &[S]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_flowtrail"))
@@ -157,7 +150,7 @@ const CORPUS: &[(&str, [i64; 5], Option<&str>, i64)] = &[
 
 #[test]
 fn real_records_are_counted_as_their_readme_says() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     for (file, counts, bytes, rejects) in CORPUS {
         let (_, s) = stats(&[shared.join("corpus/flowlogs").join(file)], &[]);
         let got: Vec<i64> = ["good", "nodata", "skipdata", "rejected", "good_accept"]
@@ -220,7 +213,7 @@ fn agrees(wanted: &Value, got: &Value, code: i32) -> bool {
 /// of CloudTrail is judged in `tests/trail.rs`.
 #[test]
 fn every_item_of_the_manifest_comes_out_as_it_says() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let root = shared.join("badinputs");
     let manifest: Value = serde_json::from_slice(&std::fs::read(root.join("MANIFEST.json")).unwrap()).unwrap();
     let items = manifest["items"].as_array().unwrap();
@@ -290,7 +283,7 @@ fn judge_database(path: &Path, item: &Value) {
 
 #[test]
 fn hostile_files_together_cost_each_other_nothing() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let mut files: Vec<PathBuf> = bad_inputs(&shared)
         .iter()
         .map(|i| shared.join("badinputs").join(i["file"].as_str().unwrap()))
@@ -339,7 +332,7 @@ fn hostile_files_together_cost_each_other_nothing() {
 
 #[test]
 fn a_content_delivered_four_ways_counts_once() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let (code, s) = stats(&[shared.join("badinputs/dup")], &[]);
     assert_eq!((code, n(&s, "good"), &s["accept_bytes"]), (0, 150, &json!("6650622")));
     assert_eq!(n(&s["files"], "duplicate"), 3);

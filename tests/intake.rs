@@ -6,25 +6,15 @@
     reason = "a test fails by panicking, and says so when it is skipped"
 )]
 
+mod shared;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use flowtrail::input::ReadOptions;
 use flowtrail::intake::{Level, SideFindings, Tool};
 use serde_json::Value;
-
-fn shared(what: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("FLOWTRAIL_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("corpus").join(what);
-    if !path.is_dir() {
-        println!("skipped: no {}", path.display());
-        return None;
-    }
-    Some(path)
-}
+use shared::shared;
 
 /// The JSON files below a folder, in order of name.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -52,7 +42,9 @@ const GUARDDUTY: [(&str, u64, usize, u64); 6] = [
 
 #[test]
 fn recorded_findings_of_guardduty_are_read() {
-    let Some(corpus) = shared("guardduty") else { return };
+    let Some(corpus) = shared("corpus/guardduty") else {
+        return;
+    };
     for (folder, count, distinct, other) in GUARDDUTY {
         let side = read(&files(&corpus.join(folder)), Tool::GuardDuty);
         assert_eq!(
@@ -65,7 +57,9 @@ fn recorded_findings_of_guardduty_are_read() {
 
 #[test]
 fn what_a_correct_reader_must_get_of_guardduty() {
-    let Some(corpus) = shared("guardduty") else { return };
+    let Some(corpus) = shared("corpus/guardduty") else {
+        return;
+    };
     let one = |file: &str| read(&[corpus.join(file)], Tool::GuardDuty).list.remove(0);
     let beta = one("onug-csnf/guardduty-test.json");
     assert_eq!(
@@ -108,7 +102,7 @@ fn what_a_correct_reader_must_get_of_guardduty() {
 
 #[test]
 fn what_a_correct_reader_must_get_of_macie() {
-    let Some(corpus) = shared("macie") else { return };
+    let Some(corpus) = shared("corpus/macie") else { return };
     let side = read(&files(&corpus.join("aws-samples-finding-data-reveal")), Tool::Macie);
     let levels: Vec<Level> = side.list.iter().map(|f| f.level).collect();
     assert_eq!((side.read, side.list.len()), (6, 6));

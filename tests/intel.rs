@@ -5,24 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // in the helpers, which Clippy does not take for tests
 
+mod shared;
+
 use std::path::{Path, PathBuf};
 
 use flowtrail::intel::{Intel, IntelOptions, ListInfo, ListKind, Prefix};
 use flowtrail::net::{Addr, Class};
-
-/// A path in the shared test data, or none with a message.
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("FLOWTRAIL_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let path = root.join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there", path.display());
-    None
-}
+use shared::shared;
 
 fn addr(text: &str) -> Addr {
     text.parse().unwrap()

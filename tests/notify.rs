@@ -6,7 +6,7 @@
 #![cfg(feature = "notify")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
@@ -55,11 +55,11 @@ impl Receiver {
         let port = listener.local_addr().unwrap().port();
         let (seen, held) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let (see, hold) = (seen.clone(), held.clone());
-        let mut deeds = deeds.to_vec().into_iter();
+        let mut deeds: VecDeque<Deed> = deeds.iter().copied().collect();
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { continue };
-                let deed = deeds.next().unwrap_or(Deed::Take);
+                let deed = deeds.pop_front().unwrap_or(Deed::Take);
                 if !serve(stream, deed, &see, &hold) {
                     return;
                 }

@@ -11,7 +11,10 @@
     reason = "helpers of tests fail by panicking and say what they skip"
 )]
 
+mod shared;
+
 use serde_json::{Value, json};
+use shared::shared;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -32,17 +35,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let given = std::env::var_os("FLOWTRAIL_SHARED").map(PathBuf::from);
-    let dir = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let path = dir.join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there", path.display());
-    None
 }
 
 /// Starts the scripted server.

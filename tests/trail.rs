@@ -7,6 +7,8 @@
     reason = "helpers of tests fail by panicking and say what they skip"
 )]
 
+mod shared;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,16 +18,7 @@ use flowtrail::inventory::Graph;
 use flowtrail::net::TimeWindow;
 use flowtrail::trail::{PrincipalIndex, Problem, TrailArchive, TrailCounts, TrailEvent, TrailRow, read};
 use serde_json::Value;
-
-fn shared() -> Option<PathBuf> {
-    let given = std::env::var_os("FLOWTRAIL_SHARED").map(PathBuf::from);
-    let dir = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no shared test data at {}", dir.display());
-    None
-}
+use shared::shared;
 
 /// A file's content, inflated as far as it goes.
 fn content(path: &Path) -> Vec<u8> {
@@ -44,7 +37,7 @@ fn counts(bytes: &[u8]) -> TrailCounts {
 
 #[test]
 fn every_bad_input_gives_what_the_manifest_says() {
-    let Some(dir) = shared().map(|d| d.join("badinputs")) else {
+    let Some(dir) = shared("badinputs") else {
         return;
     };
     let manifest: Value = serde_json::from_slice(&std::fs::read(dir.join("MANIFEST.json")).unwrap()).unwrap();
@@ -163,7 +156,7 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn tally(source: &str) -> Option<Tally> {
-    let path = shared()?.join("corpus/cloudtrail").join(source);
+    let path = shared("corpus/cloudtrail")?.join(source);
     let mut t = Tally::default();
     for file in if path.is_dir() { files_below(&path) } else { vec![path] } {
         let counts = read(&content(&file), &mut |e| t.event(&e));
@@ -297,7 +290,7 @@ fn panther_rule_tests_lack_only_times() {
 
 /// All of a source in one archive, its files dealt out to `workers` that merge in the end.
 fn archive(source: &str, workers: usize, backwards: bool) -> Option<TrailArchive> {
-    let path = shared()?.join("corpus/cloudtrail").join(source);
+    let path = shared("corpus/cloudtrail")?.join(source);
     let mut files = if path.is_dir() { files_below(&path) } else { vec![path] };
     if backwards {
         files.reverse();
@@ -437,7 +430,7 @@ fn invictus_teaches_interfaces_instances_and_nat_addresses() {
 
 #[test]
 fn inventories_are_told_apart_by_content() {
-    let Some(dir) = shared().map(|d| d.join("corpus/aws-network")) else {
+    let Some(dir) = shared("corpus/aws-network") else {
         return;
     };
     let mut graph = Graph::default();

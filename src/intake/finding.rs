@@ -4,8 +4,10 @@
 //! output escapes them.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::types::TypeName;
+use super::wrap::{text, time};
 use crate::net::{Addr, Seconds, TimeWindow};
 
 /// Who said it.
@@ -128,6 +130,21 @@ impl Level {
 }
 
 impl SideFinding {
+    /// A finding of a tool and type, with what both tools write alike.
+    pub(super) fn begun(tool: Tool, kind: TypeName, value: &Value) -> Self {
+        SideFinding {
+            id: text(value, "id").unwrap_or_default(),
+            title: text(value, "title")
+                .or_else(|| text(value, "description"))
+                .unwrap_or_default(),
+            account: text(value, "accountId"),
+            region: text(value, "region"),
+            created: time(value, "createdAt"),
+            updated: time(value, "updatedAt"),
+            ..SideFinding::new(tool, kind)
+        }
+    }
+
     /// An empty finding of a tool and type.
     pub(super) fn new(tool: Tool, kind: TypeName) -> Self {
         SideFinding {

@@ -17,17 +17,9 @@ pub(super) fn read(value: &Value) -> Option<SideFinding> {
         return None;
     }
     let mut found = SideFinding {
-        id: text(value, "id").unwrap_or_default(),
         level: Level::of_guardduty(score),
         score,
-        title: text(value, "title")
-            .or_else(|| text(value, "description"))
-            .unwrap_or_default(),
-        account: text(value, "accountId"),
-        region: text(value, "region"),
-        created: time(value, "createdAt"),
-        updated: time(value, "updatedAt"),
-        ..SideFinding::new(Tool::GuardDuty, TypeName::new(&kind))
+        ..SideFinding::begun(Tool::GuardDuty, TypeName::new(&kind), value)
     };
     service(value, &mut found);
     resource(value, &mut found);

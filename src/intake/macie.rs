@@ -46,14 +46,8 @@ pub(super) fn read(value: &Value, sensitive: &mut Sensitive) -> Option<SideFindi
     let is = |path: &str| at(value, path).and_then(Value::as_bool).unwrap_or(false);
     let held = held(value, score);
     let found = SideFinding {
-        id: text(value, "id").unwrap_or_default(),
         level: Level::of_macie(score),
         score,
-        title: text(value, "title")
-            .or_else(|| text(value, "description"))
-            .unwrap_or_default(),
-        account: text(value, "accountId"),
-        region: text(value, "region"),
         buckets: vec![bucket.clone()],
         object: text(value, "resourcesAffected.s3Object.key"),
         action: text(value, "policyDetails.action.apiCallDetails.api"),
@@ -66,13 +60,11 @@ pub(super) fn read(value: &Value, sensitive: &mut Sensitive) -> Option<SideFindi
             .collect(),
         first_seen: time(value, "policyDetails.action.apiCallDetails.firstSeen"),
         last_seen: time(value, "policyDetails.action.apiCallDetails.lastSeen"),
-        created: time(value, "createdAt"),
-        updated: time(value, "updatedAt"),
         count: number(value, "count").map_or(1, |n| n.max(0.0) as u64),
         sensitivity: held.words(),
         sample: is("sample"),
         archived: is("archived"),
-        ..SideFinding::new(Tool::Macie, TypeName::new(&kind))
+        ..SideFinding::begun(Tool::Macie, TypeName::new(&kind), value)
     };
     sensitive.learn(bucket, held);
     Some(found.settle())

@@ -125,6 +125,13 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Windows opens no folder as a file, and has no such step.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
 fn sync_folder(target: &Path) -> io::Result<()> {
     let folder = target
         .parent()
