@@ -349,7 +349,7 @@ pub fn count<P: Places>(
     let (table, left_out) = pool.install(|| finish(counter, places, &counting.grain, own, |s| outcome.place(s)));
     phases.next("sort", 0);
     if let Some(read) = phases.done.first() {
-        stats.rate_by(read);
+        stats.rate = read.rate(stats.lines.lines + stats.lines.searched);
     }
     stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();

@@ -242,7 +242,7 @@ pub struct ScanStats {
     pub trail: serde_json::Value,
     /// Where the time went.
     pub phases: Vec<Phase>,
-    /// How fast the flow logs were read.
+    /// How fast the logs were read: the flow logs, where there are both.
     pub rate: Rate,
     /// Peak resident memory in bytes, 0 where the system does not tell.
     pub peak_memory: u64,
@@ -302,12 +302,23 @@ pub struct Phase {
     pub bytes: u64,
 }
 
+impl Phase {
+    /// How fast it went; `lines` are those that were read in it.
+    pub fn rate(&self, lines: u64) -> Rate {
+        let seconds = self.seconds.max(f64::MIN_POSITIVE);
+        Rate {
+            bytes_per_second: self.bytes as f64 / seconds,
+            lines_per_second: lines as f64 / seconds,
+        }
+    }
+}
+
 /// Work per second of reading, by the clock on the wall.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Rate {
     /// Bytes from disk, packed or not.
     pub bytes_per_second: f64,
-    /// Lines of any sort.
+    /// Lines of any sort; records, of CloudTrail.
     pub lines_per_second: f64,
 }
 
@@ -320,15 +331,6 @@ impl ScanStats {
     pub fn is_partial(&self, max_rejected: f64) -> bool {
         let share = self.lines.rejected as f64 / (self.lines.lines + self.lines.searched).max(1) as f64;
         self.files.partial + self.files.failed > 0 || share > max_rejected
-    }
-
-    /// Works out the rate from the phase in which the flow logs were read.
-    pub fn rate_by(&mut self, read: &Phase) {
-        let seconds = read.seconds.max(f64::MIN_POSITIVE);
-        self.rate = Rate {
-            bytes_per_second: read.bytes as f64 / seconds,
-            lines_per_second: (self.lines.lines + self.lines.searched) as f64 / seconds,
-        };
     }
 
     /// The peak resident memory of this process, from `/proc/self/status`; 0 where there is none.

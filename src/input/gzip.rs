@@ -55,6 +55,16 @@ pub struct GzipRead<R> {
     from: usize,
     to: usize,
     state: State,
+    /// Bytes handed out.
+    made: u64,
+    /// The decoder met damage, and kept what it had made in that call.
+    failed: bool,
+    /// Unpack a few bytes a call: then nothing is kept back.
+    careful: bool,
+    /// The same packed bytes once more.
+    again: Option<R>,
+    /// Who goes on after damage.
+    rest: Option<Box<GzipRead<R>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +79,8 @@ enum State {
 
 const INPUT: usize = 64 << 10;
 const WINDOW_BITS: u8 = 15;
+/// Too little for the decoder's fast loop, which forgets up to a thousand bytes before the damage that ends it.
+const FEW: usize = 128;
 
 impl<R: Read> GzipRead<R> {
     /// A reader over packed bytes that begin with a member.
@@ -81,6 +93,20 @@ impl<R: Read> GzipRead<R> {
             from: 0,
             to: 0,
             state: State::Boundary,
+            made: 0,
+            failed: false,
+            careful: false,
+            again: None,
+            rest: None,
+        }
+    }
+
+    /// The same, with a second reader over the same bytes: after damage it unpacks them once more, in small steps, for the
+    /// last bytes before it.
+    pub fn twice(packed: R, again: R) -> Self {
+        GzipRead {
+            again: Some(again),
+            ..GzipRead::new(packed)
         }
     }
 
@@ -111,16 +137,51 @@ impl<R: Read> GzipRead<R> {
     /// One call of the decoder: bytes made, also when the call fails after making some.
     fn step(&mut self, out: &mut [u8]) -> (usize, io::Result<Status>) {
         let (before_in, before_out) = (self.decoder.total_in(), self.decoder.total_out());
-        let input = &self.input[self.from..self.to];
+        let few = if self.careful { FEW.min(out.len()) } else { out.len() };
+        let (input, out) = (&self.input[self.from..self.to], &mut out[..few]);
         let status = self.decoder.decompress(input, out, FlushDecompress::None);
         self.from += (self.decoder.total_in() - before_in) as usize;
         let made = (self.decoder.total_out() - before_out) as usize;
+        self.failed = status.is_err();
         (made, status.map_err(|e| damage(&format!("damaged gzip data: {e}"))))
     }
 
     /// Fills `out` from its start as far as possible: how many bytes were made, and why it stopped short if it did.
     /// Fewer bytes than asked for and no error is the end.
     pub fn fill(&mut self, out: &mut [u8]) -> (usize, Option<io::Error>) {
+        if let Some(rest) = &mut self.rest {
+            return rest.fill(out);
+        }
+        let (mut made, error) = self.fill_once(out);
+        self.made += made as u64;
+        if !self.failed || error.is_none() {
+            return (made, error);
+        }
+        let Some(mut rest) = self.careful_after(self.made) else {
+            return (made, error);
+        };
+        let (more, error) = rest.fill(&mut out[made..]);
+        made += more;
+        self.rest = Some(rest);
+        (made, error)
+    }
+
+    /// A reader that goes on after so many bytes, in small steps.
+    fn careful_after(&mut self, made: u64) -> Option<Box<Self>> {
+        let mut rest = Box::new(GzipRead::new(self.again.take()?));
+        rest.careful = true;
+        let mut passed = vec![0; INPUT];
+        while rest.made < made {
+            let step = usize::try_from(made - rest.made).map_or(INPUT, |n| n.min(INPUT));
+            let (n, error) = rest.fill(&mut passed[..step]);
+            if n < step || error.is_some() {
+                return None;
+            }
+        }
+        Some(rest)
+    }
+
+    fn fill_once(&mut self, out: &mut [u8]) -> (usize, Option<io::Error>) {
         let mut made = 0;
         while made < out.len() {
             match self.advance(&mut out[made..]) {
@@ -207,6 +268,30 @@ mod tests {
         assert!(error.unwrap().contains("ends inside"));
         let (kept, error) = unpack(&[packed, b"garbage".to_vec()].concat(), 1 << 16);
         assert_eq!((kept, error.is_some()), (text, true));
+    }
+
+    #[test]
+    fn the_last_bytes_before_damage_are_not_lost() {
+        let text: Vec<u8> = (0..2_000u32)
+            .flat_map(|i| format!("{i} {}\n", i % 7).into_bytes())
+            .collect();
+        let packed = pack(&text);
+        for at in (20..packed.len() - 8).step_by(packed.len() / 40) {
+            let mut damaged = packed.clone();
+            damaged[at] ^= 0x55;
+            let kept = |window: usize| {
+                let mut read = GzipRead::twice(&damaged[..], &damaged[..]);
+                let (mut all, mut out) = (Vec::new(), vec![0; window]);
+                loop {
+                    let (n, e) = read.fill(&mut out);
+                    all.extend_from_slice(&out[..n]);
+                    if n < window || e.is_some() {
+                        return (all, e.map(|e| e.to_string()));
+                    }
+                }
+            };
+            assert_eq!(kept(1 << 20), kept(1), "damage at {at}");
+        }
     }
 
     #[test]

@@ -223,7 +223,10 @@ impl Reader {
                 }
                 return Ok(Content::Whole(Bytes::Buffer(&self.text[..size])));
             }
-            let packed = Fill::Gzip(Box::new(gzip::GzipRead::new(Box::new(self.packed.as_slice()))));
+            let packed = Fill::Gzip(Box::new(gzip::GzipRead::twice(
+                Box::new(self.packed.as_slice()),
+                Box::new(self.packed.as_slice()),
+            )));
             return Ok(Content::Stream(Box::new(Stream::new(packed, self.options))));
         }
         if self.packed.starts_with(zstd::MAGIC) {

@@ -3,6 +3,8 @@
 use crate::args::{Dialect, Format, TrailArgs, View};
 use crate::{hint, output, read, run};
 use flowtrail::Error;
+use flowtrail::aggregate::ScanStats;
+use flowtrail::aggregate::stats::Phase;
 use flowtrail::detect::trail::{Deed, deed};
 use flowtrail::input::{Archive, Family};
 use flowtrail::intel::Intel;
@@ -13,6 +15,7 @@ use flowtrail::trail::{
     self, PrincipalIndex, Summary, TrailFilter, TrailGrain, TrailKey, TrailRow, TrailRun, Wanted, summarise,
 };
 use std::io::Write;
+use std::time::Instant;
 
 /// Runs the command.
 pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
@@ -27,6 +30,7 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
         return Err(Error::usage("name CloudTrail files, or directories with them").into());
     }
     output::check(args.out.output.as_deref())?;
+    let options = args.read.ingest()?.read;
     let intel = Intel::load(&args.lists.options())?;
     let pool = flowtrail::scan::threads(args.read.threads)?;
     let all = flowtrail::net::TimeWindow::ALL;
@@ -36,7 +40,13 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
         grain: grain(args, &keys, &filter),
         window: args.read.window()?,
     };
-    let read = trail::read_archive(&archive, args.read.ingest()?.read, &wanted, &pool);
+    let began = Instant::now();
+    let read = trail::read_archive(&archive, options, &wanted, &pool);
+    let phase = Phase {
+        name: "trail",
+        seconds: began.elapsed().as_secs_f64(),
+        bytes: archive.bytes(),
+    };
     let passes = |row: &TrailRow| filter.passes(&read.index, row) && seen(args.view, &read.index, row);
     let mut all = summarise(&read.index, &keys, passes);
     all.retain(|s| filter.passes_sums(s));
@@ -51,7 +61,7 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
         }
         Ok(())
     })?;
-    account(args, &read)
+    account(args, &read, phase)
 }
 
 /// The keys of the view, unless others were asked for.
@@ -174,10 +184,16 @@ fn totals(all: &[Summary], format: Format, out: &mut dyn Write) -> anyhow::Resul
 }
 
 /// Writes `--stats` and says what was not read.
-fn account(args: &TrailArgs, read: &TrailRun) -> anyhow::Result<u8> {
-    let stats = flowtrail::aggregate::ScanStats {
+fn account(args: &TrailArgs, read: &TrailRun, phase: Phase) -> anyhow::Result<u8> {
+    let records = read.counts.records + read.counts.rejected;
+    let stats = ScanStats {
+        schema: "flowtrail.stats/1",
         trail: read.stats(),
-        ..Default::default()
+        rate: phase.rate(records),
+        phases: vec![phase],
+        peak_memory: ScanStats::peak_memory_now(),
+        validated: true,
+        ..ScanStats::default()
     };
     let code = read::account(&args.read, args.out.quiet, &stats)?;
     let bad =
