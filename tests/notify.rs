@@ -395,6 +395,34 @@ fn a_syslog_frame_that_was_not_read_is_sent_again() {
     );
 }
 
+/// Who cannot be trusted is told nothing, so there is no doubt whether it arrived.
+#[test]
+fn a_collector_without_a_good_certificate_gets_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let collector = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).unwrap();
+        stream.write_all(b"this is no TLS\n").unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        String::from_utf8_lossy(&rest).into_owned()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let table =
+        format!("kind = \"syslog\"\naddress = \"localhost:{port}\"\ntls = true\ntries = 1\nif-unsure = \"hold\"");
+    let sender = Target::read("t", &table.parse().unwrap())
+        .unwrap()
+        .open(&|_| None)
+        .unwrap();
+    let mut journal = Journal::open(&folder.path().join("j")).unwrap();
+    let told = deliver(&[sender], &notices(&["inc-1"]), &mut journal, &mut |_| {}).unwrap();
+    assert_eq!((told[0].sent, told[0].waiting), (0, 1), "{told:?}");
+    assert!(!journal.waiting("t")[0].2, "it may be sent by the next run");
+    assert!(!collector.join().unwrap().contains("inc-1"));
+}
+
 /// `just notify` keeps what a real rsyslogd parsed of these incidents: the messages are still those that it was sent.
 #[test]
 fn the_messages_are_those_that_a_real_collector_parsed() {
