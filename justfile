@@ -132,7 +132,7 @@ validate-exports *results:
 
 # incidents to a real rsyslogd on loopback, plain and by TLS; what it parsed is held against them and kept (apt-get install rsyslog rsyslog-openssl)
 notify:
-    bash tests/notify/rsyslog.sh tests/data/notify/rsyslog.ndjson
+    bash tests/notify/rsyslog.sh tests/data/notify
     git diff --stat tests/data/notify
 
 # write the stored exports of tests/data/exports anew from the stored result; look at the difference

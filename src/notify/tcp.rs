@@ -45,21 +45,29 @@ impl Wire {
 
     /// One connection, one frame.
     pub(super) fn send(&self, frame: &[u8]) -> Answer {
-        let (begun, sent) = match self.connect() {
-            Ok(stream) => (true, self.through(stream, frame)),
-            Err(e) => (false, Err(e)),
+        let again = |reason, unsure| Answer::Again {
+            reason,
+            after: None,
+            unsure,
         };
-        match sent {
-            Ok(()) => Answer::Taken,
-            Err(e) => Answer::Again {
-                reason: if begun {
-                    format!("the connection ended before it was known to be read ({})", e.kind())
-                } else {
-                    format!("no connection ({})", e.kind())
-                },
-                after: None,
-                unsure: begun,
+        match self.open_line() {
+            Err(e) => again(format!("no connection ({e})"), false),
+            Ok(line) => match line.carry(frame) {
+                Ok(()) => Answer::Taken,
+                Err(e) => again(
+                    format!("the connection ended before all was known to be read ({e})"),
+                    true,
+                ),
             },
+        }
+    }
+
+    /// A connection over which a frame may go: with TLS, its hand shaken.
+    fn open_line(&self) -> io::Result<Line> {
+        let stream = self.connect()?;
+        match self.tls {
+            true => secured(&self.host, stream),
+            false => Ok(Line::Plain(stream)),
         }
     }
 
@@ -77,14 +85,37 @@ impl Wire {
         }
         Err(last)
     }
+}
 
-    fn through(&self, mut stream: TcpStream, frame: &[u8]) -> io::Result<()> {
-        if self.tls {
-            return tls(&self.host, stream, frame);
+/// An open connection.
+enum Line {
+    Plain(TcpStream),
+    #[cfg(feature = "notify")]
+    Secured(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+}
+
+impl Line {
+    /// Sends the frame, closes our side and waits for the other's end.
+    fn carry(self, frame: &[u8]) -> io::Result<()> {
+        match self {
+            Line::Plain(mut stream) => {
+                stream.write_all(frame)?;
+                stream.shutdown(Shutdown::Write)?;
+                until_end(&mut stream)
+            }
+            #[cfg(feature = "notify")]
+            Line::Secured(mut stream) => {
+                stream.write_all(frame)?;
+                stream.conn.send_close_notify();
+                stream.flush()?;
+                stream.sock.shutdown(Shutdown::Write)?;
+                match until_end(&mut stream) {
+                    // Closed without TLS's own good-bye, as many collectors do: everything of ours was read before.
+                    Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+                    other => other,
+                }
+            }
         }
-        stream.write_all(frame)?;
-        stream.shutdown(Shutdown::Write)?;
-        until_end(&mut stream)
     }
 }
 
@@ -97,29 +128,24 @@ fn until_end(stream: &mut impl Read) -> io::Result<()> {
 }
 
 #[cfg(feature = "notify")]
-fn tls(host: &str, stream: TcpStream, frame: &[u8]) -> io::Result<()> {
+fn secured(host: &str, mut stream: TcpStream) -> io::Result<Line> {
     use rustls::{ClientConfig, ClientConnection, StreamOwned};
     use rustls_platform_verifier::ConfigVerifierExt;
     use std::sync::Arc;
 
+    // Another part of the program may have installed one: any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
     let name = host.to_owned().try_into().map_err(io::Error::other)?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(connection, stream);
-    stream.write_all(frame)?;
-    stream.conn.send_close_notify();
-    stream.flush()?;
-    stream.sock.shutdown(Shutdown::Write)?;
-    match until_end(&mut stream) {
-        // Closed without TLS's own good-bye, as many collectors do: everything of ours was read before.
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
-        other => other,
+    let mut connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream)?;
     }
+    Ok(Line::Secured(Box::new(StreamOwned::new(connection, stream))))
 }
 
 #[cfg(not(feature = "notify"))]
-fn tls(_: &str, _: TcpStream, _: &[u8]) -> io::Result<()> {
+fn secured(_: &str, _: TcpStream) -> io::Result<Line> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

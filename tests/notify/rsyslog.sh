@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Incidents of the sample account to a real rsyslogd on loopback, plain and by TLS; tests/notify/rsyslog.py judges what it parsed.
-# Needs rsyslogd (with its module for gnutls or openssl), openssl and python3.   usage: tests/notify/rsyslog.sh [STORE.ndjson]
+# Needs rsyslogd (with its module for gnutls or openssl), openssl and python3.   usage: tests/notify/rsyslog.sh [STORE-FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$PWD/target/notify
@@ -81,4 +81,7 @@ done
 sleep 1
 python3 tests/notify/rsyslog.py "$out/incidents.ndjson" "$out/plain.ndjson" auth scanner
 python3 tests/notify/rsyslog.py "$out/incidents.ndjson" "$out/tls.ndjson" local0 -
-if [ -n "${1:-}" ]; then sort "$out/plain.ndjson" >"$1"; fi
+if [ -n "${1:-}" ]; then
+  sort "$out/plain.ndjson" >"$1/rsyslog.ndjson"
+  cp "$out/incidents.ndjson" "$1/incidents.ndjson"
+fi
