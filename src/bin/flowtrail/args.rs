@@ -35,6 +35,9 @@ pub(crate) enum Command {
     /// A case card for an address, interface, instance, principal, key, bucket or object
     #[command(after_long_help = crate::examples::LOOKUP)]
     Lookup(crate::lookup::LookupArgs),
+    /// A side store of sums by the hour, so that look-ups touch little
+    #[command(after_long_help = crate::examples::INDEX)]
+    Index(crate::index::IndexArgs),
     /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
     #[command(after_long_help = crate::examples::TRAIL)]
     Trail(TrailArgs),
