@@ -70,6 +70,14 @@ impl<P: Places> Tally for Counter<'_, P> {
         Counter::rows(self, rows);
     }
 
+    fn sums(&mut self, sums: &Summed<'_>) {
+        self.add_sums(sums);
+    }
+
+    fn counted(&mut self, counts: &RecordCounts) {
+        self.records.add(counts);
+    }
+
     fn actions(&self) -> (u64, u64) {
         (self.records.good_accept, self.records.reject_records)
     }

@@ -98,6 +98,8 @@ impl Stored {
 
 /// Rows shown of long lists.
 const TOP: usize = 10;
+/// Most other ends that a card holds; formats for people show the first of them.
+const PEERS: usize = 1000;
 /// Most interfaces whose other destinations are searched.
 const PIVOT_INTERFACES: usize = 16;
 /// Most interfaces that are attributed.
@@ -191,8 +193,16 @@ fn card(
             Key::Ip(a) => Some(about(*a, from.intel)),
             _ => None,
         },
-        behind: if is_address {
-            behind(&traffic.interfaces, from)
+        behind: if is_address || matches!(key, Key::Interface(_) | Key::Instance(_)) {
+            let called = |b: &Behind| {
+                calls
+                    .callers
+                    .iter()
+                    .any(|c| c.arn == b.arn && c.access_key == b.access_key)
+            };
+            let mut all = behind(&traffic.interfaces, from);
+            all.retain(|b| is_address || !called(b));
+            all
         } else {
             Vec::new()
         },
@@ -201,7 +211,7 @@ fn card(
         peers: if is_address {
             Vec::new()
         } else {
-            traffic.peers.into_iter().take(TOP).collect()
+            traffic.peers.into_iter().take(PEERS).collect()
         },
         far_ends: if is_address { 0 } else { far_ends },
         prevalence,

@@ -159,6 +159,9 @@ pub(crate) struct TopArgs {
     /// Flow logs: files, directories, globs, `-` (standard input), `@list`
     #[arg(required = true)]
     pub(crate) paths: Vec<OsString>,
+    /// A store made by `flowtrail index build`: what it holds of the archive is not read again
+    #[arg(long, value_name = "STORE")]
+    pub(crate) index: Option<PathBuf>,
     /// Keys, any subset of eni,src,dst,asn,country,service,port,hour,class
     #[arg(long, default_value = "eni,dst")]
     pub(crate) by: String,

@@ -167,6 +167,9 @@ fn request(args: &LookupArgs) -> anyhow::Result<Request> {
     if listed + piped(&args.flows) + piped(&args.trail) > 1 || objects && piped(&args.trail) > 0 {
         return Err(Error::usage("standard input can be read once: give a file for the rest").into());
     }
+    if args.index.is_some() && args.read.rejects.is_some() {
+        return Err(Error::usage("an index keeps no rejected lines: leave out --index or --rejects").into());
+    }
     if args.out.format == CardFormat::Csv && !args.records {
         return Err(Error::usage("a card is no table: --format csv goes with --records").into());
     }
