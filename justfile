@@ -174,3 +174,17 @@ valgrind:
 sbom:
     test -x target/tools/bin/cargo-cyclonedx || cargo install --locked --debug cargo-cyclonedx --root target/tools
     PATH="$PWD/target/tools/bin:$PATH" cargo cyclonedx --format json --all-features --override-filename flowtrail.cdx
+
+# look-ups with and without an index beside ripgrep, bare inflation and DuckDB; 36,000,000 lines are 4 GB of text
+bench-lookup lines="36000000" runs="5":
+    bash benches/lookup.sh {{lines}} {{runs}}
+
+# case cards against the truth of generated archives: does each incident's peer, principal and interface name the others?
+lookup-range +ranges:
+    cargo build --release
+    python3 benches/lookup_range.py target/release/flowtrail {{ranges}}
+
+# a build of the index killed at every system call leaves the old store or the new one (needs strace)
+index-kill:
+    cargo build
+    bash benches/index_kill.sh target/debug/flowtrail

@@ -29,6 +29,7 @@ pub mod incident;
 pub mod report;
 pub mod notify;
 pub mod contain;
+pub mod index;
 pub mod lookup;
 pub mod r#gen;
 

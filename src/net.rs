@@ -201,6 +201,11 @@ impl TimeWindow {
         }
     }
 
+    /// True if both ends are full hours, or no ends at all.
+    pub const fn is_by_the_hour(&self) -> bool {
+        self.from.is_multiple_of(HOUR) && (self.to == Seconds::MAX || self.to.is_multiple_of(HOUR))
+    }
+
     /// True if the two spans share a second.
     pub const fn overlaps(&self, other: &TimeWindow) -> bool {
         self.from < other.to && other.from < self.to

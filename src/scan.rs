@@ -340,8 +340,24 @@ pub fn count<P: Places>(
     pool: &ThreadPool,
     follow: Follow<'_>,
 ) -> Result<Counted> {
-    let mut phases = Phases::default();
     let archive = Archive::discover_with(paths, Family::FlowLogs, counting.window, &options.remote)?;
+    count_archive(archive, places, counting, options, own, pool, follow)
+}
+
+/// Counts flow log files that were found.
+///
+/// # Errors
+/// None at present, as [`ingest`].
+pub fn count_archive<P: Places>(
+    archive: Archive,
+    places: &P,
+    counting: &Counting,
+    options: &Ingest,
+    own: &BTreeSet<(String, Addr)>,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<Counted> {
+    let mut phases = Phases::default();
     let progress = follow(&archive);
     let (counter, outcome) = ingest(&archive, places, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());

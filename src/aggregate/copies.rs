@@ -55,6 +55,13 @@ impl Claims {
         self.lock().claim(print, file, log)
     }
 
+    /// Notes a content that was counted before, from `file` of the flow log `log`.
+    pub(super) fn of_shelf(&self, print: Fingerprint, file: u32, log: u32) {
+        let mut known = self.lock();
+        known.claim(print, file, log);
+        known.shared.insert(print.size);
+    }
+
     /// The same for a content whose hash is not known yet; it is worked out only if it may matter. `again` reads another
     /// file for its fingerprint.
     pub(super) fn claim_bytes(

@@ -16,6 +16,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
+mod sums;
+
 /// What the lists say of an address; the intel room knows, tests make it up.
 pub trait Places: Sync {
     /// The kind of destination: asked once a record.

@@ -126,6 +126,11 @@ impl Filter {
         !self.peers.is_empty()
     }
 
+    /// True if some term is about sums: of a group, or of a record where records are asked one by one.
+    pub fn needs_sums(&self) -> bool {
+        !self.sums.is_empty()
+    }
+
     /// True if a term asks for `class` by name.
     pub fn names_class(&self, class: Class) -> bool {
         self.records

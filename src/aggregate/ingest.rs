@@ -11,6 +11,7 @@ use crate::aggregate::formats::Formats;
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
 use crate::aggregate::pieces::{Task, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
+use crate::aggregate::shelf::Shelf;
 use crate::aggregate::sinks::{Counted, Watched};
 use crate::aggregate::tally::{Reading, Tally};
 use crate::aggregate::watch::{FlowLogs, Watch};
@@ -45,6 +46,8 @@ pub struct Ingest {
     pub rejects: Option<Arc<RejectLog>>,
     /// Identify every content, and pass over these: they were learned before.
     pub learned: Option<BTreeSet<Fingerprint>>,
+    /// What is known of some files without reading them.
+    pub shelf: Option<Arc<dyn Shelf>>,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -76,6 +79,7 @@ pub fn ingest<'p, P: Places>(
         new: &|logs: &FlowLogs| Counter::new(places, counting, shared.clone()).by_interface(logs.ids.len() > 2),
         restart: &|| shared.cells.clear(),
         sieve: None,
+        shelf: options.shelf.as_deref(),
         window: counting.window,
     };
     Ok(read_into(archive, &reading, options, pool, progress))
@@ -90,6 +94,18 @@ pub fn read_into<T: Tally>(
     pool: &ThreadPool,
     progress: &Progress,
 ) -> (T, Outcome) {
+    let (tally, outcome, _) = read_reporting(archive, reading, options, pool, progress);
+    (tally, outcome)
+}
+
+/// The same, with what became of each file, for those who keep it; see [`Shelf`].
+pub fn read_reporting<T: Tally>(
+    archive: &Archive,
+    reading: &Reading<'_, T>,
+    options: &Ingest,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> (T, Outcome, Vec<TaskReport>) {
     let mut whole = BTreeSet::new();
     loop {
         if let Some(rejects) = &options.rejects {
@@ -105,7 +121,7 @@ pub fn read_into<T: Tally>(
         if changed.is_empty() {
             let mut outcome = Outcome::of(archive, &reports, run.examples.take());
             (outcome.logs, outcome.seen) = (run.logs, watch.finish());
-            return (tally, outcome);
+            return (tally, outcome, reports);
         }
         whole.extend(changed);
         (reading.restart)();
@@ -148,7 +164,9 @@ impl<'a, T: Tally> Run<'a, T> {
         let mut formats = BTreeMap::new();
         for (file, source) in archive.sources.iter().enumerate() {
             let file = file as u32;
-            match wrapped::format_if_cut(source, options).filter(|_| !whole.contains(&file)) {
+            let format =
+                (!shelved(reading, file) && !whole.contains(&file)).then(|| wrapped::format_if_cut(source, options));
+            match format.flatten() {
                 Some(format) => {
                     formats.insert(file, format);
                     tasks.extend(pieces(source.size).map(|r| Task { file, range: Some(r) }));
@@ -156,7 +174,17 @@ impl<'a, T: Tally> Run<'a, T> {
                 None => tasks.push(Task { file, range: None }),
             }
         }
-        let known = fingerprints_of_look_alikes(archive, options.read, &formats, pool);
+        let unread = archive.sources.is_empty() || (0..archive.sources.len() as u32).any(|f| !shelved(reading, f));
+        let known = if unread {
+            fingerprints_of_look_alikes(archive, options.read, &formats, pool)
+        } else {
+            BTreeMap::new()
+        };
+        let logs = FlowLogs::of(archive);
+        let claims = Claims::default();
+        for (print, file) in reading.shelf.map(|s| s.contents()).unwrap_or_default() {
+            claims.of_shelf(print, file, logs.of_file(file));
+        }
         Run {
             archive,
             reading,
@@ -164,8 +192,8 @@ impl<'a, T: Tally> Run<'a, T> {
             tasks,
             formats,
             known,
-            claims: Claims::default(),
-            logs: FlowLogs::of(archive),
+            claims,
+            logs,
             examples: Examples::default(),
             stop: AtomicBool::new(false),
         }
@@ -179,8 +207,8 @@ impl<'a, T: Tally> Run<'a, T> {
     fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Vec<TaskReport>, Watch) {
         let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
-        self.archive
-            .fetch_ahead(order.iter().map(|i| self.tasks[*i as usize].file));
+        let files = order.iter().map(|i| self.tasks[*i as usize].file);
+        self.archive.fetch_ahead(files.filter(|f| !shelved(self.reading, *f)));
         let watch = || Watch::new(self.options.watch_all, self.reading.window);
         let new = || Worker {
             watch: watch(),
@@ -190,14 +218,18 @@ impl<'a, T: Tally> Run<'a, T> {
             reports: Vec::new(),
         };
         let step = |w: &mut Worker<T>, i: usize| {
-            self.task(w, order[i]);
+            let Some(task) = order.get(i) else {
+                return self.part(w, i - order.len());
+            };
+            self.task(w, *task);
             progress.bytes.fetch_add(self.size(order[i]), Ordering::Relaxed);
             progress.tasks.fetch_add(1, Ordering::Relaxed);
         };
         let mut all: Option<T> = None;
         let mut reports = Vec::new();
         let mut seen = watch();
-        for worker in workers::run(pool, self.tasks.len(), new, step) {
+        let parts = self.reading.shelf.map_or(0, |s| s.parts());
+        for worker in workers::run(pool, self.tasks.len() + parts, new, step) {
             reports.extend(worker.reports);
             seen.merge(worker.watch);
             match &mut all {
@@ -225,8 +257,16 @@ impl<'a, T: Tally> Run<'a, T> {
             return;
         }
         let task = &self.tasks[number as usize];
+        if let Some((report, counts)) = self.reading.shelf.and_then(|s| s.report(task.file)) {
+            worker.tally.counted(&counts);
+            let mut report = report.of(number, task.file);
+            self.examples.add(number, std::mem::take(&mut report.rejects));
+            worker.reports.push(report);
+            return;
+        }
         let source = &self.archive.sources[task.file as usize];
         let _file = tracing::debug_span!("file", file = %source.name, bytes = source.size).entered();
+        worker.tally.file(task.file);
         let mut report = TaskReport::new(number, task.file);
         worker.watch.log = self.logs.of_file(task.file);
         worker.tally.begin(number, u16::try_from(worker.watch.log).unwrap_or(0));
@@ -252,7 +292,11 @@ impl<'a, T: Tally> Run<'a, T> {
             rejects.hand_over();
         }
         report.look_again(reader.change(source));
-        self.examples.add(number, std::mem::take(&mut report.rejects));
+        let rejects = std::mem::take(&mut report.rejects);
+        if T::KEEPS_REPORTS {
+            report.rejects.clone_from(&rejects);
+        }
+        self.examples.add(number, rejects);
         let after = worker.tally.actions();
         report.actions = (after.0 - before.0, after.1 - before.1);
         if self.options.strict && report.counts.rejected > 0 {
@@ -260,6 +304,15 @@ impl<'a, T: Tally> Run<'a, T> {
         }
         report.log(&source.name);
         worker.reports.push(report);
+    }
+
+    /// A part of what was read before.
+    fn part(&self, worker: &mut Worker<T>, number: usize) {
+        let logs = |id: &str| self.logs.ids.iter().position(|l| l == id).unwrap_or(0);
+        let log = |id: &str| u16::try_from(logs(id)).unwrap_or(0);
+        if let Some(shelf) = self.reading.shelf {
+            shelf.fill(number, &log, &mut |sums| worker.tally.sums(sums));
+        }
     }
 
     fn whole(&self, task: &Task, bytes: &[u8], lines: &mut LineReader, sink: &mut Counted<'_, T>) {
@@ -418,4 +471,8 @@ impl<'a, T: Tally> Run<'a, T> {
         }
         claim
     }
+}
+
+fn shelved<T>(reading: &Reading<'_, T>, file: u32) -> bool {
+    reading.shelf.is_some_and(|s| s.holds(file))
 }

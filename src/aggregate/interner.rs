@@ -118,6 +118,14 @@ impl Interner {
         }
     }
 
+    /// The same of many records at once: so many of them, with so many bytes that came in for others.
+    pub fn note_passing(&mut self, records: u64, passed: u128) {
+        if let Some(entry) = self.entries.get_mut(self.last as usize) {
+            entry.transit += records;
+            entry.passed += passed;
+        }
+    }
+
     fn place(&mut self, id: &[u8]) -> u32 {
         if let Some(n) = self.places.get(id) {
             return *n;

@@ -11,6 +11,8 @@ use crate::input::{Archive, Change, Fingerprint};
 use crate::net::TimeWindow;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod kept;
+
 /// One task's result.
 #[derive(Debug, Clone)]
 pub struct TaskReport {

@@ -1,6 +1,8 @@
 //! What a worker makes of the records that it reads: sums ([`Counter`]), or what a look-up finds.
 
 use crate::aggregate::counter::{Counter, Places};
+use crate::aggregate::shelf::{Shelf, Summed};
+use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::watch::FlowLogs;
 use crate::flow::{FlowRecord, Rows, Sieve};
 use crate::net::TimeWindow;
@@ -9,6 +11,18 @@ use crate::net::TimeWindow;
 pub trait Tally: Send {
     /// The records that follow stand in this task, whose file belongs to this flow log (see [`FlowLogs`]).
     fn begin(&mut self, task: u32, log: u16);
+
+    /// True if what became of each file is kept whole, with its rejected lines.
+    const KEEPS_REPORTS: bool = false;
+
+    /// The records that follow stand in this file of the archive.
+    fn file(&mut self, _: u32) {}
+
+    /// Sums of records that were read before; see [`Shelf`].
+    fn sums(&mut self, _: &Summed<'_>) {}
+
+    /// Counts over records that were read before.
+    fn counted(&mut self, _: &RecordCounts) {}
 
     /// A good, NODATA or SKIPDATA record, at `line` of the current task.
     fn observe(&mut self, line: u64, record: &FlowRecord<'_>);
@@ -34,6 +48,8 @@ pub struct Reading<'r, T> {
     pub restart: &'r (dyn Fn() + Sync),
     /// Read only the lines that it names; none reads all.
     pub sieve: Option<&'r dyn Sieve>,
+    /// What is known of some files without reading them.
+    pub shelf: Option<&'r dyn Shelf>,
     /// When records count for coverage.
     pub window: TimeWindow,
 }
@@ -52,6 +68,14 @@ impl<P: Places> Tally for Counter<'_, P> {
 
     fn rows(&mut self, rows: &Rows<'_>) {
         Counter::rows(self, rows);
+    }
+
+    fn sums(&mut self, sums: &Summed<'_>) {
+        self.add_sums(sums);
+    }
+
+    fn counted(&mut self, counts: &RecordCounts) {
+        self.records.add(counts);
     }
 
     fn actions(&self) -> (u64, u64) {

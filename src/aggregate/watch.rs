@@ -180,6 +180,16 @@ impl FieldSet {
         self.0[field as usize / 64] >> (field as u32 % 64) & 1 == 1
     }
 
+    /// A bit for each field, by its number.
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// What [`FieldSet::bits`] gave; bits that no field has are dropped.
+    pub const fn from_bits(bits: u128) -> Self {
+        FieldSet(bits & (u128::MAX >> (128 - Field::COUNT)))
+    }
+
     /// The fields of both.
     #[must_use]
     pub fn and(self, other: FieldSet) -> FieldSet {

@@ -2,11 +2,15 @@
 //! put the two logs together.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use crate::aggregate::{Filter, Ingest, Outcome, Progress, ScanStats};
+use crate::aggregate::{Filter, Ingest, Outcome, Places, Progress, ScanStats, Shelf};
 use crate::attribute::{Attribution, Class as Tie, Question};
+use crate::error::Result;
+use crate::index::{IndexShelf, Manifest};
 use crate::input::Archive;
 use crate::intel::{Intel, Status};
 use crate::lookup::basis::{Coverage, FlowCoverage, TrailCoverage};
@@ -39,6 +43,8 @@ pub struct Request {
 pub struct Sources<'a> {
     /// Flow logs, if any.
     pub flows: Option<&'a Archive>,
+    /// A store that may hold some of them.
+    pub index: Option<&'a Stored>,
     /// How they are read.
     pub ingest: &'a Ingest,
     /// What CloudTrail and the inventory know.
@@ -62,15 +68,48 @@ pub struct Answer {
     pub stats: Option<ScanStats>,
 }
 
+/// A store of sums by the hour, and the archive that is asked about, without a time window.
+#[derive(Debug)]
+pub struct Stored {
+    /// The store's folder.
+    pub folder: PathBuf,
+    /// What is in it.
+    pub manifest: Manifest,
+    /// Every file of the archive, also those that lie outside of the time window by their names.
+    pub all: Archive,
+}
+
+impl Stored {
+    /// What it holds for a search; whatever sums by the hour do not tell is left to the raw files that hold a key.
+    fn shelf<P: Places>(&self, search: &Search<'_, P>, archive: &Archive) -> Result<IndexShelf> {
+        let wanted = search.wanted();
+        if search.asks_by_the_hour() {
+            return Ok(IndexShelf::new(
+                &self.folder,
+                &self.manifest,
+                archive,
+                &self.all,
+                Some(wanted),
+            ));
+        }
+        IndexShelf::of_files(&self.folder, &self.manifest, archive, &self.all, &wanted)
+    }
+}
+
 /// Rows shown of long lists.
 const TOP: usize = 10;
+/// Most other ends that a card holds; formats for people show the first of them.
+const PEERS: usize = 1000;
 /// Most interfaces whose other destinations are searched.
 const PIVOT_INTERFACES: usize = 16;
 /// Most interfaces that are attributed.
 const ATTRIBUTED: usize = 20;
 
 /// Looks up all keys.
-pub fn look_up(request: &Request, from: &Sources<'_>, pool: &ThreadPool, progress: &Progress) -> Answer {
+///
+/// # Errors
+/// `List` if a store is damaged.
+pub fn look_up(request: &Request, from: &Sources<'_>, pool: &ThreadPool, progress: &Progress) -> Result<Answer> {
     let class = |a: Addr| from.intel.class(a);
     let index_of = |n: usize| from.objects.get(&n).unwrap_or(from.estate.index);
     let keys = request.keys.iter().enumerate();
@@ -78,7 +117,7 @@ pub fn look_up(request: &Request, from: &Sources<'_>, pool: &ThreadPool, progres
         .map(|(n, k)| resolve(k, n, index_of(n), &from.estate, &class))
         .collect();
     let targets: Vec<Target> = ties.iter().flat_map(|t| t.targets.iter().cloned()).collect();
-    let (mut found, outcome) = run(request, from, &targets, request.records, pool, progress);
+    let (mut found, outcome) = run(request, from, &targets, request.records, pool, progress)?;
     let records = std::mem::take(&mut found.records);
     let reading = Reading {
         found: &found,
@@ -99,9 +138,9 @@ pub fn look_up(request: &Request, from: &Sources<'_>, pool: &ThreadPool, progres
         .map(|(n, (key, ties))| card(key, ties, index_of(n), &reading, n, from, &coverage))
         .collect();
     if request.pivot && !request.records {
-        step_further(&mut cards, request, from, pool);
+        step_further(&mut cards, request, from, pool)?;
     }
-    Answer { cards, records, stats }
+    Ok(Answer { cards, records, stats })
 }
 
 fn run(
@@ -111,13 +150,19 @@ fn run(
     keep: bool,
     pool: &ThreadPool,
     progress: &Progress,
-) -> (Found, Option<Outcome>) {
+) -> Result<(Found, Option<Outcome>)> {
     let Some(archive) = from.flows.filter(|_| !targets.is_empty()) else {
-        return (Found::default(), None);
+        return Ok((Found::default(), None));
     };
     let wanted = Search::new(targets, &request.filter, from.estate.window, from.intel, keep);
-    let (found, outcome) = search(&wanted, archive, from.ingest, request.slow, pool, progress);
-    (found, Some(outcome))
+    let shelf = from.index.map(|i| i.shelf(&wanted, archive)).transpose()?.map(Arc::new);
+    let ingest = Ingest {
+        shelf: shelf.clone().map(|s| s as Arc<dyn Shelf>),
+        ..from.ingest.clone()
+    };
+    let (found, outcome) = search(&wanted, archive, &ingest, request.slow, pool, progress);
+    shelf.map_or(Ok(()), |s| s.check())?;
+    Ok((found, Some(outcome)))
 }
 
 fn card(
@@ -148,8 +193,16 @@ fn card(
             Key::Ip(a) => Some(about(*a, from.intel)),
             _ => None,
         },
-        behind: if is_address {
-            behind(&traffic.interfaces, from)
+        behind: if is_address || matches!(key, Key::Interface(_) | Key::Instance(_)) {
+            let called = |b: &Behind| {
+                calls
+                    .callers
+                    .iter()
+                    .any(|c| c.arn == b.arn && c.access_key == b.access_key)
+            };
+            let mut all = behind(&traffic.interfaces, from);
+            all.retain(|b| is_address || !called(b));
+            all
         } else {
             Vec::new()
         },
@@ -158,7 +211,7 @@ fn card(
         peers: if is_address {
             Vec::new()
         } else {
-            traffic.peers.into_iter().take(TOP).collect()
+            traffic.peers.into_iter().take(PEERS).collect()
         },
         far_ends: if is_address { 0 } else { far_ends },
         prevalence,
@@ -285,11 +338,12 @@ fn behind(interfaces: &[Met], from: &Sources<'_>) -> Vec<Behind> {
 }
 
 /// Other destinations of the interfaces that met an address: one more search, for all cards together.
-fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool: &ThreadPool) {
+fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool: &ThreadPool) -> Result<()> {
     let once = |a: &Archive| a.sources.iter().any(crate::input::Source::is_stdin);
     if from.flows.is_some_and(once) {
         let note = "standard input can be read once: other destinations were not searched";
-        return cards.iter_mut().for_each(|c| c.notes.push(note.into()));
+        cards.iter_mut().for_each(|c| c.notes.push(note.into()));
+        return Ok(());
     }
     let mut targets = Vec::new();
     for (n, (card, key)) in cards.iter().zip(&request.keys).enumerate() {
@@ -311,9 +365,9 @@ fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool:
         filter: Filter::default(),
         ..request.clone()
     };
-    let (found, outcome) = run(&everything, from, &targets, false, pool, &Progress::default());
+    let (found, outcome) = run(&everything, from, &targets, false, pool, &Progress::default())?;
     if outcome.is_none() {
-        return;
+        return Ok(());
     }
     let reading = Reading {
         found: &found,
@@ -330,4 +384,5 @@ fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool:
         card.pivot.destinations_all = others.len() as u64;
         card.pivot.destinations = others.into_iter().take(TOP).collect();
     }
+    Ok(())
 }

@@ -18,7 +18,7 @@ pub mod sections;
 mod sentences;
 mod traffic;
 
-pub use answer::{Answer, Request, Sources, look_up};
+pub use answer::{Answer, Request, Sources, Stored, look_up};
 pub use card::Card;
 pub use key::{Key, subjects};
 pub use objects::of_objects;

@@ -10,8 +10,8 @@ use crate::attribute::{Attribution, Class as Tie, Question};
 use crate::inventory::Inventory;
 use crate::lookup::key::Key;
 use crate::lookup::search::{Target, What};
-use crate::net::{Addr, Class, HOUR, TimeWindow};
-use crate::trail::{Principal, PrincipalIndex, TrailRow};
+use crate::net::{Addr, Class, HOUR, Seconds, TimeWindow};
+use crate::trail::{IssuedSession, Principal, PrincipalIndex, TrailRow};
 
 /// What CloudTrail and the inventory know.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,9 @@ pub struct Estate<'a> {
 
 /// Most addresses of a principal that are searched in the flow logs.
 const ADDRESSES: usize = 12;
+
+/// Longest life of credentials of a role.
+const SESSION: Seconds = 12 * HOUR;
 
 /// What stands for a key.
 #[derive(Debug, Default)]
@@ -97,6 +100,7 @@ impl<'a> Finder<'_, 'a> {
         self.rows(key);
         if matches!(key, Key::Arn(_) | Key::AccessKey(_) | Key::Session(_)) {
             self.hosts();
+            self.issued(key);
         }
     }
 
@@ -212,11 +216,44 @@ impl<'a> Finder<'_, 'a> {
         }
     }
 
+    /// Where credentials of the principal were handed out that can have been in use: it need not have called since.
+    fn issued(&mut self, key: &Key) {
+        let asked = self.estate.window;
+        let ours = |i: &&IssuedSession| match key {
+            Key::AccessKey(id) => i.access_key == *id,
+            Key::Arn(arn) => i.arn == *arn || i.role == *arn,
+            Key::Session(name) => i.session == *name,
+            _ => false,
+        };
+        for issued in self.index.issued.iter().filter(ours) {
+            let span = TimeWindow {
+                from: issued.time,
+                to: issued.time.saturating_add(SESSION),
+            };
+            if !span.overlaps(&asked) {
+                continue;
+            }
+            if let Some(id) = issued.instance() {
+                self.instance(id, span, Tie::Strong, "the session is named after the instance");
+            }
+            let source = issued.source.parse().ok().filter(|a| (self.class)(*a) == Class::Home);
+            if let Some(addr) = source {
+                let call = format!("{} from {addr}", issued.call);
+                self.at_home(addr, span, &call);
+            }
+        }
+    }
+
     fn source(&mut self, addr: Addr, span: TimeWindow) {
         if (self.class)(addr) != Class::Home {
             let why = format!("called AWS from {addr}, which others may share");
             return self.target(What::Addr(addr), Tie::Weak, span, &why);
         }
+        self.at_home(addr, span, &format!("called AWS from {addr}"));
+    }
+
+    /// The interfaces that had a private address.
+    fn at_home(&mut self, addr: Addr, span: TimeWindow, what: &str) {
         let holders: Vec<String> = self
             .estate
             .inventory
@@ -230,10 +267,7 @@ impl<'a> Finder<'_, 'a> {
             Tie::Ambiguous
         };
         for id in &holders {
-            let why = format!(
-                "called AWS from {addr}, an address of {} known interfaces",
-                holders.len()
-            );
+            let why = format!("{what}, an address of {} known interfaces", holders.len());
             self.target(What::Interface(id.clone()), tie, span, &why);
         }
     }

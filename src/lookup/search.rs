@@ -13,14 +13,15 @@ use rayon::ThreadPool;
 
 use crate::aggregate::counter::Places;
 use crate::aggregate::filter::RecordFacts;
-use crate::aggregate::interner::Interner;
+use crate::aggregate::interner::{Described, Interner};
 use crate::aggregate::key::role_of_source;
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::{
-    Filter, FlowLogs, Ingest, Interface, Outcome, Progress, Reading, Role, Tally, Volume, read_into,
+    Filter, FlowLogs, Ingest, Interface, Outcome, Progress, Reading, Role, Summed, Tally, Volume, read_into,
 };
 use crate::attribute::Class as Tie;
 use crate::flow::{Action, Field, FlowDirection, FlowRecord, LogStatus};
+use crate::index::Wanted;
 use crate::input::Archive;
 use crate::lookup::needle::{Needle, Needles};
 use crate::lookup::records::Records;
@@ -143,6 +144,7 @@ pub fn search<P: Places>(
         new: &|_: &FlowLogs| Hits::new(search),
         restart: &|| {},
         sieve: needles.as_ref().map(|n| n as &dyn crate::flow::Sieve),
+        shelf: options.shelf.as_deref(),
         window: search.window,
     };
     let (hits, outcome) = read_into(archive, &reading, options, pool, progress);
@@ -175,6 +177,25 @@ impl<'s, P: Places> Search<'s, P> {
         search
     }
 
+    /// What an index need not hand out otherwise.
+    pub(super) fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        for target in self.targets {
+            match &target.what {
+                What::Addr(a) => drop(wanted.names.insert(a.to_string())),
+                What::Net(net) => wanted.networks.push(*net),
+                What::Interface(id) | What::Instance(id) => drop(wanted.names.insert(id.clone())),
+            }
+        }
+        wanted
+    }
+
+    /// True if sums by the hour tell it all: no term about single records, no time inside an hour.
+    pub(super) fn asks_by_the_hour(&self) -> bool {
+        let windows = self.targets.iter().map(|t| t.window).chain([self.window]);
+        !self.keep && !self.filter.needs_sums() && windows.into_iter().all(|w| w.is_by_the_hour())
+    }
+
     fn needles(&self) -> Option<Needles> {
         let of = |t: &Target| match &t.what {
             What::Addr(a) => Needle::address(*a),
@@ -185,14 +206,10 @@ impl<'s, P: Places> Search<'s, P> {
     }
 
     /// The targets of a record: one of each key, the best.
-    fn targets_of(&self, r: &FlowRecord<'_>, met: &mut Vec<(u32, Side)>) {
+    fn targets_of(&self, r: &Asked<'_>, met: &mut Vec<(u32, Side)>) {
         met.clear();
-        for (addr, side) in [
-            (r.srcaddr, Side::From),
-            (r.pkt_srcaddr, Side::From),
-            (r.dstaddr, Side::To),
-            (r.pkt_dstaddr, Side::To),
-        ] {
+        let sides = [Side::From, Side::From, Side::To, Side::To];
+        for (addr, side) in r.addresses.into_iter().zip(sides) {
             let Some(addr) = addr else { continue };
             let same = self.addresses.get(&addr).into_iter().flatten().copied();
             met.extend(same.map(|n| (n, side)));
@@ -204,19 +221,19 @@ impl<'s, P: Places> Search<'s, P> {
             Some(FlowDirection::Ingress) => Side::To,
             None => Side::Open,
         };
-        for name in [interface_of(r), r.text(Field::InstanceId)].into_iter().flatten() {
+        for name in [r.interface, r.instance].into_iter().flatten() {
             met.extend(self.names.get(name).into_iter().flatten().map(|n| (*n, side)));
         }
-        let start = r.start.unwrap_or(0);
         let target = |n: u32| self.targets.get(n as usize);
-        met.retain(|(n, _)| target(*n).is_some_and(|t| t.window.contains(start)));
+        met.retain(|(n, _)| target(*n).is_some_and(|t| t.window.contains(r.volume.first)));
         let rank = |n: u32| target(n).map(|t| (t.key, t.tie));
         met.sort_by_key(|(n, side)| (rank(*n), *n, *side));
         met.dedup_by_key(|(n, _)| target(*n).map(|t| t.key));
     }
 
     /// The filter's view: the interface's side is local, the other the peer, as `top` has it.
-    fn passes(&self, r: &FlowRecord<'_>, src: Addr, dst: Addr, port: u16, protocol: u8) -> bool {
+    fn passes(&self, r: &Asked<'_>) -> bool {
+        let (src, dst) = (r.src, r.dst);
         let home = |a| self.places.class(a) == Class::Home;
         let inward = match r.direction {
             Some(d) => d == FlowDirection::Ingress,
@@ -227,13 +244,73 @@ impl<'s, P: Places> Search<'s, P> {
             local,
             peer,
             class: self.places.class(peer),
-            port,
-            protocol,
+            port: r.port,
+            protocol: r.protocol,
         };
-        let (bytes, packets) = (r.bytes.unwrap_or(0).into(), r.packets.unwrap_or(0).into());
-        self.filter.keeps_record(&facts, || interface_of(r).unwrap_or(b"-"))
-            && self.filter.keeps_sum(bytes, packets, 1)
+        let v = &r.volume;
+        self.filter.keeps_record(&facts, || r.interface.unwrap_or(b"-"))
+            && self.filter.keeps_sum(v.bytes, v.packets, v.flows)
             && (!self.filter.needs_peer() || self.filter.keeps_peer(&self.places.peer(peer)))
+    }
+}
+
+/// What is asked of a record, or of records that agree in everything but size and time within an hour.
+struct Asked<'a> {
+    /// `srcaddr`, `pkt-srcaddr`, `dstaddr`, `pkt-dstaddr`.
+    addresses: [Option<Addr>; 4],
+    /// The packets' own ends.
+    src: Addr,
+    dst: Addr,
+    direction: Option<FlowDirection>,
+    interface: Option<&'a [u8]>,
+    instance: Option<&'a [u8]>,
+    port: u16,
+    protocol: u8,
+    accepted: bool,
+    volume: Volume,
+}
+
+impl<'a> Asked<'a> {
+    /// Of a record that has both ends.
+    fn of_record(r: &FlowRecord<'a>) -> Option<Self> {
+        let start = r.start.unwrap_or(0);
+        Some(Asked {
+            addresses: [r.srcaddr, r.pkt_srcaddr, r.dstaddr, r.pkt_dstaddr],
+            src: r.pkt_srcaddr.or(r.srcaddr)?,
+            dst: r.pkt_dstaddr.or(r.dstaddr)?,
+            direction: r.direction,
+            interface: interface_of(r),
+            instance: r.text(Field::InstanceId),
+            port: port_of(r),
+            protocol: r.protocol.unwrap_or(0),
+            accepted: matches!(r.action, Action::Accept | Action::Unknown),
+            volume: Volume {
+                bytes: r.bytes.unwrap_or(0).into(),
+                packets: r.packets.unwrap_or(0).into(),
+                flows: 1,
+                first: start,
+                last: r.end.unwrap_or(start),
+            },
+        })
+    }
+
+    fn of_sums(s: &Summed<'a>) -> Self {
+        Asked {
+            addresses: [Some(s.src), Some(s.source), Some(s.dst), Some(s.destination)],
+            src: s.source,
+            dst: s.destination,
+            direction: s.direction,
+            interface: s.facts.text(Field::InterfaceId),
+            instance: s.facts.text(Field::InstanceId),
+            port: match s.role {
+                Role::Server => s.src_port,
+                Role::Client => s.dst_port,
+                Role::Unknown => s.src_port.min(s.dst_port),
+            },
+            protocol: s.protocol,
+            accepted: matches!(s.action, Action::Accept | Action::Unknown),
+            volume: s.volume,
+        }
     }
 }
 
@@ -255,18 +332,23 @@ impl<'s, P: Places> Hits<'s, P> {
         }
     }
 
-    fn count(&mut self, r: &FlowRecord<'_>, src: Addr, dst: Addr, (port, protocol): (u16, u8)) {
-        let interface = self.interfaces.intern(interface_of(r).unwrap_or(b"-"), r);
-        let start = r.start.unwrap_or(0);
-        let volume = Volume {
-            bytes: r.bytes.unwrap_or(0).into(),
-            packets: r.packets.unwrap_or(0).into(),
-            flows: 1,
-            first: start,
-            last: r.end.unwrap_or(start),
-        };
+    /// True if it is about some target and passes; the targets are in `met`.
+    fn is_wanted(&mut self, r: &Asked<'_>) -> bool {
+        let mut met = std::mem::take(&mut self.met);
+        self.search.targets_of(r, &mut met);
+        self.met = met;
+        !self.met.is_empty() && self.search.window.contains(r.volume.first) && self.search.passes(r)
+    }
+
+    fn count(&mut self, r: &Asked<'_>, texts: &impl Described, log: u16) {
+        let interface = self.interfaces.intern(r.interface.unwrap_or(b"-"), texts);
+        let start = r.volume.first;
         for (target, side) in &self.met {
-            let (near, far) = if *side == Side::To { (dst, src) } else { (src, dst) };
+            let (near, far) = if *side == Side::To {
+                (r.dst, r.src)
+            } else {
+                (r.src, r.dst)
+            };
             let cell = Cell {
                 target: *target,
                 interface,
@@ -274,13 +356,13 @@ impl<'s, P: Places> Hits<'s, P> {
                 near,
                 far,
                 side: *side,
-                port,
-                protocol,
-                accepted: matches!(r.action, Action::Accept | Action::Unknown),
-                log: self.log,
+                port: r.port,
+                protocol: r.protocol,
+                accepted: r.accepted,
+                log,
                 twice: false,
             };
-            self.cells.entry(cell).or_insert(Volume::EMPTY).add(&volume);
+            self.cells.entry(cell).or_insert(Volume::EMPTY).add(&r.volume);
         }
     }
 
@@ -349,23 +431,27 @@ impl<P: Places> Tally for Hits<'_, P> {
             return;
         }
         self.counts.observe(r);
-        let (Some(src), Some(dst)) = (r.pkt_srcaddr.or(r.srcaddr), r.pkt_dstaddr.or(r.dstaddr)) else {
-            return;
-        };
-        let mut met = std::mem::take(&mut self.met);
-        self.search.targets_of(r, &mut met);
-        self.met = met;
-        let (port, protocol) = (port_of(r), r.protocol.unwrap_or(0));
-        let wanted = !self.met.is_empty() && self.search.window.contains(r.start.unwrap_or(0));
-        if !wanted || !self.search.passes(r, src, dst, port, protocol) {
+        let Some(asked) = Asked::of_record(r) else { return };
+        if !self.is_wanted(&asked) {
             return;
         }
         if self.search.keep {
             self.records.keep((self.task, line), r);
         }
         if !r.format().is_transit_gateway() {
-            self.count(r, src, dst, (port, protocol));
+            self.count(&asked, r, self.log);
         }
+    }
+
+    fn sums(&mut self, s: &Summed<'_>) {
+        let asked = Asked::of_sums(s);
+        if self.is_wanted(&asked) {
+            self.count(&asked, s.facts, s.log);
+        }
+    }
+
+    fn counted(&mut self, counts: &RecordCounts) {
+        self.counts.add(counts);
     }
 
     fn merge(&mut self, other: Self) {

@@ -37,7 +37,10 @@ pub fn sections(card: &Card, show_keys: bool) -> Vec<Section> {
         ("events worth knowing", notable(card)),
         ("ports", ports(card)),
         ("by day", days(card)),
-        ("other ends, by bytes", far_ends(&card.peers, card.far_ends)),
+        (
+            "other ends, by bytes",
+            far_ends(card.peers.get(..10).unwrap_or(&card.peers), card.far_ends),
+        ),
         (
             "one step further: other addresses of these principals",
             more_sources(card),

@@ -38,6 +38,8 @@ pub enum Kind {
     Baseline,
     /// Which incidents were sent to whom, and which wait.
     Journal,
+    /// What counts in an index.
+    Index,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
         match self {
             Kind::Baseline => 1,
             Kind::Journal => 2,
+            Kind::Index => 3,
         }
     }
 
@@ -53,6 +56,7 @@ impl Kind {
         match self {
             Kind::Baseline => 2,
             Kind::Journal => 1,
+            Kind::Index => 1,
         }
     }
 
@@ -60,6 +64,7 @@ impl Kind {
         match self {
             Kind::Baseline => "baseline",
             Kind::Journal => "journal",
+            Kind::Index => "index",
         }
     }
 }

@@ -35,6 +35,9 @@ pub(crate) enum Command {
     /// A case card for an address, interface, instance, principal, key, bucket or object
     #[command(after_long_help = crate::examples::LOOKUP)]
     Lookup(crate::lookup::LookupArgs),
+    /// A side store of sums by the hour, so that look-ups touch little
+    #[command(after_long_help = crate::examples::INDEX)]
+    Index(crate::index::IndexArgs),
     /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
     #[command(after_long_help = crate::examples::TRAIL)]
     Trail(TrailArgs),
@@ -156,6 +159,9 @@ pub(crate) struct TopArgs {
     /// Flow logs: files, directories, globs, `-` (standard input), `@list`
     #[arg(required = true)]
     pub(crate) paths: Vec<OsString>,
+    /// A store made by `flowtrail index build`: what it holds of the archive is not read again
+    #[arg(long, value_name = "STORE")]
+    pub(crate) index: Option<PathBuf>,
     /// Keys, any subset of eni,src,dst,asn,country,service,port,hour,class
     #[arg(long, default_value = "eni,dst")]
     pub(crate) by: String,

@@ -86,3 +86,13 @@ mod tests {
         assert!(count > 10, "only {count} examples");
     }
 }
+
+/// `flowtrail index --help`
+pub(crate) const INDEX: &str = "\
+Examples:
+  Build a store, and again whenever there are new files: only those are read
+    flowtrail index build AWSLogs -o flows.index
+  What it holds
+    flowtrail index info flows.index
+  Ask it
+    flowtrail lookup 203.0.113.9 --index flows.index";

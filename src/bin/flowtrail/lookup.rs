@@ -5,11 +5,12 @@ use crate::{output, read, run};
 use clap::{Args, ValueEnum};
 use flowtrail::Error;
 use flowtrail::aggregate::{Filter, ScanStats};
+use flowtrail::index::Manifest;
 use flowtrail::input::{Archive, Family};
 use flowtrail::lookup::basis::TrailCoverage;
 use flowtrail::lookup::card::{SCHEMA, When};
 use flowtrail::lookup::sections::{Section, sections};
-use flowtrail::lookup::{Answer, Card, Estate, Key, Records, Request, Sources, look_up, of_objects, subjects};
+use flowtrail::lookup::{Answer, Card, Estate, Key, Records, Request, Sources, Stored, look_up, of_objects, subjects};
 use flowtrail::net::{TimeWindow, human_bytes, printable};
 use flowtrail::report::Grid;
 use flowtrail::report::grid::{grouped, json_integer, markdown_text};
@@ -31,6 +32,10 @@ pub(crate) struct LookupArgs {
     /// Flow logs: files, directories, globs, `@list`
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) flows: Vec<OsString>,
+    /// A store made by `flowtrail index build`: what it holds of the flow logs is not read again; without --flows, all that
+    /// it holds
+    #[arg(long, value_name = "STORE", conflicts_with = "validate")]
+    pub(crate) index: Option<PathBuf>,
     /// CloudTrail, in the same forms
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) trail: Vec<OsString>,
@@ -115,7 +120,7 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.threads)?;
-    let flows = discover(&args.flows, Family::FlowLogs, window, &args.read)?;
+    let (flows, stored) = flows(args, window)?;
     let trail = discover(&args.trail, Family::Trail, TimeWindow::ALL, &args.read)?;
     let (known, trail_stats) = scan::known(&inputs, &pool)?;
     inputs.ingest.formats = inputs.ingest.formats.with(&known.inventory);
@@ -124,6 +129,7 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
         .map(|t| of_objects(&request.keys, t, inputs.ingest.read, &pool));
     let sources = Sources {
         flows: flows.as_ref(),
+        index: stored.as_ref(),
         ingest: &inputs.ingest,
         estate: Estate {
             index: &known.index,
@@ -137,7 +143,7 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     };
     let bar = read::Bar::new(args.out.quiet);
     let progress = bar.follow(flows.as_ref().unwrap_or(&Archive::default()));
-    let answer = look_up(&request, &sources, &pool, &progress);
+    let answer = look_up(&request, &sources, &pool, &progress)?;
     bar.done();
     let code = account(args, &answer, trail_stats)?;
     output::to(args.out.output.as_deref(), |out| match args.records {
@@ -152,14 +158,17 @@ fn request(args: &LookupArgs) -> anyhow::Result<Request> {
     if keys.is_empty() {
         return Err(Error::usage("no key: give one, or --finding FILE").into());
     }
-    if args.flows.is_empty() && (args.trail.is_empty() || args.records) {
-        return Err(Error::usage("nothing to look in: give --flows PATH, --trail PATH or both").into());
+    if args.flows.is_empty() && args.index.is_none() && (args.trail.is_empty() || args.records) {
+        return Err(Error::usage("nothing to look in: give --flows PATH, --index STORE, --trail PATH").into());
     }
     let piped = |paths: &[OsString]| paths.iter().filter(|p| *p == "-").count();
     let listed = args.keys.iter().filter(|k| *k == "-").count();
     let objects = keys.iter().any(|k| matches!(k, Key::Object(..)));
     if listed + piped(&args.flows) + piped(&args.trail) > 1 || objects && piped(&args.trail) > 0 {
         return Err(Error::usage("standard input can be read once: give a file for the rest").into());
+    }
+    if args.index.is_some() && args.read.rejects.is_some() {
+        return Err(Error::usage("an index keeps no rejected lines: leave out --index or --rejects").into());
     }
     if args.out.format == CardFormat::Csv && !args.records {
         return Err(Error::usage("a card is no table: --format csv goes with --records").into());
@@ -214,6 +223,23 @@ fn listed(text: &str) -> flowtrail::Result<Vec<Key>> {
         .filter(|l| !l.is_empty() && !l.starts_with('#'))
         .map(Key::parse)
         .collect()
+}
+
+/// The flow logs, and the store that may hold them.
+fn flows(args: &LookupArgs, window: TimeWindow) -> flowtrail::Result<(Option<Archive>, Option<Stored>)> {
+    let found = |window| discover(&args.flows, Family::FlowLogs, window, &args.read);
+    let Some(folder) = &args.index else {
+        return Ok((found(window)?, None));
+    };
+    let manifest = Manifest::open(folder)?;
+    let archive = found(window)?.unwrap_or_else(|| manifest.archive());
+    let all = found(TimeWindow::ALL)?.unwrap_or_else(|| manifest.archive());
+    let stored = Stored {
+        folder: folder.clone(),
+        manifest,
+        all,
+    };
+    Ok((Some(archive), Some(stored)))
 }
 
 fn discover(

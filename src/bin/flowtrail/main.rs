@@ -13,6 +13,7 @@ mod r#gen;
 mod guardduty;
 mod generate;
 mod hint;
+mod index;
 mod intel;
 mod log;
 mod lookup;
@@ -54,6 +55,7 @@ fn command(session: &config::Session) -> anyhow::Result<u8> {
         args::Command::Floor(args) => quality::floor(args, settings),
         args::Command::Backtest(args) => quality::backtest(args, settings),
         args::Command::Baseline(args) => baseline::run(args, settings),
+        args::Command::Index(args) => index::run(args),
         args::Command::Intel(args) => intel::run(args),
         args::Command::Demo(args) => demo::run(args, settings),
         args::Command::Config(args) => config::run(args, session),

@@ -35,6 +35,7 @@ impl ReadArgs {
             watch_all: false,
             rejects: self.reject_log()?,
             learned: None,
+            shelf: None,
         })
     }
 

@@ -2,14 +2,17 @@
 
 use crate::args::{Direction, Format, TopArgs};
 use crate::{hint, output, read, run};
+use flowtrail::Error;
 use flowtrail::aggregate::top::{Top, Ways, cells_are_groups, grain_for, parse_keys};
-use flowtrail::aggregate::{Counting, Filter};
-use flowtrail::input::Family;
-use flowtrail::net::{human_bytes, rfc3339};
+use flowtrail::aggregate::{Counting, Filter, Shelf};
+use flowtrail::index::{IndexShelf, Manifest};
+use flowtrail::input::{Archive, Family};
+use flowtrail::net::{TimeWindow, human_bytes, rfc3339};
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
 use flowtrail::scan;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Runs the command.
 pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
@@ -30,21 +33,19 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
             0
         },
     };
-    let ingest = args.read.ingest()?;
+    let mut ingest = args.read.ingest()?;
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.threads)?;
     let bar = read::Bar::new(args.out.quiet);
-    let counted = scan::count(
-        &args.paths,
-        &intel,
-        &counting,
-        &ingest,
-        &Default::default(),
-        &pool,
-        &|a| bar.follow(a),
-    )?;
+    let archive = Archive::discover_with(&args.paths, Family::FlowLogs, counting.window, &ingest.remote)?;
+    let shelf = shelf(args, &archive, &counting)?.map(Arc::new);
+    ingest.shelf = shelf.clone().map(|s| s as Arc<dyn Shelf>);
+    let counted = scan::count_archive(archive, &intel, &counting, &ingest, &Default::default(), &pool, &|a| {
+        bar.follow(a)
+    })?;
     bar.done();
+    shelf.map_or(Ok(()), |s| s.check())?;
     hint::check(&args.paths, Family::FlowLogs, &counted.archive)?;
     read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
     read::warn_of_lists(&intel, counted.outcome.span, args.out.quiet);
@@ -65,6 +66,25 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
         Ok(())
     })?;
     Ok(code)
+}
+
+/// What a store holds of the archive.
+fn shelf(args: &TopArgs, archive: &Archive, counting: &Counting) -> flowtrail::Result<Option<IndexShelf>> {
+    let Some(store) = &args.index else { return Ok(None) };
+    if !counting.window.is_by_the_hour() {
+        return Err(Error::usage(
+            "an index counts by the hour: with --index give full hours to --from and --to",
+        ));
+    }
+    if args.read.rejects.is_some() {
+        return Err(Error::usage(
+            "an index keeps no rejected lines: leave out --index or --rejects",
+        ));
+    }
+    let manifest = Manifest::open(store)?;
+    let remote = args.read.remote();
+    let all = Archive::discover_with(&args.paths, Family::FlowLogs, TimeWindow::ALL, &remote)?;
+    Ok(Some(IndexShelf::new(store, &manifest, archive, &all, None)))
 }
 
 /// The last line of `--totals`: the number of groups and their bytes, whatever `--limit` shows of them.

@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Runs `decode`; a panic in it becomes an error.
-pub(super) fn guarded<R>(decode: impl FnOnce() -> Result<R>) -> Result<R> {
+pub(crate) fn guarded<R>(decode: impl FnOnce() -> Result<R>) -> Result<R> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = take_hook();

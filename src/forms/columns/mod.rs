@@ -8,7 +8,7 @@
 mod chunk;
 mod entries;
 mod fill;
-mod guard;
+pub(crate) mod guard;
 mod hybrid;
 mod rows;
 mod schema;

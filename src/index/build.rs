@@ -1,0 +1,292 @@
+//! Building: new files become segments, segments whose files changed are built again, and the manifest comes last.
+//!
+//! Everything is written under temporary names and synced; then it is renamed, the folder synced, the manifest replaced,
+//! and only then what no longer counts is removed. Whoever is killed in between leaves the old store or the new one, and
+//! leftovers that the next build removes.
+
+use crate::aggregate::ingest::read_reporting;
+use crate::aggregate::outcome::{Place, TaskReport};
+use crate::aggregate::{Ingest, Progress, Reading, workers};
+use crate::error::{Error, Result};
+use crate::index::gather::{Gather, Target};
+use crate::index::manifest::{Manifest, NAME, Segment, StoredFile, stamp};
+use crate::index::part::paths;
+use crate::input::{Archive, Fingerprint, Reader, Source};
+use crate::net::TimeWindow;
+use crate::store::{self, Kind, Lock};
+use rayon::ThreadPool;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a store is built.
+#[derive(Debug)]
+pub struct Options<'o> {
+    /// How files are read.
+    pub ingest: &'o Ingest,
+    /// Bytes on disk of a segment's files, about.
+    pub step: u64,
+}
+
+impl Options<'_> {
+    /// Files of one segment: 1 GiB on disk.
+    pub const STEP: u64 = 1 << 30;
+}
+
+/// What a build did.
+#[derive(Debug, Default)]
+pub struct Built {
+    /// The store as it is now.
+    pub manifest: Manifest,
+    /// Files read.
+    pub read: u64,
+    /// Files that were in the store and have not changed.
+    pub kept: u64,
+    /// Segments dropped: a file of theirs changed or is gone.
+    pub dropped: u64,
+}
+
+/// Brings the store in `folder` up to what `archive` is now.
+///
+/// # Errors
+/// `Usage` for an archive that cannot be indexed, `List` for a manifest that cannot be read, `Output` if the store cannot
+/// be written: it is as it was.
+pub fn build(
+    archive: &Archive,
+    folder: &Path,
+    options: &Options<'_>,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> Result<Built> {
+    if let Some(source) = archive.sources.iter().find(|s| s.is_stdin() || s.object.is_some()) {
+        let text = format!("{}: only files on disk can be indexed: copy it here first", source.name);
+        return Err(Error::usage(text));
+    }
+    fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
+    let manifest = folder.join(NAME);
+    let lock = Lock::take(&manifest)?;
+    let old = if manifest.exists() {
+        Manifest::open(folder)?
+    } else {
+        Manifest::default()
+    };
+    sweep(folder, &old);
+    let mut built = retained(&old);
+    let known: BTreeSet<PathBuf> = built.manifest.files().map(|f| f.path.clone()).collect();
+    let fresh: Vec<Source> = archive
+        .sources
+        .iter()
+        .filter(|s| !known.contains(&absolute(&s.path)))
+        .cloned()
+        .collect();
+    built.kept = (archive.sources.len() - fresh.len()) as u64;
+    built.read = fresh.len() as u64;
+    if built.read == 0 && built.dropped == 0 && manifest.exists() {
+        return Ok(built);
+    }
+    let mut added = Vec::new();
+    for batch in batches(fresh, options.step) {
+        let name = format!("{:06}", built.manifest.next);
+        built.manifest.next += 1;
+        let segment = segment(&name, batch, folder, &built.manifest, options, pool, progress)?;
+        built.manifest.segments.push(segment);
+        added.push(name);
+    }
+    publish(folder, &lock, &built.manifest, &added)?;
+    sweep(folder, &built.manifest);
+    Ok(built)
+}
+
+/// What still holds of the old store.
+fn retained(old: &Manifest) -> Built {
+    let holds = |f: &StoredFile| stamp(&f.path) == Some((f.size, f.changed));
+    let segments = old
+        .segments
+        .iter()
+        .filter(|s| s.files.iter().all(holds))
+        .cloned()
+        .collect();
+    let manifest = Manifest {
+        segments,
+        next: old.next,
+    };
+    let contents: BTreeSet<Fingerprint> = manifest
+        .files()
+        .filter(|f| !f.is_copy())
+        .filter_map(|f| f.report.fingerprint)
+        .collect();
+    let orphan = |f: &StoredFile| f.is_copy() && f.report.fingerprint.is_none_or(|p| !contents.contains(&p));
+    let mut manifest = manifest;
+    manifest.segments.retain(|s| !s.files.iter().any(orphan));
+    Built {
+        dropped: (old.segments.len() - manifest.segments.len()) as u64,
+        manifest,
+        ..Built::default()
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Files in steps of about so many bytes.
+fn batches(files: Vec<Source>, step: u64) -> Vec<Vec<Source>> {
+    let mut all: Vec<Vec<Source>> = Vec::new();
+    let mut size = u64::MAX;
+    for file in files {
+        if size.saturating_add(file.size) > step {
+            all.push(Vec::new());
+            size = 0;
+        }
+        size += file.size;
+        if let Some(last) = all.last_mut() {
+            last.push(file);
+        }
+    }
+    all
+}
+
+/// Reads a batch into parts, and tells what became of its files.
+fn segment(
+    name: &str,
+    batch: Vec<Source>,
+    folder: &Path,
+    before: &Manifest,
+    options: &Options<'_>,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> Result<Segment> {
+    let stamps: Vec<Option<(u64, u64)>> = batch.iter().map(|s| stamp(&s.path)).collect();
+    let mut archive = Archive::default();
+    archive.sources = batch;
+    let learned: BTreeSet<Fingerprint> = before
+        .files()
+        .filter_map(|f| f.report.fingerprint)
+        .filter(|p| p.size > 0)
+        .collect();
+    let ingest = Ingest {
+        learned: Some(learned.clone()),
+        ..options.ingest.clone()
+    };
+    let target = Target {
+        folder,
+        segment: name,
+        parts: AtomicU32::new(0),
+    };
+    let reading = Reading {
+        new: &|logs: &crate::aggregate::FlowLogs| Gather::new(&target, Arc::new(logs.ids.clone())),
+        restart: &|| {},
+        sieve: None,
+        shelf: None,
+        window: TimeWindow::ALL,
+    };
+    let (gather, _, reports) = read_reporting(&archive, &reading, &ingest, pool, progress);
+    let counts = finish(gather, pool)?;
+    let mut by_file: BTreeMap<u32, Vec<&TaskReport>> = BTreeMap::new();
+    for report in &reports {
+        by_file.entry(report.file).or_default().push(report);
+    }
+    let mut files = Vec::new();
+    for (n, source) in archive.sources.iter().enumerate() {
+        let pieces = by_file.remove(&(n as u32)).unwrap_or_default();
+        let Some(mut report) = TaskReport::join(pieces) else {
+            continue;
+        };
+        if report.fingerprint.is_none() && report.place == Place::Read {
+            report.fingerprint = Reader::new(ingest.read).fingerprint(source).ok();
+        }
+        let known = report.fingerprint.is_some_and(|p| learned.contains(&p));
+        if known && report.counts.lines == 0 {
+            report.place = Place::Copy;
+        }
+        // What changed while it was read is read again next time.
+        let seen = stamps.get(n).copied().flatten().filter(|_| !report.changed);
+        let (size, changed) = seen.unwrap_or((source.size, 0));
+        files.push(StoredFile {
+            name: source.name.clone(),
+            path: absolute(&source.path),
+            size,
+            changed,
+            report,
+            counts: counts.get(&(n as u32)).cloned().unwrap_or_default(),
+        });
+    }
+    let parts = target.parts.load(Ordering::Relaxed);
+    let size = |p: &PathBuf| fs::metadata(p).map_or(0, |m| m.len());
+    let bytes = (0..parts)
+        .flat_map(|n| paths(folder, name, n, false))
+        .map(|p| size(&p))
+        .sum();
+    Ok(Segment {
+        name: name.into(),
+        parts,
+        bytes,
+        files,
+    })
+}
+
+type Counts = BTreeMap<u32, crate::aggregate::stats::RecordCounts>;
+
+/// Writes what workers still hold, side by side.
+fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<Counts> {
+    let gathers: Vec<Mutex<Gather<'_>>> = gather.split().into_iter().map(Mutex::new).collect();
+    let lock = |n: usize| gathers.get(n).map(|g| g.lock().unwrap_or_else(PoisonError::into_inner));
+    let step = |(): &mut (), n: usize| {
+        if let Some(mut gather) = lock(n) {
+            gather.finish();
+        }
+    };
+    workers::run(pool, gathers.len(), || (), step);
+    let mut counts = Counts::new();
+    for n in 0..gathers.len() {
+        let Some(mut gather) = lock(n) else { continue };
+        if let Some(e) = gather.failed.take() {
+            return Err(e);
+        }
+        for (file, of_file) in std::mem::take(&mut gather.counts) {
+            counts.entry(file).or_default().add(&of_file);
+        }
+    }
+    Ok(counts)
+}
+
+/// Gives new files their names, and then the manifest its content.
+fn publish(folder: &Path, lock: &Lock, manifest: &Manifest, added: &[String]) -> Result<()> {
+    let failed = |e| Error::output(folder, e);
+    for segment in manifest.segments.iter().filter(|s| added.contains(&s.name)) {
+        for n in 0..segment.parts {
+            let (from, to) = (
+                paths(folder, &segment.name, n, false),
+                paths(folder, &segment.name, n, true),
+            );
+            for (from, to) in from.iter().zip(&to) {
+                fs::rename(from, to).map_err(failed)?;
+            }
+        }
+    }
+    File::open(folder).and_then(|f| f.sync_all()).map_err(failed)?;
+    store::replace(lock, &store::pack(Kind::Index, &manifest.encode())?)
+}
+
+/// Removes what no manifest names: leftovers of killed runs, and segments that no longer count.
+fn sweep(folder: &Path, manifest: &Manifest) {
+    let known: BTreeSet<PathBuf> = manifest
+        .segments
+        .iter()
+        .flat_map(|s| (0..s.parts).flat_map(|n| paths(folder, &s.name, n, true)))
+        .collect();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = ["flows-", "keys-"]
+            .iter()
+            .any(|p| name.trim_start_matches('.').starts_with(p));
+        let kind = name.ends_with(".parquet") || name.ends_with(".parquet.part");
+        if ours && kind && !known.contains(&path) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! index: where in the archive does this address stand, and how much was it each hour, without reading the archive?
+//!
+//! A folder beside the archive. Every step of building adds a segment: what became of its files, sums of their records by
+//! the hour as plain Parquet that other engines can query, and for each address and interface the files and rows that hold
+//! it. One manifest says which segments count and is replaced last, so a build that is killed leaves the old store or the
+//! new one. No list is asked while building: the sums say what the records said, and are judged when they are read.
+
+mod blocks;
+pub mod build;
+mod gather;
+mod keys;
+pub mod manifest;
+mod part;
+pub mod shelf;
+mod sums;
+
+pub use build::{Built, Options, build};
+pub use manifest::{Manifest, Segment, StoredFile};
+pub use shelf::{IndexShelf, Names, Wanted};

@@ -1,0 +1,342 @@
+//! The store in the place of raw files: whoever reads an archive finds those files on the shelf that it holds unchanged.
+//!
+//! A segment serves as a whole or not at all, since its rows add up several files: one changed file, and the segment's
+//! files are read raw. So an answer is the archive's, whatever the age of the store.
+
+use crate::aggregate::outcome::TaskReport;
+use crate::aggregate::stats::RecordCounts;
+use crate::aggregate::{Shelf, Summed};
+use crate::error::{Error, Result};
+use crate::forms::columns::guard::guarded;
+use crate::index::blocks::Reading;
+use crate::index::keys::{self, Places};
+use crate::index::manifest::{Manifest, stamp};
+use crate::index::part::{BLOCK, GROUP, paths};
+use crate::input::{Archive, Fingerprint};
+use crate::net::{Addr, printable};
+use ipnetwork::IpNetwork;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+mod rows;
+
+/// What is looked for: all that is not here may be left out.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Addresses and ids.
+    pub names: Names,
+    /// Networks.
+    pub networks: Vec<IpNetwork>,
+}
+
+/// Texts of keys as records have them.
+pub type Names = BTreeSet<String>;
+
+/// The files of one archive that a store holds.
+#[derive(Debug)]
+pub struct IndexShelf {
+    folder: PathBuf,
+    held: BTreeMap<u32, Held>,
+    parts: Vec<(String, u32)>,
+    wanted: Option<Wanted>,
+    failed: Mutex<Option<Error>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    report: TaskReport,
+    counts: RecordCounts,
+    copy: bool,
+}
+
+/// One raw file of a segment in the archive that is asked about.
+struct Seat {
+    segment: usize,
+    file: usize,
+    /// Its number in the archive, if it is in it.
+    number: Option<u32>,
+}
+
+impl IndexShelf {
+    /// What a store holds of `archive`. `all` is the same archive without a time window: what is only in it lies outside of
+    /// the window by its name. With `wanted` only rows that may matter are handed out.
+    pub fn new(folder: &Path, manifest: &Manifest, archive: &Archive, all: &Archive, wanted: Option<Wanted>) -> Self {
+        let seats = seats(manifest, archive, all);
+        let mut shelf = IndexShelf {
+            folder: folder.to_path_buf(),
+            held: BTreeMap::new(),
+            parts: Vec::new(),
+            wanted,
+            failed: Mutex::default(),
+        };
+        for seat in &seats {
+            shelf.hold(manifest, seat);
+        }
+        let served: BTreeSet<usize> = seats.iter().map(|s| s.segment).collect();
+        for segment in served.iter().filter_map(|s| manifest.segments.get(*s)) {
+            shelf
+                .parts
+                .extend((0..segment.parts).map(|p| (segment.name.clone(), p)));
+        }
+        shelf
+    }
+
+    /// The same store for raw records: files in which nothing wanted stands are held, the others are to be read.
+    ///
+    /// # Errors
+    /// `List` if the store is damaged.
+    pub fn of_files(
+        folder: &Path,
+        manifest: &Manifest,
+        archive: &Archive,
+        all: &Archive,
+        wanted: &Wanted,
+    ) -> Result<Self> {
+        let seats = seats(manifest, archive, all);
+        let mut holding: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
+        for seat in &seats {
+            if let std::collections::btree_map::Entry::Vacant(e) = holding.entry(seat.segment) {
+                let segment = manifest.segments.get(seat.segment);
+                let parts = segment
+                    .into_iter()
+                    .flat_map(|s| (0..s.parts).map(|p| (s.name.as_str(), p)));
+                let mut files = BTreeSet::new();
+                for (name, part) in parts {
+                    files.extend(places(folder, name, part, wanted)?.files);
+                }
+                e.insert(files);
+            }
+        }
+        let mut shelf = IndexShelf {
+            folder: folder.to_path_buf(),
+            held: BTreeMap::new(),
+            parts: Vec::new(),
+            wanted: None,
+            failed: Mutex::default(),
+        };
+        let holds = |s: &&Seat| holding.get(&s.segment).is_some_and(|f| f.contains(&(s.file as u32)));
+        for seat in seats.iter().filter(|s| !holds(s)) {
+            shelf.hold(manifest, seat);
+        }
+        Ok(shelf)
+    }
+
+    fn hold(&mut self, manifest: &Manifest, seat: &Seat) {
+        let file = manifest.segments.get(seat.segment).and_then(|s| s.files.get(seat.file));
+        if let (Some(file), Some(number)) = (file, seat.number) {
+            let held = Held {
+                report: file.report.clone(),
+                counts: file.counts.clone(),
+                copy: file.is_copy(),
+            };
+            self.held.insert(number, held);
+        }
+    }
+
+    /// How many files it holds.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// True if it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// What went wrong while it was asked.
+    ///
+    /// # Errors
+    /// `List`: a file of the store is missing or damaged.
+    pub fn check(&self) -> Result<()> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// The raw files of those segments that serve: all their files are unchanged, and in the archive.
+fn seats(manifest: &Manifest, archive: &Archive, all: &Archive) -> Vec<Seat> {
+    let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
+    let there: BTreeMap<PathBuf, u32> = (0u32..)
+        .zip(&archive.sources)
+        .map(|(n, s)| (absolute(&s.path), n))
+        .collect();
+    let known: BTreeSet<PathBuf> = all.sources.iter().map(|s| absolute(&s.path)).collect();
+    let mut seats = Vec::new();
+    let mut originals: BTreeSet<Fingerprint> = BTreeSet::new();
+    for (n, segment) in manifest.segments.iter().enumerate() {
+        let unchanged = |f: &super::StoredFile| {
+            known.contains(&f.path) && stamp(&f.path).is_none_or(|now| now == (f.size, f.changed))
+        };
+        if !segment.files.iter().filter(|f| !f.is_copy()).all(unchanged) {
+            continue;
+        }
+        originals.extend(
+            segment
+                .files
+                .iter()
+                .filter(|f| !f.is_copy())
+                .filter_map(|f| f.report.fingerprint),
+        );
+        seats.extend(
+            segment
+                .files
+                .iter()
+                .enumerate()
+                .filter(|(_, f)| unchanged(f))
+                .map(|(file, f)| Seat {
+                    segment: n,
+                    file,
+                    number: there.get(&f.path).copied(),
+                }),
+        );
+    }
+    let file = |s: &Seat| manifest.segments.get(s.segment).and_then(|g| g.files.get(s.file));
+    seats.retain(|s| {
+        let copy = file(s).filter(|f| f.is_copy());
+        copy.is_none_or(|f| f.report.fingerprint.is_some_and(|p| originals.contains(&p)))
+    });
+    seats
+}
+
+/// Where keys stand in a part.
+fn places(folder: &Path, segment: &str, part: u32, wanted: &Wanted) -> Result<Places> {
+    let [_, path] = paths(folder, segment, part, true);
+    let found = guarded(|| {
+        let file = Reading::open(&path).map_err(|e| Error::list(e.to_string()))?;
+        let mut found = Places::default();
+        for name in &wanted.names {
+            let text = name.as_bytes();
+            keys::find(&file, (text, text), |t| t == text, &mut found).map_err(|e| Error::list(e.to_string()))?;
+        }
+        for net in &wanted.networks {
+            let (least, most) = range(net);
+            let holds = |t: &[u8]| addr(t).is_some_and(|a| net.contains(a.ip()));
+            keys::find(&file, (&least, &most), holds, &mut found).map_err(|e| Error::list(e.to_string()))?;
+        }
+        for list in [&mut found.files, &mut found.blocks] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Ok(found)
+    });
+    found.map_err(|e| damaged(&path, &e))
+}
+
+/// The texts between which all addresses of a network are written.
+fn range(net: &IpNetwork) -> (Vec<u8>, Vec<u8>) {
+    let whole = match net {
+        IpNetwork::V4(n) => n
+            .network()
+            .octets()
+            .iter()
+            .take(usize::from(n.prefix() / 8))
+            .map(|o| format!("{o}."))
+            .collect(),
+        IpNetwork::V6(_) => String::new(),
+    };
+    let mut most = whole.clone().into_bytes();
+    most.push(0xff);
+    (whole.into_bytes(), most)
+}
+
+fn addr(text: &[u8]) -> Option<Addr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn damaged(path: &Path, e: &Error) -> Error {
+    let text = printable(e.reason().as_bytes());
+    Error::list(format!(
+        "{text}; the store is damaged: delete its folder and build it again"
+    ))
+    .at(path)
+}
+
+impl Shelf for IndexShelf {
+    fn holds(&self, file: u32) -> bool {
+        self.held.contains_key(&file)
+    }
+
+    fn report(&self, file: u32) -> Option<(TaskReport, RecordCounts)> {
+        let held = self.held.get(&file)?;
+        Some((held.report.clone(), held.counts.clone()))
+    }
+
+    fn contents(&self) -> Vec<(Fingerprint, u32)> {
+        let originals = self.held.iter().filter(|(_, h)| !h.copy);
+        originals
+            .filter_map(|(n, h)| Some((h.report.fingerprint?, *n)))
+            .collect()
+    }
+
+    fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    fn fill(&self, part: usize, log: &dyn Fn(&str) -> u16, each: &mut dyn FnMut(&Summed<'_>)) {
+        let Some((segment, number)) = self.parts.get(part) else {
+            return;
+        };
+        let done = self.fill_part(segment, *number, log, each);
+        if let Err(e) = done {
+            self.failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(e);
+        }
+    }
+}
+
+impl IndexShelf {
+    fn fill_part(
+        &self,
+        segment: &str,
+        number: u32,
+        log: &dyn Fn(&str) -> u16,
+        each: &mut dyn FnMut(&Summed<'_>),
+    ) -> Result<()> {
+        let wanted = self
+            .wanted
+            .as_ref()
+            .map(|w| places(&self.folder, segment, number, w))
+            .transpose()?;
+        if wanted.as_ref().is_some_and(|w| w.blocks.is_empty()) {
+            return Ok(());
+        }
+        let [path, _] = paths(&self.folder, segment, number, true);
+        let failed = |e: Error| damaged(&path, &e);
+        let file = guarded(|| Reading::open(&path).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
+        let mut rows = rows::Rows::new(&file, log, self.wanted.as_ref());
+        let blocks = wanted.map(|w| w.blocks);
+        for group in 0..file.groups() {
+            let size = file.rows(group).map_err(|e| failed(Error::list(e.to_string())))?;
+            let whole = [0..size];
+            let chosen: Vec<std::ops::Range<usize>> = match &blocks {
+                None => whole.into(),
+                Some(blocks) => in_group(blocks, group, size),
+            };
+            for range in chosen {
+                guarded(|| rows.read(group, range).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
+                rows.hand_out(each).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a group that stand in these blocks, neighbours joined.
+fn in_group(blocks: &[u32], group: usize, size: usize) -> Vec<std::ops::Range<usize>> {
+    let mut found: Vec<std::ops::Range<usize>> = Vec::new();
+    let first = group * GROUP;
+    for block in blocks {
+        let Some(from) = (*block as usize * BLOCK).checked_sub(first).filter(|f| *f < size) else {
+            continue;
+        };
+        let to = (from + BLOCK).min(size);
+        match found.last_mut() {
+            Some(last) if last.end == from => last.end = to,
+            _ => found.push(from..to),
+        }
+    }
+    found
+}

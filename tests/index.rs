@@ -1,0 +1,288 @@
+//! The side store from the outside: answers are the archive's, whatever was added, changed or damaged.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn samples(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
+}
+
+fn flowtrail(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_flowtrail"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn said(args: &[&str]) -> String {
+    let out = flowtrail(args);
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{args:?}: {error}");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// An archive of its own, and where its store is to be.
+struct Place {
+    _folder: tempfile::TempDir,
+    flows: String,
+    store: String,
+}
+
+/// The first days of the sample account, as many as are asked for.
+fn place(days: usize) -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let flows = folder.path().join("flows");
+    fs::create_dir(&flows).unwrap();
+    let mut files = Vec::new();
+    walk(&samples("account/flow"), &mut files);
+    files.sort();
+    let each = files.len() / 10;
+    for file in files.iter().take(each * days) {
+        fs::copy(file, flows.join(file.file_name().unwrap())).unwrap();
+    }
+    Place {
+        flows: flows.display().to_string(),
+        store: folder.path().join("store").display().to_string(),
+        _folder: folder,
+    }
+}
+
+fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, into);
+        } else {
+            into.push(path);
+        }
+    }
+}
+
+impl Place {
+    fn build(&self) -> String {
+        let out = flowtrail(&["index", "build", &self.flows, "-o", &self.store]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stderr).unwrap()
+    }
+
+    fn lookup(&self, key: &str, with: &[&str]) -> String {
+        said(&[&["lookup", key, "--format", "json", "--quiet"], with].concat())
+    }
+
+    /// Raw, checked line by line, and from the store.
+    fn agree(&self, key: &str) {
+        let raw = self.lookup(key, &["--flows", &self.flows, "--validate"]);
+        let stored = self.lookup(key, &["--flows", &self.flows, "--index", &self.store]);
+        assert!(raw == stored, "{key}: {raw}\n{stored}");
+        let alone = self.lookup(key, &["--index", &self.store]);
+        assert!(raw == alone, "{key}: {raw}\n{alone}");
+    }
+
+    /// The same while the store lacks some files: of those only hits are checked, and the card says so.
+    fn agree_in_part(&self, key: &str) {
+        let card = |with: &[&str]| {
+            let mut document: serde_json::Value = serde_json::from_str(&self.lookup(key, with)).unwrap();
+            let coverage = document["cards"][0]["coverage"]["flows"].take();
+            (document, coverage["lines"].clone(), coverage["files"].clone())
+        };
+        let raw = card(&["--flows", &self.flows]);
+        let stored = card(&["--flows", &self.flows, "--index", &self.store]);
+        assert!(raw == stored, "{key}: {raw:?}\n{stored:?}");
+    }
+}
+
+const KEYS: [&str; 6] = [
+    "185.220.101.34",
+    "10.20.0.0/16",
+    "10.20.11.0/26",
+    "eni-0c2f3a7d5b1e94a60",
+    "203.0.113.0/24",
+    "2600::/12",
+];
+
+fn some_keys(place: &Place) -> Vec<String> {
+    let top = said(&[
+        "top",
+        &place.flows,
+        "--by",
+        "eni,src,dst",
+        "--limit",
+        "4",
+        "--format",
+        "csv",
+        "--quiet",
+    ]);
+    let mut keys: Vec<String> = KEYS.iter().map(|k| (*k).to_owned()).collect();
+    for line in top.lines().skip(1) {
+        keys.extend(line.split(',').take(3).map(str::to_owned));
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+#[test]
+fn a_look_up_by_the_store_is_the_one_by_every_line() {
+    let place = place(2);
+    place.build();
+    for key in some_keys(&place) {
+        place.agree(&key);
+    }
+}
+
+#[test]
+fn records_and_filters_on_records_come_from_the_raw_files() {
+    let place = place(1);
+    place.build();
+    let key = "10.20.0.0/16";
+    for more in [
+        &["--records"][..],
+        &["--where", "bytes>100000", "--no-pivot"],
+        &["--from", "2026-03-02T03:10:00Z", "--to", "2026-03-02T05:20:00Z"],
+    ] {
+        let raw = place.lookup(key, &[&["--flows", &place.flows], more].concat());
+        let stored = place.lookup(
+            key,
+            &[&["--flows", &place.flows, "--index", &place.store], more].concat(),
+        );
+        let without_basis = |t: &str| t.split("\"coverage\"").next().unwrap().to_owned();
+        assert_eq!(without_basis(&raw), without_basis(&stored), "{more:?}");
+    }
+}
+
+#[test]
+fn top_over_the_store_is_top_over_the_archive() {
+    let place = place(2);
+    place.build();
+    let tables: [&[&str]; 6] = [
+        &["--by", "eni,dst"],
+        &["--by", "eni,src,dst,port,hour,class", "--direction", "both"],
+        &["--by", "hour,class", "--where", "class=external,s3,aws port=443"],
+        &["--by", "dst,port", "--where", "class=home"],
+        &[
+            "--by",
+            "service,asn",
+            "--from",
+            "2026-03-02T05:00:00Z",
+            "--to",
+            "2026-03-02T17:00:00Z",
+        ],
+        &["--by", "eni", "--home", "185.220.0.0/16", "--where", "bytes>100000"],
+    ];
+    for by in tables {
+        let common = [
+            "top",
+            &place.flows,
+            "--limit",
+            "0",
+            "--totals",
+            "--format",
+            "csv",
+            "--quiet",
+        ];
+        let raw = said(&[&common, by].concat());
+        assert!(raw.lines().count() > 2, "{by:?} shows nothing");
+        assert_eq!(raw, said(&[&common, by, &["--index", &place.store]].concat()), "{by:?}");
+    }
+}
+
+#[test]
+fn only_new_and_changed_files_are_read() {
+    let place = place(1);
+    assert!(place.build().contains("144 files read, 0 held already"));
+    assert!(
+        place
+            .build()
+            .contains("0 files read, 144 held already, 0 segments dropped")
+    );
+    let more = crate::place(2);
+    let mut added = Vec::new();
+    walk(Path::new(&more.flows), &mut added);
+    added.sort();
+    fs::copy(
+        &added[150],
+        Path::new(&place.flows).join(added[150].file_name().unwrap()),
+    )
+    .unwrap();
+    place.agree_in_part("10.20.0.0/16");
+    assert!(place.build().contains("1 files read, 144 held already"));
+    place.agree("10.20.0.0/16");
+    // One that is written anew costs its segment.
+    let changed = Path::new(&place.flows).join(added[150].file_name().unwrap());
+    fs::copy(&added[160], &changed).unwrap();
+    place.agree_in_part("10.20.0.0/16");
+    assert!(
+        place
+            .build()
+            .contains("1 files read, 144 held already, 1 segments dropped")
+    );
+    place.agree("10.20.0.0/16");
+    // A copy counts once, before and after it is known.
+    fs::copy(&added[3], Path::new(&place.flows).join("copy.log.gz")).unwrap();
+    place.agree_in_part("10.20.0.0/16");
+    place.build();
+    place.agree("10.20.0.0/16");
+}
+
+#[test]
+fn an_address_that_occurs_nowhere_is_said_so_with_the_coverage() {
+    let place = place(1);
+    place.build();
+    for from in [["--flows", &place.flows], ["--index", &place.store]] {
+        let text = said(&["lookup", "192.0.2.77", from[0], from[1], "--quiet"]);
+        assert!(text.contains("occurs nowhere in what was read"), "{text}");
+        assert!(text.contains("144 files"), "{text}");
+    }
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_the_archive_still_answers() {
+    let place = place(1);
+    place.build();
+    for name in ["manifest", "keys-000000-000.parquet", "flows-000000-000.parquet"] {
+        let path = Path::new(&place.store).join(name);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let out = flowtrail(&["lookup", "10.20.0.0/16", "--index", &place.store, "--quiet"]);
+        assert_eq!(out.status.code(), Some(2), "{name}");
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(error.contains("damaged") && error.contains(name), "{error}");
+        fs::write(&path, &whole).unwrap();
+    }
+    place.agree("10.20.0.0/16");
+}
+
+#[test]
+fn other_engines_read_the_store() {
+    let place = place(1);
+    place.build();
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/venv/bin/python");
+    let python = std::env::var_os("FLOWTRAIL_PYTHON").map_or(python, PathBuf::from);
+    let query = format!(
+        "import duckdb; print(duckdb.sql(\"select sum(bytes), sum(packets), sum(flows), min(hour + start_second), \
+         max(hour + start_second + seconds) from read_parquet('{}/flows-*.parquet') where peer = '52.46.150.17' \
+         and action = 'ACCEPT'\").fetchone())",
+        place.store
+    );
+    let Ok(out) = Command::new(python).args(["-c", &query]).output() else {
+        return println!("skipped: no Python with DuckDB (FLOWTRAIL_PYTHON)");
+    };
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).unwrap();
+    let numbers: Vec<u64> = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    let card: serde_json::Value =
+        serde_json::from_str(&place.lookup("52.46.150.17", &["--flows", &place.flows])).unwrap();
+    let flows = &card["cards"][0]["flows"];
+    let sum = |field: &str| flows["to"][field].as_u64().unwrap() + flows["from"][field].as_u64().unwrap();
+    assert_eq!(
+        numbers.get(..3),
+        Some(&[sum("bytes"), sum("packets"), sum("flows")][..]),
+        "{text}"
+    );
+}
