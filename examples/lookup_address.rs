@@ -37,6 +37,7 @@ fn main() -> flowtrail::Result<()> {
     };
     let sources = Sources {
         flows: Some(&Archive::discover(&flows, Family::FlowLogs)?),
+        index: None,
         ingest: &Ingest::default(),
         estate: Estate {
             index: &known.index,
@@ -48,7 +49,7 @@ fn main() -> flowtrail::Result<()> {
         trail: None,
         intel: &Intel::load(&IntelOptions::default())?,
     };
-    for card in look_up(&request, &sources, &pool, &Progress::default()).cards {
+    for card in look_up(&request, &sources, &pool, &Progress::default())?.cards {
         println!("{}", serde_json::to_string_pretty(&card).unwrap_or_default());
     }
     Ok(())

@@ -182,12 +182,13 @@ impl FieldSet {
 
     /// A bit for each field, by its number.
     pub const fn bits(self) -> u128 {
-        self.0
+        (self.0[1] as u128) << 64 | self.0[0] as u128
     }
 
     /// What [`FieldSet::bits`] gave; bits that no field has are dropped.
     pub const fn from_bits(bits: u128) -> Self {
-        FieldSet(bits & (u128::MAX >> (128 - Field::COUNT)))
+        let known = bits & (u128::MAX >> (128 - Field::COUNT));
+        FieldSet([known as u64, (known >> 64) as u64])
     }
 
     /// The fields of both.
