@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 /// A file or folder of it, if it is there.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let given = std::env::var_os("FLOWTRAIL_SHARED").map(PathBuf::from);
     let root = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
     let path = root.join(path);
