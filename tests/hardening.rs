@@ -802,6 +802,7 @@ fn a_fault_of_the_program_costs_one_file_and_is_named() {
         new: &|_| Faulty::default(),
         restart: &|| (),
         sieve: None,
+        shelf: None,
         window: TimeWindow::ALL,
     };
     let pool = flowtrail::scan::threads(2).unwrap();

@@ -7,7 +7,7 @@
 
 mod shared;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flowtrail::intel::{Intel, IntelOptions, ListInfo, ListKind, Prefix};
 use flowtrail::net::{Addr, Class};

@@ -3,6 +3,7 @@
 //! A test that needs it takes it by `mod shared;` and passes where it is absent, saying so.
 
 #![allow(clippy::print_stdout, reason = "what is skipped is said")]
+#![allow(unreachable_pub, reason = "each test is a crate of its own")]
 
 use std::path::{Path, PathBuf};
 
