@@ -64,9 +64,9 @@ static:
 deb: extras
     cargo deb --no-build
 
-# a Python wheel that holds the program, into target/wheels (needs maturin)
+# a Python wheel that holds the static program, so any Linux takes it, into target/wheels (needs maturin: pip install maturin)
 wheel:
-    maturin build --release --locked --out target/wheels
+    RUSTFLAGS="-C target-feature=+crt-static" maturin build --release --locked --target x86_64-unknown-linux-gnu --out target/wheels
 
 # a container image (needs Docker), and what hadolint says of its recipe
 image: static
