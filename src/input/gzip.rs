@@ -199,19 +199,18 @@ impl<R: Read> GzipRead<R> {
             State::End => return (0, Ok(State::End)),
             State::Boundary => self.boundary(first),
             State::Member => match self.refill() {
-                Ok(true) => {
+                Ok(more) => {
+                    // Without more input too: the decoder holds bits that it has not read out, up to a thousand bytes' worth.
                     let (made, status) = self.step(out);
-                    let next = status.map(|s| {
-                        if s == Status::StreamEnd {
-                            State::Boundary
-                        } else {
-                            State::Member
-                        }
-                    });
+                    let next = match status {
+                        Ok(Status::StreamEnd) => Ok(State::Boundary),
+                        Ok(_) if !more && made == 0 => Err(damage("gzip data ends inside a member")),
+                        Ok(_) => Ok(State::Member),
+                        Err(e) => Err(e),
+                    };
                     self.state = *next.as_ref().unwrap_or(&State::End);
                     return (made, next);
                 }
-                Ok(false) => Err(damage("gzip data ends inside a member")),
                 Err(e) => Err(e),
             },
         };
