@@ -10,7 +10,7 @@ if [ ! -e "$driver" ] || ! command -v strace > /dev/null; then echo "skipped: no
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/archive"
-find samples/account/flow -name '*.log.gz' | sort | head -n 30 > "$work/list"
+find samples/account/flow -name '*.log.gz' | sort | awk 'NR <= 30' > "$work/list"
 head -n 20 "$work/list" | xargs cp -t "$work/archive"
 "$flowtrail" index build "$work/archive" -o "$work/store" --quiet
 tail -n 10 "$work/list" | xargs cp -t "$work/archive"

@@ -118,7 +118,9 @@ def main():
             cards = Cards(args.flowtrail, folder, args.flows, index)
             for incident in truth["incidents"]:
                 window = seconds(incident["start"]) - SLACK, seconds(incident["end"]) + SLACK
-                peers = incident["peer_ips"][:12]
+                # Some addresses of an incident have no record in the logs.
+                logged = incident.get("peer_bytes") if incident["medium"] == "flow" else None
+                peers = [p for p in incident["peer_ips"] if logged is None or p in logged][:12]
                 principal = incident["principal"]
                 name = principal and (principal["arn"] or principal["access_key"])
                 keys = peers + [k for k in (incident["eni"], name) if k]

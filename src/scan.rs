@@ -2,11 +2,13 @@
 
 mod books;
 mod enrich;
+mod own;
 mod phases;
 
 pub use books::{Reconciled, reconcile};
 pub use enrich::Beside;
 use enrich::{attribute, beside, callers, cover};
+pub use own::own_addresses;
 use phases::Phases;
 
 use crate::aggregate::{
@@ -417,17 +419,4 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
 /// `List`, naming the file that cannot be used.
 pub fn read_inventory(paths: &[PathBuf], read: ReadOptions, graph: &mut Graph) -> Result<()> {
     crate::inventory::read_files(paths, read, graph)
-}
-
-/// Addresses that the inventory gives to interfaces: they decide directions that records leave open.
-pub fn own_addresses(inventory: &Inventory) -> BTreeSet<(String, Addr)> {
-    let of = |i: &crate::inventory::KnownInterface| {
-        let id = i.id.clone();
-        i.addresses
-            .iter()
-            .map(|e| e.to)
-            .map(|a| (id.clone(), a))
-            .collect::<Vec<_>>()
-    };
-    inventory.interfaces.iter().flat_map(of).collect()
 }

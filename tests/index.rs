@@ -264,7 +264,7 @@ fn other_engines_read_the_store() {
     let query = format!(
         "import duckdb; print(duckdb.sql(\"select sum(bytes), sum(packets), sum(flows), min(hour + start_second), \
          max(hour + start_second + seconds) from read_parquet('{}/flows-*.parquet') where peer = '52.46.150.17' \
-         and action = 'ACCEPT'\").fetchone())",
+         and action = 'ACCEPT'\").fetchall())",
         place.store
     );
     let Ok(out) = Command::new(python).args(["-c", &query]).output() else {

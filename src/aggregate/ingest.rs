@@ -22,12 +22,15 @@ use crate::flow::{LineReader, LogFormat, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, RemoteOptions};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+mod claiming;
+mod shelved;
 mod wrapped;
+
+use shelved::{claims, holds_all, shelved};
 
 /// How an archive is read.
 #[derive(Debug, Clone, Default)]
@@ -174,17 +177,11 @@ impl<'a, T: Tally> Run<'a, T> {
                 None => tasks.push(Task { file, range: None }),
             }
         }
-        let unread = archive.sources.is_empty() || (0..archive.sources.len() as u32).any(|f| !shelved(reading, f));
-        let known = if unread {
-            fingerprints_of_look_alikes(archive, options.read, &formats, pool)
-        } else {
-            BTreeMap::new()
+        let known = match holds_all(archive, reading) {
+            true => BTreeMap::new(),
+            false => fingerprints_of_look_alikes(archive, options.read, &formats, pool),
         };
         let logs = FlowLogs::of(archive);
-        let claims = Claims::default();
-        for (print, file) in reading.shelf.map(|s| s.contents()).unwrap_or_default() {
-            claims.of_shelf(print, file, logs.of_file(file));
-        }
         Run {
             archive,
             reading,
@@ -192,7 +189,7 @@ impl<'a, T: Tally> Run<'a, T> {
             tasks,
             formats,
             known,
-            claims,
+            claims: claims(reading, &logs),
             logs,
             examples: Examples::default(),
             stop: AtomicBool::new(false),
@@ -257,11 +254,7 @@ impl<'a, T: Tally> Run<'a, T> {
             return;
         }
         let task = &self.tasks[number as usize];
-        if let Some((report, counts)) = self.reading.shelf.and_then(|s| s.report(task.file)) {
-            worker.tally.counted(&counts);
-            let mut report = report.of(number, task.file);
-            self.examples.add(number, std::mem::take(&mut report.rejects));
-            worker.reports.push(report);
+        if self.on_shelf(worker, number, task.file) {
             return;
         }
         let source = &self.archive.sources[task.file as usize];
@@ -304,15 +297,6 @@ impl<'a, T: Tally> Run<'a, T> {
         }
         report.log(&source.name);
         worker.reports.push(report);
-    }
-
-    /// A part of what was read before.
-    fn part(&self, worker: &mut Worker<T>, number: usize) {
-        let logs = |id: &str| self.logs.ids.iter().position(|l| l == id).unwrap_or(0);
-        let log = |id: &str| u16::try_from(logs(id)).unwrap_or(0);
-        if let Some(shelf) = self.reading.shelf {
-            shelf.fill(number, &log, &mut |sums| worker.tally.sums(sums));
-        }
     }
 
     fn whole(&self, task: &Task, bytes: &[u8], lines: &mut LineReader, sink: &mut Counted<'_, T>) {
@@ -400,25 +384,6 @@ impl<'a, T: Tally> Run<'a, T> {
         }
     }
 
-    /// True if the content was learned before.
-    fn is_learned(&self, fingerprint: Fingerprint) -> bool {
-        let part = fingerprint.cut(self.reading.window);
-        let learned = |l: &BTreeSet<Fingerprint>| l.contains(&fingerprint) || l.contains(&part);
-        self.options.learned.as_ref().is_some_and(learned)
-    }
-
-    /// Who a streamed file is, where that matters: its content, or its bytes as they are if it cannot be unpacked whole.
-    fn identity(&self, file: u32) -> Option<Fingerprint> {
-        let source = self.archive.sources.get(file as usize)?;
-        self.options.learned.as_ref().filter(|_| !source.is_stdin())?;
-        let content = Reader::new(self.options.read).fingerprint(source).ok();
-        content.or_else(|| {
-            let mut stored = Vec::new();
-            source.stored().ok()?.read_to_end(&mut stored).ok()?;
-            Some(Fingerprint::of(&stored))
-        })
-    }
-
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
         let name = || self.archive.sources.get(task.file as usize).map_or("", |s| &s.name);
         match self.formats.get(&task.file) {
@@ -426,53 +391,4 @@ impl<'a, T: Tally> Run<'a, T> {
             None => format_of(start, &self.options.formats.of(name())),
         }
     }
-
-    /// The same for a content that is at hand.
-    fn claim_whole(&self, task: &Task, bytes: &[u8], sink: &mut Counted<'_, T>) -> Claim {
-        let learning = self.options.learned.is_some();
-        let print = match (self.known.get(&task.file), &task.range) {
-            (Some(print), _) => Some(*print),
-            (None, None) if learning || bytes.is_empty() => Some(Fingerprint::of(bytes)),
-            (None, None) => {
-                let again = |file| self.content_of(file);
-                let (print, claim) = self
-                    .claims
-                    .claim_bytes(bytes, (task.file, self.logs.of_file(task.file)), again);
-                sink.report.fingerprint = print;
-                if claim != Claim::Count {
-                    sink.report.place = Place::Copy;
-                }
-                return claim;
-            }
-            (None, Some(_)) => None,
-        };
-        if print.is_some_and(|f| self.is_learned(f)) {
-            sink.report.fingerprint = print;
-            return Claim::Pass;
-        }
-        self.claim(task.file, print, sink)
-    }
-
-    /// Reads a file once more for its fingerprint.
-    fn content_of(&self, file: u32) -> Option<Fingerprint> {
-        let source = self.archive.sources.get(file as usize)?;
-        Reader::new(self.options.read).fingerprint(source).ok()
-    }
-
-    /// Whether this file is the one that counts for its content. Empty contents are nobody's copies.
-    fn claim(&self, file: u32, fingerprint: Option<Fingerprint>, sink: &mut Counted<'_, T>) -> Claim {
-        let Some(print) = fingerprint.filter(|f| f.size > 0) else {
-            return Claim::Count;
-        };
-        sink.report.fingerprint = Some(print);
-        let claim = self.claims.claim(print, file, self.logs.of_file(file));
-        if claim != Claim::Count {
-            sink.report.place = Place::Copy;
-        }
-        claim
-    }
-}
-
-fn shelved<T>(reading: &Reading<'_, T>, file: u32) -> bool {
-    reading.shelf.is_some_and(|s| s.holds(file))
 }

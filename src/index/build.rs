@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::gather::{Gather, Target};
 use crate::index::manifest::{Manifest, NAME, Segment, StoredFile, stamp};
 use crate::index::part::paths;
-use crate::input::{Archive, Fingerprint, Reader, Source};
+use crate::input::{Archive, Fingerprint, ReadOptions, Reader, Source};
 use crate::net::TimeWindow;
 use crate::store::{self, Kind, Lock};
 use rayon::ThreadPool;
@@ -184,8 +184,33 @@ fn segment(
     };
     let (gather, _, reports) = read_reporting(&archive, &reading, &ingest, pool, progress);
     let counts = finish(gather, pool)?;
+    let files = told(&archive, &reports, &counts, &stamps, (&learned, ingest.read));
+    let parts = target.parts.load(Ordering::Relaxed);
+    let size = |p: &PathBuf| fs::metadata(p).map_or(0, |m| m.len());
+    let bytes = (0..parts)
+        .flat_map(|n| paths(folder, name, n, false))
+        .map(|p| size(&p))
+        .sum();
+    Ok(Segment {
+        name: name.into(),
+        parts,
+        bytes,
+        files,
+    })
+}
+
+type Stamps = [Option<(u64, u64)>];
+
+/// What became of the files of a batch.
+fn told(
+    archive: &Archive,
+    reports: &[TaskReport],
+    counts: &Counts,
+    stamps: &Stamps,
+    (learned, read): (&BTreeSet<Fingerprint>, ReadOptions),
+) -> Vec<StoredFile> {
     let mut by_file: BTreeMap<u32, Vec<&TaskReport>> = BTreeMap::new();
-    for report in &reports {
+    for report in reports {
         by_file.entry(report.file).or_default().push(report);
     }
     let mut files = Vec::new();
@@ -195,7 +220,7 @@ fn segment(
             continue;
         };
         if report.fingerprint.is_none() && report.place == Place::Read {
-            report.fingerprint = Reader::new(ingest.read).fingerprint(source).ok();
+            report.fingerprint = Reader::new(read).fingerprint(source).ok();
         }
         let known = report.fingerprint.is_some_and(|p| learned.contains(&p));
         if known && report.counts.lines == 0 {
@@ -213,18 +238,7 @@ fn segment(
             counts: counts.get(&(n as u32)).cloned().unwrap_or_default(),
         });
     }
-    let parts = target.parts.load(Ordering::Relaxed);
-    let size = |p: &PathBuf| fs::metadata(p).map_or(0, |m| m.len());
-    let bytes = (0..parts)
-        .flat_map(|n| paths(folder, name, n, false))
-        .map(|p| size(&p))
-        .sum();
-    Ok(Segment {
-        name: name.into(),
-        parts,
-        bytes,
-        files,
-    })
+    files
 }
 
 type Counts = BTreeMap<u32, crate::aggregate::stats::RecordCounts>;

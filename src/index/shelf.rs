@@ -310,9 +310,8 @@ impl IndexShelf {
         let blocks = wanted.map(|w| w.blocks);
         for group in 0..file.groups() {
             let size = file.rows(group).map_err(|e| failed(Error::list(e.to_string())))?;
-            let whole = [0..size];
             let chosen: Vec<std::ops::Range<usize>> = match &blocks {
-                None => whole.into(),
+                None => std::iter::once(0..size).collect(),
                 Some(blocks) => in_group(blocks, group, size),
             };
             for range in chosen {

@@ -14,7 +14,7 @@ use crate::index::{IndexShelf, Manifest};
 use crate::input::Archive;
 use crate::intel::{Intel, Status};
 use crate::lookup::basis::{Coverage, FlowCoverage, TrailCoverage};
-use crate::lookup::card::{About, Behind, Card, Exact, Membership, Met, Pivot, Prevalence, SCHEMA};
+use crate::lookup::card::{About, Behind, Caller, Card, Exact, Membership, Met, Pivot, Prevalence, SCHEMA};
 use crate::lookup::key::Key;
 use crate::lookup::records::Records;
 use crate::lookup::resolve::{Estate, Ties, resolve};
@@ -193,19 +193,7 @@ fn card(
             Key::Ip(a) => Some(about(*a, from.intel)),
             _ => None,
         },
-        behind: if is_address || matches!(key, Key::Interface(_) | Key::Instance(_)) {
-            let called = |b: &Behind| {
-                calls
-                    .callers
-                    .iter()
-                    .any(|c| c.arn == b.arn && c.access_key == b.access_key)
-            };
-            let mut all = behind(&traffic.interfaces, from);
-            all.retain(|b| is_address || !called(b));
-            all
-        } else {
-            Vec::new()
-        },
+        behind: others_behind(key, &traffic.interfaces, &calls.callers, from),
         flows: traffic.flows,
         interfaces: traffic.interfaces,
         peers: if is_address {
@@ -290,6 +278,20 @@ fn about(addr: Addr, intel: &Intel) -> About {
         as_name: facts.as_name.clone(),
         lists: facts.labels.iter().map(membership).collect(),
         not_loaded: missing.map(|l| l.kind.as_str()).collect(),
+    }
+}
+
+/// Who is behind the interfaces of an address, or of an interface or instance beside its callers.
+fn others_behind(key: &Key, interfaces: &[Met], callers: &[Caller], from: &Sources<'_>) -> Vec<Behind> {
+    let same = |b: &Behind, c: &Caller| c.arn == b.arn && c.access_key == b.access_key;
+    match key {
+        Key::Ip(_) | Key::Net(_) => behind(interfaces, from),
+        Key::Interface(_) | Key::Instance(_) => {
+            let mut all = behind(interfaces, from);
+            all.retain(|b| !callers.iter().any(|c| same(b, c)));
+            all
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! raw logs and without an index: bytes are searched as a grep would, only hits are parsed.
 
 pub mod answer;
+mod asked;
 pub mod basis;
 mod calls;
 pub mod card;

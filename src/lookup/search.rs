@@ -14,15 +14,15 @@ use rayon::ThreadPool;
 use crate::aggregate::counter::Places;
 use crate::aggregate::filter::RecordFacts;
 use crate::aggregate::interner::{Described, Interner};
-use crate::aggregate::key::role_of_source;
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::{
-    Filter, FlowLogs, Ingest, Interface, Outcome, Progress, Reading, Role, Summed, Tally, Volume, read_into,
+    Filter, FlowLogs, Ingest, Interface, Outcome, Progress, Reading, Summed, Tally, Volume, read_into,
 };
 use crate::attribute::Class as Tie;
-use crate::flow::{Action, Field, FlowDirection, FlowRecord, LogStatus};
+use crate::flow::{Field, FlowDirection, FlowRecord, LogStatus};
 use crate::index::Wanted;
 use crate::input::Archive;
+use crate::lookup::asked::Asked;
 use crate::lookup::needle::{Needle, Needles};
 use crate::lookup::records::Records;
 use crate::net::{Addr, Class, HOUR, Seconds, TimeWindow};
@@ -254,67 +254,7 @@ impl<'s, P: Places> Search<'s, P> {
     }
 }
 
-/// What is asked of a record, or of records that agree in everything but size and time within an hour.
-struct Asked<'a> {
-    /// `srcaddr`, `pkt-srcaddr`, `dstaddr`, `pkt-dstaddr`.
-    addresses: [Option<Addr>; 4],
-    /// The packets' own ends.
-    src: Addr,
-    dst: Addr,
-    direction: Option<FlowDirection>,
-    interface: Option<&'a [u8]>,
-    instance: Option<&'a [u8]>,
-    port: u16,
-    protocol: u8,
-    accepted: bool,
-    volume: Volume,
-}
-
-impl<'a> Asked<'a> {
-    /// Of a record that has both ends.
-    fn of_record(r: &FlowRecord<'a>) -> Option<Self> {
-        let start = r.start.unwrap_or(0);
-        Some(Asked {
-            addresses: [r.srcaddr, r.pkt_srcaddr, r.dstaddr, r.pkt_dstaddr],
-            src: r.pkt_srcaddr.or(r.srcaddr)?,
-            dst: r.pkt_dstaddr.or(r.dstaddr)?,
-            direction: r.direction,
-            interface: interface_of(r),
-            instance: r.text(Field::InstanceId),
-            port: port_of(r),
-            protocol: r.protocol.unwrap_or(0),
-            accepted: matches!(r.action, Action::Accept | Action::Unknown),
-            volume: Volume {
-                bytes: r.bytes.unwrap_or(0).into(),
-                packets: r.packets.unwrap_or(0).into(),
-                flows: 1,
-                first: start,
-                last: r.end.unwrap_or(start),
-            },
-        })
-    }
-
-    fn of_sums(s: &Summed<'a>) -> Self {
-        Asked {
-            addresses: [Some(s.src), Some(s.source), Some(s.dst), Some(s.destination)],
-            src: s.source,
-            dst: s.destination,
-            direction: s.direction,
-            interface: s.facts.text(Field::InterfaceId),
-            instance: s.facts.text(Field::InstanceId),
-            port: match s.role {
-                Role::Server => s.src_port,
-                Role::Client => s.dst_port,
-                Role::Unknown => s.src_port.min(s.dst_port),
-            },
-            protocol: s.protocol,
-            accepted: matches!(s.action, Action::Accept | Action::Unknown),
-            volume: s.volume,
-        }
-    }
-}
-
-fn interface_of<'a>(r: &FlowRecord<'a>) -> Option<&'a [u8]> {
+pub(super) fn interface_of<'a>(r: &FlowRecord<'a>) -> Option<&'a [u8]> {
     r.text(Field::InterfaceId).or_else(|| r.text(Field::ResourceId))
 }
 
@@ -405,16 +345,6 @@ fn one_log_each(cells: BTreeMap<Cell, Volume>) -> BTreeMap<Cell, Volume> {
         (Cell { twice, ..c }, v)
     };
     cells.into_iter().map(mark).collect()
-}
-
-/// The service port: the listening side's where the record tells, else the lower of the two.
-fn port_of(r: &FlowRecord<'_>) -> u16 {
-    let (src, dst) = (r.srcport.unwrap_or(0), r.dstport.unwrap_or(0));
-    match role_of_source(r.tcp_flags, r.protocol.unwrap_or(0), src, dst) {
-        Role::Server => src,
-        Role::Client => dst,
-        Role::Unknown => src.min(dst),
-    }
 }
 
 impl<P: Places> Tally for Hits<'_, P> {
