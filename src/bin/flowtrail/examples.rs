@@ -54,6 +54,16 @@ Examples:
   flowtrail config init
   flowtrail --config flowtrail.toml config show scan";
 
+/// `flowtrail index --help`
+pub(crate) const INDEX: &str = "\
+Examples:
+  Build a store, and again whenever there are new files: only those are read
+    flowtrail index build AWSLogs -o flows.index
+  What it holds
+    flowtrail index info flows.index
+  Ask it
+    flowtrail lookup 203.0.113.9 --index flows.index";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_example_is_taken_by_the_parser() {
-        let all = [SCAN, TOP, COVERAGE, LOOKUP, TRAIL, BASELINE, EXPLAIN, CONFIG];
+        let all = [SCAN, TOP, COVERAGE, LOOKUP, TRAIL, BASELINE, EXPLAIN, CONFIG, INDEX];
         let lines = all
             .iter()
             .flat_map(|t| t.lines())
@@ -86,13 +96,3 @@ mod tests {
         assert!(count > 10, "only {count} examples");
     }
 }
-
-/// `flowtrail index --help`
-pub(crate) const INDEX: &str = "\
-Examples:
-  Build a store, and again whenever there are new files: only those are read
-    flowtrail index build AWSLogs -o flows.index
-  What it holds
-    flowtrail index info flows.index
-  Ask it
-    flowtrail lookup 203.0.113.9 --index flows.index";
