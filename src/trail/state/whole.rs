@@ -63,7 +63,7 @@ impl Order {
 }
 
 fn sorted<K: Ord>(mut numbers: Vec<u32>, key: impl Fn(&u32) -> K) -> Vec<u32> {
-    numbers.sort_by(|a, b| key(a).cmp(&key(b)));
+    numbers.sort_by_key(key);
     numbers
 }
 
