@@ -6,7 +6,7 @@ mod phases;
 mod plan;
 mod states;
 
-pub use books::{Reconciled, floors, reconcile, replayable};
+pub use books::{Reconciled, floors, reconcile, replayable, scan_trail};
 pub use enrich::Beside;
 use enrich::{attribute, beside, callers, cover};
 use phases::Phases;
@@ -236,17 +236,6 @@ pub fn side_findings(inputs: &Inputs) -> Result<SideFindings> {
     side.read_files(&inputs.guardduty, Tool::GuardDuty, inputs.ingest.read)?;
     side.read_files(&inputs.macie, Tool::Macie, inputs.ingest.read)?;
     Ok(side)
-}
-
-/// What the trail alone shows: incidents without flow logs.
-///
-/// # Errors
-/// As [`scan`].
-pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &ThreadPool) -> Result<Vec<Incident>> {
-    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
-    let case = trail_case(&known, inputs, intel);
-    let findings = detect::trail::judge(&case, settings);
-    Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
 }
 
 /// True if the selectors are known and ask for the data events of every bucket, ours or not.

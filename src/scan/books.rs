@@ -1,10 +1,11 @@
-//! What both logs hold, without judging anything: what `flowtrail reconcile`, `floor` and `contain --what-if` start from.
+//! Questions beside a scan's: what `flowtrail reconcile`, `floor` and `contain --what-if` start from, and the trail alone.
 
-use super::{Counted, Follow, Inputs, Known, Phases, count_all, covers_all, learn, learned_before};
-use crate::aggregate::vantage;
+use super::{Counted, Follow, Inputs, Known, Phases, count_all, covers_all, learn, learned_before, trail_case};
+use crate::aggregate::{EgressTable, vantage};
 use crate::attribute::Reconciliation;
 use crate::detect::{self, Case, Floor, Settings};
 use crate::error::Result;
+use crate::incident::{self, Incident};
 use crate::intel::Intel;
 use rayon::ThreadPool;
 use std::collections::BTreeSet;
@@ -83,4 +84,15 @@ pub fn floors(
     };
     let floors = pool.install(|| detect::floors(&case, settings));
     Ok((counted, floors))
+}
+
+/// What the trail alone shows: incidents without flow logs.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &ThreadPool) -> Result<Vec<Incident>> {
+    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
+    let case = trail_case(&known, inputs, intel);
+    let findings = detect::trail::judge(&case, settings);
+    Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
 }
