@@ -46,7 +46,7 @@ pub fn reconcile(inputs: &Inputs, intel: &Intel, pool: &ThreadPool, follow: Foll
 /// Flows counted and the trail learned, and which interfaces only pass traffic on: what a proposal is replayed against.
 ///
 /// # Errors
-/// As [`scan`].
+/// As [`super::scan`].
 pub fn replayable(
     inputs: &Inputs,
     intel: &Intel,
@@ -64,7 +64,7 @@ pub fn replayable(
 /// What each interface could send to a new host on the archive's last day without an alert.
 ///
 /// # Errors
-/// As [`scan`].
+/// As [`super::scan`].
 pub fn floors(
     inputs: &Inputs,
     intel: &Intel,
@@ -89,7 +89,7 @@ pub fn floors(
 /// What the trail alone shows: incidents without flow logs.
 ///
 /// # Errors
-/// As [`scan`].
+/// As [`super::scan`].
 pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &ThreadPool) -> Result<Vec<Incident>> {
     let (known, _) = learn(inputs, pool, &mut Phases::default())?;
     let case = trail_case(&known, inputs, intel);
