@@ -188,3 +188,9 @@ lookup-range +ranges:
 index-kill:
     cargo build
     bash benches/index_kill.sh target/debug/flowtrail
+
+# the Spark driver on a real standalone cluster on loopback, beside a single run (needs Java 17; installs PySpark once)
+spark root="samples/account":
+    cargo build
+    test -x target/spark-venv/bin/spark-submit || (python3 -m venv target/spark-venv && target/spark-venv/bin/pip install --quiet 'pyspark>=3.5' pyarrow 'pandas<3')
+    bash spark/test.sh target/debug/flowtrail target/spark-venv {{root}}

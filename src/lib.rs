@@ -21,6 +21,7 @@ pub mod store;
 pub mod aggregate;
 pub mod baseline;
 pub mod trail;
+pub mod partial;
 pub mod intake;
 pub mod coverage;
 pub mod attribute;

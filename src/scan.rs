@@ -4,12 +4,17 @@ mod books;
 mod enrich;
 mod own;
 mod phases;
+mod plan;
+mod states;
 
-pub use books::{Reconciled, reconcile};
+pub use books::{Reconciled, floors, reconcile, replayable, scan_trail};
 pub use enrich::Beside;
 use enrich::{attribute, beside, callers, cover};
 pub use own::own_addresses;
 use phases::Phases;
+pub use plan::{Plan, Share, plan};
+use states::take_some;
+pub use states::{Choice, Taken, count_states, read_again, scan_states, take};
 
 use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
@@ -19,7 +24,7 @@ use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::Selectors;
 use crate::detect::trail::{S3Channels, s3_channels};
-use crate::detect::{self, Case, Floor, JOINT_DETECTORS, JointCase, Settings, TrailCase};
+use crate::detect::{self, Case, JOINT_DETECTORS, JointCase, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
 use crate::input::{Archive, Family, ReadOptions, Source};
@@ -146,8 +151,39 @@ pub fn scan(
     let mut phases = Phases::default();
     let side = side_findings(inputs)?;
     let (known, trail) = learn(inputs, pool, &mut phases)?;
-    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
+    let counted = count_all(inputs, &known, intel, pool, follow)?;
     phases.restart();
+    let asked = Asked {
+        inputs,
+        intel,
+        settings,
+        pool,
+    };
+    Ok(conclude(&asked, &side, (known, trail), counted, phases))
+}
+
+/// What logs are judged by.
+struct Asked<'a> {
+    inputs: &'a Inputs,
+    intel: &'a Intel,
+    settings: &'a Settings,
+    pool: &'a ThreadPool,
+}
+
+/// What both logs come to, once they have been read, here or elsewhere.
+fn conclude(
+    asked: &Asked<'_>,
+    side: &SideFindings,
+    (known, trail): (Known, serde_json::Value),
+    mut counted: Counted,
+    mut phases: Phases,
+) -> Scanned {
+    let Asked {
+        inputs,
+        intel,
+        settings,
+        pool,
+    } = *asked;
     let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
     phases.next("vantage", 0);
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
@@ -175,13 +211,13 @@ pub fn scan(
     let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));
     let mut incidents = incident::group(findings, &counted.table, Some(&trail_case));
     cover(&mut incidents, &counted, &known.inventory);
-    let beside = beside(&mut incidents, inputs, &side, &trail_case, &counted);
+    let beside = beside(&mut incidents, inputs, side, &trail_case, &counted);
     phases.next("attribute", 0);
     incident::cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
     counted.stats.phases.extend(phases.done);
     counted.stats.peak_memory = ScanStats::peak_memory_now();
-    Ok(Scanned {
+    Scanned {
         incidents,
         counted,
         known,
@@ -190,7 +226,7 @@ pub fn scan(
         learned,
         channels,
         beside,
-    })
+    }
 }
 
 /// The findings of other tools.
@@ -204,17 +240,6 @@ pub fn side_findings(inputs: &Inputs) -> Result<SideFindings> {
     Ok(side)
 }
 
-/// What the trail alone shows: incidents without flow logs.
-///
-/// # Errors
-/// As [`scan`].
-pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &ThreadPool) -> Result<Vec<Incident>> {
-    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
-    let case = trail_case(&known, inputs, intel);
-    let findings = detect::trail::judge(&case, settings);
-    Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
-}
-
 /// True if the selectors are known and ask for the data events of every bucket, ours or not.
 fn covers_all(inventory: &Inventory) -> bool {
     let scope = Selectors::of(inventory).scope("any-bucket-of-somebody-else");
@@ -225,49 +250,6 @@ fn trail_case<'k>(known: &'k Known, inputs: &Inputs, intel: &Intel) -> TrailCase
     let facts = |addr: Addr| Places::peer(intel, addr);
     let own = inputs.own_accounts.iter().cloned();
     TrailCase::new(&known.index, &known.inventory, own, &facts)
-}
-
-/// Flows counted and the trail learned, and which interfaces only pass traffic on: what a proposal is replayed against.
-///
-/// # Errors
-/// As [`scan`].
-pub fn replayable(
-    inputs: &Inputs,
-    intel: &Intel,
-    pool: &ThreadPool,
-    follow: Follow<'_>,
-) -> Result<(Counted, Known, BTreeSet<String>)> {
-    let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
-    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
-    counted.stats.trail = trail;
-    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
-    let passing = vantage.middleboxes.into_keys().collect();
-    Ok((counted, known, passing))
-}
-
-/// What each interface could send to a new host on the archive's last day without an alert.
-///
-/// # Errors
-/// As [`scan`].
-pub fn floors(
-    inputs: &Inputs,
-    intel: &Intel,
-    settings: &Settings,
-    pool: &ThreadPool,
-    follow: Follow<'_>,
-) -> Result<(Counted, Vec<Floor>)> {
-    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
-    let counted = count_all(inputs, &known, intel, pool, follow)?;
-    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
-    let before = learned_before(inputs, &counted.table);
-    let case = Case {
-        table: &counted.table,
-        baseline: before.as_ref(),
-        excluded: &vantage.middleboxes.keys().cloned().collect(),
-        books: None,
-    };
-    let floors = pool.install(|| detect::floors(&case, settings));
-    Ok((counted, floors))
 }
 
 /// What only both logs together show.
@@ -400,8 +382,15 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
         phases.next("trail", archive.bytes());
         files = archive.sources;
     }
+    let known = know(inputs, run, has_trail, files)?;
+    phases.next("inventory", 0);
+    Ok(known)
+}
+
+/// What a trail and the inventory say together, and the trail's part of `--stats`.
+fn know(inputs: &Inputs, mut run: TrailRun, has_trail: bool, files: Vec<Source>) -> Result<(Known, serde_json::Value)> {
     let mut graph = std::mem::take(&mut run.graph);
-    read_inventory(&inputs.inventory, read, &mut graph)?;
+    read_inventory(&inputs.inventory, inputs.ingest.read, &mut graph)?;
     let stats = run.stats();
     let known = Known {
         index: run.index,
@@ -409,7 +398,6 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
         has_trail,
         files,
     };
-    phases.next("inventory", 0);
     Ok((known, stats))
 }
 

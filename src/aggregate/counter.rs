@@ -16,6 +16,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
+mod adopt;
 mod sums;
 
 /// What the lists say of an address; the intel room knows, tests make it up.

@@ -13,14 +13,14 @@ pub(super) type Kind = (Reason, String);
 pub(super) type Rejected = BTreeMap<Kind, (u64, Vec<(u64, String)>)>;
 
 /// Tasks whose rejected lines are shown.
-const TASKS: usize = 1_000;
+pub(super) const TASKS: usize = 1_000;
 
 /// Rejected lines of all tasks.
 #[derive(Debug, Default)]
 pub(super) struct Examples(Mutex<Kept>);
 
 /// What is kept of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Kept {
     /// Lines by kind.
     pub(super) count: BTreeMap<Kind, u64>,

@@ -1,6 +1,8 @@
 //! Which format has text without a header? The one that describe-flow-logs gives for its flow log, whose id stands in the
 //! file's name; else what `--flow-format` says; else the default of version 2. A header always wins over all of them.
 
+use crate::aggregate::watch::UNNAMED;
+use crate::error::Result;
 use crate::flow::LogFormat;
 use crate::input::{LogKind, LogName};
 use crate::inventory::Inventory;
@@ -32,6 +34,38 @@ impl Formats {
         });
         self.by_log.extend(known);
         self
+    }
+
+    /// All of them as AWS prints formats, by flow log; `-` is that of files of which nothing better is known.
+    pub fn describe(&self) -> BTreeMap<String, String> {
+        let names = |f: &LogFormat| {
+            (0..f.columns().len())
+                .map(|i| format!("${{{}}}", f.column_name(i)))
+                .collect::<Vec<_>>()
+        };
+        let columns = |f: &LogFormat| names(f).join(" ");
+        let otherwise = self.otherwise.clone().unwrap_or_else(LogFormat::default_v2);
+        let by_log = self.by_log.iter().map(|(id, f)| (id.clone(), columns(f)));
+        std::iter::once((UNNAMED.to_owned(), columns(&otherwise)))
+            .chain(by_log)
+            .collect()
+    }
+
+    /// What [`Formats::describe`] said.
+    ///
+    /// # Errors
+    /// `Usage` if one of them is no format.
+    pub fn described(all: &BTreeMap<String, String>) -> Result<Self> {
+        let mut formats = Formats::default();
+        for (log, text) in all {
+            let format = LogFormat::from_spec(text)?;
+            if log == UNNAMED {
+                formats.otherwise = Some(format);
+            } else {
+                formats.by_log.insert(log.clone(), format);
+            }
+        }
+        Ok(formats)
     }
 
     /// The format of a file by its name.
@@ -69,6 +103,8 @@ mod tests {
         formats.otherwise = LogFormat::from_spec("${version} ${srcaddr} ${dstaddr}").ok();
         assert_eq!(formats.of(&file("fl-0cd")).position(Field::DstAddr), Some(2));
         assert_eq!(formats.of("export.log").position(Field::DstAddr), Some(2));
+        let again = Formats::described(&formats.describe()).unwrap();
+        assert_eq!(again.describe(), formats.describe());
         assert_eq!(formats.of(&file("fl-0ab")).position(Field::Bytes), Some(1));
     }
 }

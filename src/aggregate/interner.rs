@@ -68,6 +68,29 @@ const FACTS: [Field; 6] = [
     Field::InterfaceType,
 ];
 
+/// What the records say of one interface, as it is kept and handed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Its id.
+    pub id: Box<[u8]>,
+    /// Account, instance, VPC, subnet, region and kind, where known.
+    pub facts: [Option<Box<[u8]>>; FACTS.len()],
+    /// Its records had an `instance-id` column.
+    pub instance_column: bool,
+}
+
+impl About {
+    /// Adds what other records say of the same interface.
+    pub fn merge(&mut self, other: &About) {
+        for (slot, fact) in self.facts.iter_mut().zip(&other.facts) {
+            if let Some(text) = fact {
+                keep_smaller(slot, text);
+            }
+        }
+        self.instance_column |= other.instance_column;
+    }
+}
+
 /// Ids and facts.
 #[derive(Debug, Default)]
 pub struct Interner {
@@ -79,11 +102,8 @@ pub struct Interner {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    id: Box<[u8]>,
+    about: About,
     number: u32,
-    facts: [Option<Box<[u8]>>; FACTS.len()],
-    /// Records that had an `instance-id` column.
-    instance_column: bool,
     transit: u64,
     passed: u128,
 }
@@ -101,12 +121,36 @@ impl Interner {
     #[inline]
     pub fn intern(&mut self, id: &[u8], record: &impl Described) -> u32 {
         match self.entries.get(self.last as usize) {
-            Some(entry) if *entry.id == *id => {}
+            Some(entry) if *entry.about.id == *id => {}
             _ => self.last = self.place(id),
         }
         let entry = &mut self.entries[self.last as usize];
         entry.note(record);
         entry.number
+    }
+
+    /// The number of an interface that is known from elsewhere, after noting what was known of it.
+    pub fn learn(&mut self, about: &About) -> u32 {
+        if self.entries.get(self.last as usize).is_none_or(|e| e.about != *about) {
+            self.last = self.place(&about.id);
+            self.entries[self.last as usize].about.merge(about);
+        }
+        self.entries[self.last as usize].number
+    }
+
+    /// Notes the same of many records at once: so many of them, with so many bytes passed on.
+    pub fn note_transits(&mut self, records: u64, passed: u128) {
+        if let Some(entry) = self.entries.get_mut(self.last as usize) {
+            entry.transit += records;
+            entry.passed += passed;
+        }
+    }
+
+    /// What is known of the interfaces in order of id, and for each number its place in that order.
+    pub fn about(&self) -> (Vec<About>, Vec<u32>) {
+        let (order, place) = self.order();
+        let about = |n: &u32| self.entries[*n as usize].about.clone();
+        (order.iter().map(about).collect(), place)
     }
 
     /// Notes that the record interned last has packet addresses that are not the interface's; `passed` are its bytes if it
@@ -140,7 +184,7 @@ impl Interner {
     /// Takes over another interner; returns its numbers in this one's terms. Numbers that are shared stay as they are.
     pub fn merge(&mut self, other: &Interner) -> Vec<u32> {
         let add = |entry: &Entry| {
-            let place = self.place(&entry.id) as usize;
+            let place = self.place(&entry.about.id) as usize;
             self.entries[place].merge(entry);
             self.entries[place].number
         };
@@ -149,27 +193,35 @@ impl Interner {
 
     /// The interfaces in order of id, and for each number its place in that order.
     pub fn sorted(&self) -> (Vec<Interface>, Vec<u32>) {
+        let (order, place) = self.order();
+        let interface = |n: &u32| self.entries[*n as usize].interface();
+        (order.iter().map(interface).collect(), place)
+    }
+
+    fn id(&self, entry: u32) -> &[u8] {
+        &self.entries[entry as usize].about.id
+    }
+
+    fn order(&self) -> (Vec<u32>, Vec<u32>) {
         let mut order: Vec<u32> = (0..self.entries.len() as u32).collect();
-        order.sort_by(|a, b| self.entries[*a as usize].id.cmp(&self.entries[*b as usize].id));
+        order.sort_by(|a, b| self.id(*a).cmp(self.id(*b)));
         let most = self.entries.iter().map(|e| e.number as usize + 1).max();
         let mut place = vec![0; most.unwrap_or(0)];
         for (i, n) in order.iter().enumerate() {
             place[self.entries[*n as usize].number as usize] = i as u32;
         }
-        (
-            order.iter().map(|n| self.entries[*n as usize].interface()).collect(),
-            place,
-        )
+        (order, place)
     }
 }
 
 impl Entry {
     fn new(id: &[u8], number: u32) -> Self {
         Entry {
-            id: id.into(),
+            about: About {
+                id: id.into(),
+                ..About::default()
+            },
             number,
-            facts: Default::default(),
-            instance_column: false,
             transit: 0,
             passed: 0,
         }
@@ -177,29 +229,24 @@ impl Entry {
 
     #[inline]
     fn note(&mut self, record: &impl Described) {
-        for (slot, field) in self.facts.iter_mut().zip(FACTS) {
+        for (slot, field) in self.about.facts.iter_mut().zip(FACTS) {
             if let Some(text) = record.text(field) {
                 keep_smaller(slot, text);
             }
         }
-        self.instance_column |= record.format().has(Field::InstanceId);
+        self.about.instance_column |= record.format().has(Field::InstanceId);
     }
 
     fn merge(&mut self, other: &Entry) {
-        for (slot, fact) in self.facts.iter_mut().zip(&other.facts) {
-            if let Some(text) = fact {
-                keep_smaller(slot, text);
-            }
-        }
-        self.instance_column |= other.instance_column;
+        self.about.merge(&other.about);
         self.transit += other.transit;
         self.passed += other.passed;
     }
 
     fn interface(&self) -> Interface {
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-        let [account, instance, vpc, subnet, region, kind] = self.facts.clone().map(|f| f.as_deref().map(text));
-        let detached = self.instance_column && instance.is_none();
+        let [account, instance, vpc, subnet, region, kind] = self.about.facts.clone().map(|f| f.as_deref().map(text));
+        let detached = self.about.instance_column && instance.is_none();
         let signs = Signs {
             kind,
             detached,
@@ -207,7 +254,7 @@ impl Entry {
             passed: self.passed,
         };
         Interface {
-            id: text(&self.id),
+            id: text(&self.about.id),
             account,
             instance,
             vpc,

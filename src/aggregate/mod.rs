@@ -17,6 +17,7 @@ mod logs;
 pub mod outcome;
 mod pieces;
 pub mod places;
+pub mod raw;
 pub mod rejects;
 mod roles;
 pub mod shelf;

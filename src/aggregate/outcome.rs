@@ -12,9 +12,10 @@ use crate::net::TimeWindow;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod kept;
+pub(super) mod report;
 
 /// One task's result.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskReport {
     /// Number of the task.
     pub task: u32,
@@ -173,6 +174,10 @@ pub struct Outcome {
     counted_for: BTreeMap<u32, u32>,
     /// Tasks, sorted, with their file and how many lines of it stand before the task's.
     starts: Vec<(u32, u32, u64)>,
+    /// The tasks' reports, where a state is made of them.
+    reports: Vec<TaskReport>,
+    /// Their rejected lines.
+    kept: Kept,
 }
 
 impl Outcome {
@@ -190,6 +195,7 @@ impl Outcome {
             outcome.file(archive, tasks, &originals);
         }
         outcome.share_facts(reports);
+        outcome.kept = rejected.clone();
         outcome.tell_rejects(archive, rejected);
         outcome
     }

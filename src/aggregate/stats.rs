@@ -73,6 +73,14 @@ impl Anomalies {
         self.y2038 += o.y2038;
     }
 
+    fn take_out(&mut self, o: &Self) {
+        self.end_before_start = self.end_before_start.saturating_sub(o.end_before_start);
+        self.epoch_ms = self.epoch_ms.saturating_sub(o.epoch_ms);
+        self.far_past = self.far_past.saturating_sub(o.far_past);
+        self.far_future = self.far_future.saturating_sub(o.far_future);
+        self.y2038 = self.y2038.saturating_sub(o.y2038);
+    }
+
     /// By name, as `--stats` prints them; `end_before_start` always, the others where they occur.
     pub fn by_name(&self) -> BTreeMap<&'static str, u64> {
         let all = [
@@ -151,6 +159,18 @@ impl RecordCounts {
     pub fn known_accept_bytes(&self) -> Option<String> {
         let unknown = self.unknown_bytes > 0 && self.accept_bytes == 0;
         (!unknown).then(|| self.accept_bytes.to_string())
+    }
+
+    /// Takes out what was added before.
+    pub fn take_out(&mut self, o: &Self) {
+        self.good_accept = self.good_accept.saturating_sub(o.good_accept);
+        self.accept_bytes = self.accept_bytes.saturating_sub(o.accept_bytes);
+        self.reject_records = self.reject_records.saturating_sub(o.reject_records);
+        self.reject_bytes = self.reject_bytes.saturating_sub(o.reject_bytes);
+        self.unknown_bytes = self.unknown_bytes.saturating_sub(o.unknown_bytes);
+        self.transit_gateway = self.transit_gateway.saturating_sub(o.transit_gateway);
+        self.transit_gateway_bytes = self.transit_gateway_bytes.saturating_sub(o.transit_gateway_bytes);
+        self.anomalies.take_out(&o.anomalies);
     }
 
     /// Adds another worker's counts.

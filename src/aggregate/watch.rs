@@ -91,6 +91,13 @@ impl Presence {
         }
     }
 
+    /// Takes out the counts of what was added before; its times and losses were also seen elsewhere.
+    pub fn take_out(&mut self, other: &Presence) {
+        self.accept = self.accept.saturating_sub(other.accept);
+        self.reject = self.reject.saturating_sub(other.reject);
+        self.nodata = self.nodata.saturating_sub(other.nodata);
+    }
+
     /// Adds what was seen elsewhere: commutative and associative.
     pub fn add(&mut self, other: Presence) {
         self.first = self.first.min(other.first);

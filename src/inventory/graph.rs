@@ -236,6 +236,45 @@ impl Graph {
 }
 
 impl Relation {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Relation; 32] = {
+        use Relation::*;
+        [
+            InterfaceAccount,
+            InterfaceVpc,
+            InterfaceSubnet,
+            InterfaceKind,
+            InterfaceManaged,
+            InterfaceAddress,
+            InterfacePublic,
+            InterfaceInstance,
+            InterfaceAttachment,
+            InstanceAddress,
+            InstancePublic,
+            InstanceAccount,
+            InstanceVpc,
+            InstanceEnded,
+            InstanceProfile,
+            ProfileRole,
+            AllocationAddress,
+            AllocationTarget,
+            NatVpc,
+            NatSubnet,
+            NatInterface,
+            EndpointService,
+            EndpointVpc,
+            EndpointAccount,
+            EndpointKind,
+            EndpointInterface,
+            SubnetCidr,
+            SubnetVpc,
+            FlowLogResource,
+            FlowLogFormat,
+            FlowLogTraffic,
+            TrailSelector,
+        ]
+    };
+
     /// True if a new object takes the place of the old one.
     fn is_exclusive(self) -> bool {
         use Relation::{AllocationTarget, InstanceProfile, InterfaceInstance};

@@ -1,11 +1,14 @@
-//! Flow logs and CloudTrail set against each other, without judging anything: what `flowtrail reconcile` shows.
+//! Questions beside a scan's: what `flowtrail reconcile`, `floor` and `contain --what-if` start from, and the trail alone.
 
-use super::{Counted, Follow, Inputs, Known, Phases, count_all, covers_all, learn};
-use crate::aggregate::vantage;
+use super::{Counted, Follow, Inputs, Known, Phases, count_all, covers_all, learn, learned_before, trail_case};
+use crate::aggregate::{EgressTable, vantage};
 use crate::attribute::Reconciliation;
+use crate::detect::{self, Case, Floor, Settings};
 use crate::error::Result;
+use crate::incident::{self, Incident};
 use crate::intel::Intel;
 use rayon::ThreadPool;
+use std::collections::BTreeSet;
 
 /// Both logs' bytes to and from S3.
 #[derive(Debug)]
@@ -38,4 +41,58 @@ pub fn reconcile(inputs: &Inputs, intel: &Intel, pool: &ThreadPool, follow: Foll
         books,
         whole,
     })
+}
+
+/// Flows counted and the trail learned, and which interfaces only pass traffic on: what a proposal is replayed against.
+///
+/// # Errors
+/// As [`super::scan`].
+pub fn replayable(
+    inputs: &Inputs,
+    intel: &Intel,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Known, BTreeSet<String>)> {
+    let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
+    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
+    counted.stats.trail = trail;
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let passing = vantage.middleboxes.into_keys().collect();
+    Ok((counted, known, passing))
+}
+
+/// What each interface could send to a new host on the archive's last day without an alert.
+///
+/// # Errors
+/// As [`super::scan`].
+pub fn floors(
+    inputs: &Inputs,
+    intel: &Intel,
+    settings: &Settings,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Vec<Floor>)> {
+    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
+    let counted = count_all(inputs, &known, intel, pool, follow)?;
+    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let before = learned_before(inputs, &counted.table);
+    let case = Case {
+        table: &counted.table,
+        baseline: before.as_ref(),
+        excluded: &vantage.middleboxes.keys().cloned().collect(),
+        books: None,
+    };
+    let floors = pool.install(|| detect::floors(&case, settings));
+    Ok((counted, floors))
+}
+
+/// What the trail alone shows: incidents without flow logs.
+///
+/// # Errors
+/// As [`super::scan`].
+pub fn scan_trail(inputs: &Inputs, intel: &Intel, settings: &Settings, pool: &ThreadPool) -> Result<Vec<Incident>> {
+    let (known, _) = learn(inputs, pool, &mut Phases::default())?;
+    let case = trail_case(&known, inputs, intel);
+    let findings = detect::trail::judge(&case, settings);
+    Ok(incident::group(findings, &EgressTable::default(), Some(&case)))
 }

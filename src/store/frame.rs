@@ -1,4 +1,4 @@
-//! The frame around a stored state: 64 bytes of head, then deflated content.
+//! The frame around a stored state: 64 bytes of head, then packed content (deflated; zstd in frames that follow each other).
 //!
 //! | bytes | what |
 //! | --- | --- |
@@ -40,6 +40,8 @@ pub enum Kind {
     Journal,
     /// What counts in an index.
     Index,
+    /// A piece of what was counted of some of an archive's files.
+    Partial,
 }
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Kind::Baseline => 1,
             Kind::Journal => 2,
             Kind::Index => 3,
+            Kind::Partial => 4,
         }
     }
 
@@ -57,6 +60,14 @@ impl Kind {
             Kind::Baseline => 2,
             Kind::Journal => 1,
             Kind::Index => 1,
+            Kind::Partial => 1,
+        }
+    }
+
+    const fn packing(self) -> Packing {
+        match self {
+            Kind::Baseline | Kind::Journal | Kind::Index => Packing::Deflate,
+            Kind::Partial => Packing::Zstd,
         }
     }
 
@@ -65,6 +76,7 @@ impl Kind {
             Kind::Baseline => "baseline",
             Kind::Journal => "journal",
             Kind::Index => "index",
+            Kind::Partial => "partial state",
         }
     }
 }
@@ -75,9 +87,7 @@ impl Kind {
 /// `Format` if it is larger than a frame may be.
 pub fn pack(kind: Kind, content: &[u8]) -> Result<Vec<u8>> {
     let mut out = vec![0; HEAD];
-    let mut encoder = DeflateEncoder::new(&mut out, Compression::new(6));
-    encoder.write_all(content)?;
-    encoder.finish()?;
+    kind.packing().pack(content, &mut out)?;
     let packed = (out.len() - HEAD) as u64;
     if packed > LARGEST_PACKED || content.len() as u64 > LARGEST_UNPACKED {
         return Err(Error::format(format!("a {} may not be so large", kind.name())));
@@ -116,10 +126,45 @@ pub fn read(kind: Kind, path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// `Format` that says what is wrong with it.
 pub fn unpack(kind: Kind, bytes: &[u8]) -> Result<Vec<u8>> {
+    let cut = || Error::format(format!("no flowtrail {}, or cut off", kind.name()));
+    let (head, packed) = bytes.split_first_chunk().ok_or_else(cut)?;
+    open(kind, head, packed, LARGEST_UNPACKED)
+}
+
+/// The same of the next of several frames; nothing where no byte is left. No frame of more than `largest` bytes, packed
+/// or not, is taken.
+///
+/// # Errors
+/// `Format` that says what is wrong with it, `Io` if it cannot be read.
+pub fn read_next(kind: Kind, from: &mut dyn Read, largest: u64) -> Result<Option<Vec<u8>>> {
+    let mut head = [0; HEAD];
+    let mut packed = Vec::new();
+    if from.take(HEAD as u64).read_to_end(&mut packed)? == 0 {
+        return Ok(None);
+    }
+    let cut = || Error::format(format!("no flowtrail {}, or cut off", kind.name()));
+    if packed.len() < HEAD {
+        return Err(cut());
+    }
+    head.copy_from_slice(&packed);
+    packed.clear();
+    let length = number(&head, 16, 8);
+    check(kind, &head)?;
+    if length > largest {
+        return Err(Error::format("damaged: a piece larger than any that is written"));
+    }
+    from.take(length).read_to_end(&mut packed)?;
+    open(kind, &head, &packed, largest).map(Some)
+}
+
+/// True if bytes that begin a file begin a frame of this kind.
+pub fn is_kind(kind: Kind, start: &[u8]) -> bool {
+    start.starts_with(&MAGIC) && number(start, 10, 2) == u64::from(kind.number())
+}
+
+/// Says whether a head is one of this kind and version.
+fn check(kind: Kind, head: &[u8; HEAD]) -> Result<()> {
     let name = kind.name();
-    let Some((head, packed)) = bytes.split_at_checked(HEAD) else {
-        return Err(Error::format(format!("no flowtrail {name}, or cut off")));
-    };
     if head[..8] != MAGIC || number(head, 10, 2) != u64::from(kind.number()) {
         return Err(Error::format(format!("no flowtrail {name}")));
     }
@@ -130,6 +175,11 @@ pub fn unpack(kind: Kind, bytes: &[u8]) -> Result<Vec<u8>> {
             "written by {age} flowtrail (format {version}; this program reads {own}): it is left as it is"
         )));
     }
+    Ok(())
+}
+
+fn open(kind: Kind, head: &[u8; HEAD], packed: &[u8], largest: u64) -> Result<Vec<u8>> {
+    check(kind, head)?;
     if number(head, 16, 8) != packed.len() as u64 {
         let text = format!(
             "damaged: {} bytes of content, {} stated",
@@ -138,26 +188,54 @@ pub fn unpack(kind: Kind, bytes: &[u8]) -> Result<Vec<u8>> {
         );
         return Err(Error::format(text));
     }
-    if head[32..HEAD] != sum(&head[..32], packed) {
+    if head[32..] != sum(&head[..32], packed) {
         return Err(Error::format("damaged: its checksum does not match its content"));
     }
-    inflate(packed, number(head, 24, 8))
+    kind.packing().unpack(packed, number(head, 24, 8), largest)
 }
 
-fn inflate(packed: &[u8], stated: u64) -> Result<Vec<u8>> {
-    let damaged = || Error::format("damaged: its content does not unpack to the stated length");
-    if stated > LARGEST_UNPACKED {
-        return Err(damaged());
+/// How the content of a frame is packed.
+#[derive(Debug, Clone, Copy)]
+enum Packing {
+    Deflate,
+    Zstd,
+}
+
+impl Packing {
+    fn pack(self, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Packing::Deflate => {
+                let mut encoder = DeflateEncoder::new(out, Compression::new(6));
+                encoder.write_all(content)?;
+                encoder.finish()?;
+            }
+            Packing::Zstd => zstd::stream::copy_encode(content, out, ZSTD_LEVEL)?,
+        }
+        Ok(())
     }
-    let mut out = Vec::new();
-    let mut content = DeflateDecoder::new(packed).take(stated.saturating_add(1));
-    content.read_to_end(&mut out).map_err(|_| damaged())?;
-    if out.len() as u64 == stated {
-        Ok(out)
-    } else {
-        Err(damaged())
+
+    fn unpack(self, packed: &[u8], stated: u64, largest: u64) -> Result<Vec<u8>> {
+        let damaged = || Error::format("damaged: its content does not unpack to the stated length");
+        if stated > largest {
+            return Err(damaged());
+        }
+        let mut out = Vec::new();
+        let most = stated.saturating_add(1);
+        let read = match self {
+            Packing::Deflate => DeflateDecoder::new(packed).take(most).read_to_end(&mut out),
+            Packing::Zstd => zstd::stream::Decoder::new(packed).and_then(|d| d.take(most).read_to_end(&mut out)),
+        };
+        read.map_err(|_| damaged())?;
+        if out.len() as u64 == stated {
+            Ok(out)
+        } else {
+            Err(damaged())
+        }
     }
 }
+
+/// Level 3 packs numbers nearly as well as the higher ones, at some hundred MB/s.
+const ZSTD_LEVEL: i32 = 3;
 
 fn sum(head: &[u8], packed: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -174,6 +252,20 @@ fn number(head: &[u8], at: usize, length: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_follow_each_other_and_a_large_one_is_refused() {
+        let pieces: [&[u8]; 3] = [b"first", b"", &[7; 5_000]];
+        let all: Vec<u8> = pieces.iter().flat_map(|p| pack(Kind::Partial, p).unwrap()).collect();
+        let mut from = all.as_slice();
+        for piece in pieces {
+            assert_eq!(read_next(Kind::Partial, &mut from, 5_000).unwrap().unwrap(), piece);
+        }
+        assert!(read_next(Kind::Partial, &mut from, 5_000).unwrap().is_none());
+        let (mut large, mut cut) = (all.as_slice(), &all[..all.len() - 1]);
+        let read = |from: &mut &[u8], most| (0..3).try_for_each(|_| read_next(Kind::Partial, from, most).map(drop));
+        assert!(read(&mut large, 4_999).is_err() && read(&mut cut, 5_000).is_err());
+    }
 
     #[test]
     fn every_flipped_byte_and_every_cut_is_found() {

@@ -8,6 +8,6 @@ mod frame;
 mod save;
 mod wire;
 
-pub use frame::{Kind, LARGEST_PACKED, LARGEST_UNPACKED, pack, read, unpack};
-pub use save::{Lock, replace};
+pub use frame::{Kind, LARGEST_PACKED, LARGEST_UNPACKED, is_kind, pack, read, read_next, unpack};
+pub use save::{Lock, replace, replace_by};
 pub use wire::{Reader, Writer};

@@ -5,11 +5,11 @@
 //! leaves the old file or the new one.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The right to read, change and replace a state file; given back when dropped.
 #[derive(Debug)]
@@ -104,25 +104,40 @@ fn taken(path: &Path) -> io::Error {
 /// # Errors
 /// `Output`; the old file is whole.
 pub fn replace(lock: &Lock, content: &[u8]) -> Result<()> {
+    replace_by(lock, |out| Ok(out.write_all(content)?))
+}
+
+/// The same with what `write` writes.
+///
+/// # Errors
+/// Those of `write`, or `Output`; the old file is whole.
+pub fn replace_by(lock: &Lock, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let target = lock.target();
     let failed = |e| Error::output(target, e);
     sweep(target);
     let temporary = beside(target, &format!("{}.part", std::process::id()));
-    let written = write_synced(&temporary, content).and_then(|()| fs::rename(&temporary, target));
+    let written = write_synced(&temporary, target, write);
+    let written = written.and_then(|()| fs::rename(&temporary, target).map_err(failed));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written.map_err(failed)?;
+    written?;
     sync_folder(target).map_err(failed)
 }
 
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_synced(path: &Path, target: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     private(&mut options);
-    let mut file = options.open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    let failed = |e| Error::output(target, e);
+    let mut out = BufWriter::new(options.open(path).map_err(failed)?);
+    write(&mut out).map_err(|e| match e.kind() {
+        // Nothing is read from disk by what writes: such an error is the output's.
+        ErrorKind::Io(io) => failed(io::Error::new(io.kind(), io.to_string())),
+        _ => e,
+    })?;
+    let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+    file.sync_all().map_err(failed)
 }
 
 /// Windows opens no folder as a file, and has no such step.

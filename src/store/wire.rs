@@ -30,8 +30,39 @@ impl Writer {
 
     /// A text.
     pub fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.0.extend(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.extend(bytes);
+    }
+
+    /// A number that may be negative.
+    pub fn signed(&mut self, n: i64) {
+        self.number((n << 1 ^ n >> 63) as u64);
+    }
+
+    /// A number of 128 bits that mostly is small.
+    pub fn large(&mut self, n: u128) {
+        match u64::try_from(n) {
+            Ok(small) if small < 1 << 63 => self.number(small << 1),
+            _ => {
+                self.number(1);
+                self.wide(n);
+            }
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// All of it.
@@ -67,6 +98,15 @@ impl<'b> Reader<'b> {
         Err(damaged())
     }
 
+    /// A number of things that are added up: below 2^56, so that sums of many of them are numbers too.
+    ///
+    /// # Errors
+    /// `Format` if there is none, or it is larger.
+    pub fn count(&mut self) -> Result<u64> {
+        let n = self.number()?;
+        if n < 1 << 56 { Ok(n) } else { Err(damaged()) }
+    }
+
     /// A number that must fit another type.
     ///
     /// # Errors
@@ -90,10 +130,45 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// `Format` if there is none, or it is not UTF-8.
     pub fn text(&mut self) -> Result<&'b str> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| damaged())
+    }
+
+    /// Bytes.
+    ///
+    /// # Errors
+    /// `Format` if there are not so many.
+    pub fn bytes(&mut self) -> Result<&'b [u8]> {
         let length = self.small::<usize>()?;
         let (bytes, rest) = self.0.split_at_checked(length).ok_or_else(damaged)?;
         self.0 = rest;
-        std::str::from_utf8(bytes).map_err(|_| damaged())
+        Ok(bytes)
+    }
+
+    /// A number that may be negative.
+    ///
+    /// # Errors
+    /// `Format` if there is none.
+    pub fn signed(&mut self) -> Result<i64> {
+        let n = self.number()?;
+        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
+    }
+
+    /// A number of 128 bits that mostly is small.
+    ///
+    /// # Errors
+    /// `Format` if there is none.
+    pub fn large(&mut self) -> Result<u128> {
+        let n = self.number()?;
+        match n {
+            1 => self.wide(),
+            _ if n & 1 == 1 => Err(damaged()),
+            _ => Ok(u128::from(n >> 1)),
+        }
+    }
+
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.0.len()
     }
 
     /// Says that nothing may be left.
@@ -117,13 +192,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(numbers in prop::collection::vec(any::<u64>(), 0..20), wide: u128, text in ".{0,30}") {
+        fn what_was_written_is_read(
+            numbers in prop::collection::vec(any::<u64>(), 0..20),
+            wide: u128,
+            signed: i64,
+            text in ".{0,30}",
+        ) {
             let mut writer = Writer::default();
+            writer.signed(signed);
+            writer.large(wide);
+            writer.large(wide >> 64);
             numbers.iter().for_each(|n| writer.number(*n >> (n % 64)));
             writer.wide(wide);
             writer.text(&text);
             let bytes = writer.into_bytes();
             let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.signed().unwrap(), signed);
+            prop_assert_eq!((reader.large().unwrap(), reader.large().unwrap()), (wide, wide >> 64));
             for n in &numbers {
                 prop_assert_eq!(reader.number().unwrap(), n >> (n % 64));
             }

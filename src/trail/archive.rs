@@ -26,20 +26,20 @@ use crate::net::{HOUR, Seconds};
 pub struct TrailArchive {
     grain: TrailGrain,
     pub(super) names: Names,
-    principal_ids: HashMap<u128, u32>,
+    pub(super) principal_ids: HashMap<u128, u32>,
     pub(super) principals: Vec<Principal>,
     row_ids: HashMap<RowKey, u32>,
     pub(super) rows: Vec<(RowKey, Cell)>,
     /// Marks of the events that are remembered.
-    seen: HashMap<u128, Mark>,
-    newest: Seconds,
+    pub(super) seen: HashMap<u128, Mark>,
+    pub(super) newest: Seconds,
     pub(super) issued: BTreeMap<u128, IssuedSession>,
     pub(super) notable: BTreeMap<(Seconds, u128), Notable>,
     graph: Graph,
     pub(super) accounts: BTreeSet<String>,
-    duplicates: u64,
-    forgotten: Seconds,
-    beyond: u64,
+    pub(super) duplicates: u64,
+    pub(super) forgotten: Seconds,
+    pub(super) beyond: u64,
     buffer: Vec<u8>,
 }
 
@@ -131,6 +131,10 @@ impl TrailArchive {
     /// What the trail teaches about interfaces, instances and addresses.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    pub(super) fn graph_mut(&mut self) -> &mut Graph {
+        &mut self.graph
     }
 
     /// The finished index: sorted, the same for any order of files.
@@ -241,6 +245,14 @@ impl TrailArchive {
         }
     }
 
+    /// Adds a row that was counted elsewhere.
+    pub(super) fn add_row(&mut self, key: RowKey, cell: Cell) {
+        let row = self.row(key);
+        if let Some((_, own)) = self.rows.get_mut(row as usize) {
+            *own = cell;
+        }
+    }
+
     fn row(&mut self, key: RowKey) -> u32 {
         let rows = &mut self.rows;
         *self.row_ids.entry(key).or_insert_with(|| {
@@ -278,7 +290,7 @@ impl TrailArchive {
         self.add_principal(hash, Principal::of(i))
     }
 
-    fn add_principal(&mut self, hash: u128, principal: Principal) -> u32 {
+    pub(super) fn add_principal(&mut self, hash: u128, principal: Principal) -> u32 {
         let id = self.principals.len() as u32;
         self.principals.push(principal);
         self.principal_ids.insert(hash, id);

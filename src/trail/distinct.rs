@@ -5,6 +5,9 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::error::Result;
+use crate::store::{Reader, Writer};
+
 /// Up to this many the count is exact.
 pub const EXACT_UP_TO: usize = 16_384;
 
@@ -73,6 +76,34 @@ impl Distinct {
         };
         let beyond = self.full && self.hashes.last().is_some_and(|largest| hash > *largest);
         (found || !beyond).then_some(found)
+    }
+
+    /// Writes it, settled.
+    pub(super) fn encode(&self, w: &mut Writer) {
+        let mut own = self.clone();
+        own.settle();
+        w.number((own.hashes.len() as u64) << 1 | u64::from(own.full));
+        let mut before = 0;
+        for hash in own.hashes {
+            w.number(hash - before);
+            before = hash;
+        }
+    }
+
+    /// Reads what [`Distinct::encode`] wrote.
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self> {
+        let n = r.number()?;
+        let mut out = Distinct {
+            full: n & 1 == 1,
+            ..Distinct::default()
+        };
+        let mut hash = 0u64;
+        for _ in 0..n >> 1 {
+            hash = hash.wrapping_add(r.number()?);
+            out.hashes.push(hash);
+        }
+        out.settle();
+        Ok(out)
     }
 
     fn push(&mut self, hash: u64) {

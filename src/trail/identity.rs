@@ -88,6 +88,27 @@ impl IdentityKind {
         }
     }
 
+    /// The kind of that number.
+    pub(super) fn of_number(n: u64) -> Option<Self> {
+        use IdentityKind::*;
+        const ALL: [IdentityKind; 13] = [
+            Root,
+            IamUser,
+            AssumedRole,
+            Role,
+            FederatedUser,
+            SamlUser,
+            WebIdentityUser,
+            IdentityCenterUser,
+            Directory,
+            AwsAccount,
+            AwsService,
+            Anonymous,
+            Unknown,
+        ];
+        ALL.into_iter().find(|kind| *kind as u64 == n)
+    }
+
     fn parse(name: &str) -> Self {
         use IdentityKind::*;
         const ALL: [IdentityKind; 11] = [

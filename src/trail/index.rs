@@ -77,6 +77,14 @@ pub enum Access {
     Network,
 }
 
+impl Access {
+    /// The kind of that number.
+    pub(super) fn of_number(n: u64) -> Option<Self> {
+        let all = [Access::Management, Access::Data, Access::Presigned, Access::Network];
+        all.into_iter().find(|kind| *kind as u64 == n)
+    }
+}
+
 /// One cell of the index.
 #[derive(Debug, Clone)]
 pub struct TrailRow {

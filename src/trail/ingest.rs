@@ -2,6 +2,7 @@
 //!
 //! A file that cannot be read, is damaged or holds no record is named; every other file is read all the same.
 
+use super::state::TrailState;
 use super::{PrincipalIndex, Problem, TrailArchive, TrailCounts, TrailGrain, read};
 use crate::aggregate::stats::{FileCounts, FileError};
 use crate::aggregate::workers;
@@ -9,6 +10,7 @@ use crate::input::{Archive, Change, ReadOptions, Reader};
 use crate::inventory::Graph;
 use crate::net::{HOUR, Seconds, TimeWindow};
 use rayon::ThreadPool;
+use std::path::PathBuf;
 
 /// What the trail says, and what became of its files.
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ const BATCH: (usize, u64) = (4_096, 256 << 20);
 /// CloudTrail's JSON unpacks to about so many times its size.
 const UNPACKED: u64 = 12;
 /// How far apart in time copies of an event are told. Trails deliver within hours; three days leave room for replays.
-const WINDOW: Seconds = 3 * 24 * HOUR;
+pub(super) const WINDOW: Seconds = 3 * 24 * HOUR;
 
 /// The files in turns of about as many bytes of text, by their sizes and names alone.
 fn batches<'s, 'a>(sources: &'s [&'a crate::input::Source]) -> Vec<&'s [&'a crate::input::Source]> {
@@ -105,38 +107,54 @@ struct Found {
     counts: TrailCounts,
     files: FileCounts,
     errors: Vec<FileError>,
+    unread: Vec<(PathBuf, FileError)>,
 }
 
 /// Reads every file of `archive`.
 pub fn read_archive(archive: &Archive, options: ReadOptions, wanted: &Wanted, pool: &ThreadPool) -> TrailRun {
-    let mut run = TrailRun::default();
-    let mut all = TrailArchive::of_grain(wanted.grain);
+    read_state(archive, options, wanted, pool, WINDOW).finish()
+}
+
+/// The same before it is finished, for merging with what was read elsewhere. Copies are told within `window` seconds
+/// behind the newest event; `Seconds::MAX` tells all, and keeps a mark of every event.
+pub fn read_state(
+    archive: &Archive,
+    options: ReadOptions,
+    wanted: &Wanted,
+    pool: &ThreadPool,
+    window: Seconds,
+) -> TrailState {
+    let mut state = TrailState {
+        archive: TrailArchive::of_grain(wanted.grain),
+        ..TrailState::default()
+    };
     for batch in batches(&in_order_of_delivery(archive)) {
-        let new = || Worker::new(options, wanted, &all);
-        for worker in workers::run(pool, batch.len(), new, |w, i| w.file(batch[i])) {
-            let found = worker.found;
-            all.merge(found.archive);
-            run.counts.add(&found.counts);
-            run.files.ok += found.files.ok;
-            run.files.partial += found.files.partial;
-            run.files.failed += found.files.failed;
-            run.errors.extend(found.errors);
-        }
-        all.forget(WINDOW);
+        let new = || Worker::new(options, wanted, &state.archive);
+        let workers = workers::run(pool, batch.len(), new, |w, i| w.file(batch[i]));
+        workers.into_iter().for_each(|worker| state.add(worker.found));
+        state.archive.forget(window);
     }
     for problem in archive.failed.iter().chain(&archive.skipped) {
-        run.errors.push(FileError {
+        state.errors.push(FileError {
             file: problem.name.clone(),
             reason: problem.reason.clone(),
         });
     }
-    run.files.failed += archive.failed.len() as u64;
-    run.files.skipped += archive.skipped.len() as u64;
-    run.errors.sort();
-    run.duplicates = all.duplicates();
-    run.graph = all.graph().clone();
-    run.index = all.finish();
-    run
+    state.files.failed += archive.failed.len() as u64;
+    state.files.skipped += archive.skipped.len() as u64;
+    state
+}
+
+impl TrailState {
+    fn add(&mut self, found: Found) {
+        self.archive.merge(found.archive);
+        self.counts.add(&found.counts);
+        self.files.ok += found.files.ok;
+        self.files.partial += found.files.partial;
+        self.files.failed += found.files.failed;
+        self.errors.extend(found.errors);
+        self.unread.extend(found.unread);
+    }
 }
 
 impl TrailRun {
@@ -174,6 +192,7 @@ impl Worker {
                 counts: TrailCounts::default(),
                 files: FileCounts::default(),
                 errors: Vec::new(),
+                unread: Vec::new(),
             },
         }
     }
@@ -188,6 +207,9 @@ impl Worker {
             (Err(e), _) => {
                 found.files.failed += 1;
                 found.name(source, e.reason());
+                found
+                    .unread
+                    .extend(found.errors.pop().map(|e| (source.path.clone(), e)));
             }
             (Ok(true), Some(cut @ Change::Cut { .. })) => {
                 found.files.ok -= 1;

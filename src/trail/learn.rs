@@ -60,6 +60,11 @@ const TEACHERS: &[(&str, Learn)] = &[
     ("AddRoleToInstanceProfile", add_role),
 ];
 
+/// The origin of that name, if it is one that teaches.
+pub(super) fn origin(name: &str) -> Option<Origin> {
+    TEACHERS.iter().find(|(n, _)| *n == name).map(|(n, _)| Origin(n))
+}
+
 /// Takes off the wrapping of the newer shape: `{"CreateNatGatewayRequest":{…}}`.
 fn unwrap<'a>(value: &'a Value, suffix: &str) -> &'a Value {
     let inner = value

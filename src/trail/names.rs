@@ -69,7 +69,7 @@ impl Names {
     }
 
     /// All texts, by number.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn texts(&self) -> impl ExactSizeIterator<Item = &str> {
         self.texts.iter().map(AsRef::as_ref)
     }
 

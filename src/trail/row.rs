@@ -68,6 +68,63 @@ impl RowKey {
     }
 }
 
+impl RowKey {
+    /// Who, and the names, in their order.
+    pub(super) fn numbers(&self) -> [u32; 12] {
+        [
+            self.principal,
+            self.source,
+            self.endpoint,
+            self.endpoint_owner,
+            self.bucket,
+            self.owner,
+            self.service,
+            self.event,
+            self.error,
+            self.copied_from,
+            self.region,
+            self.recipient,
+        ]
+    }
+
+    /// What [`RowKey::numbers`] gave, and the rest.
+    pub(super) fn of_numbers(hour: Seconds, n: [u32; 12], access: Access) -> Self {
+        let [
+            principal,
+            source,
+            endpoint,
+            endpoint_owner,
+            bucket,
+            owner,
+            service,
+            event,
+            ..,
+        ] = n;
+        let [.., error, copied_from, region, recipient] = n;
+        RowKey {
+            hour,
+            principal,
+            source,
+            endpoint,
+            endpoint_owner,
+            bucket,
+            owner,
+            service,
+            event,
+            error,
+            copied_from,
+            region,
+            recipient,
+            access,
+        }
+    }
+
+    /// By what rows are sorted.
+    pub(super) fn parts(&self) -> (Seconds, [u32; 12], Access) {
+        (self.hour, self.numbers(), self.access)
+    }
+}
+
 impl Cell {
     pub(super) fn put_in(&mut self, mark: &Mark) {
         self.requests += 1;
@@ -75,10 +132,11 @@ impl Cell {
         self.bytes_out += u128::from(mark.bytes_out);
     }
 
+    /// Saturating, since marks may come from a file that does not tell the truth.
     pub(super) fn take_out(&mut self, mark: &Mark) {
-        self.requests -= 1;
-        self.bytes_in -= u128::from(mark.bytes_in);
-        self.bytes_out -= u128::from(mark.bytes_out);
+        self.requests = self.requests.saturating_sub(1);
+        self.bytes_in = self.bytes_in.saturating_sub(mark.bytes_in.into());
+        self.bytes_out = self.bytes_out.saturating_sub(mark.bytes_out.into());
     }
 
     pub(super) fn add(&mut self, other: &Cell, agent: u32) {

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// CloudTrail alone: requests and bytes by principal, address, bucket, event, hour
     #[command(after_long_help = crate::examples::TRAIL)]
     Trail(TrailArgs),
+    /// Fold states (`scan --partial`) into the findings of one run over all their files
+    #[command(after_long_help = crate::examples::MERGE)]
+    Merge(crate::states::MergeArgs),
     /// Bytes to and from S3 by both logs: what no event of CloudTrail accounts for
     Reconcile(crate::reconcile::ReconcileArgs),
     /// The investigation report of a result: Markdown, or one HTML page with pictures
@@ -80,11 +83,25 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
     /// Flow logs: files, directories, globs, `-` (standard input), `@list`
-    #[arg(required = true)]
+    #[arg(required_unless_present = "partial")]
     pub(crate) paths: Vec<OsString>,
     /// CloudTrail, in the same forms; repeatable
     #[arg(long, value_name = "PATH")]
     pub(crate) trail: Vec<OsString>,
+    /// Learn this archive into the baseline afterwards, each file once
+    #[arg(long, requires = "baseline")]
+    pub(crate) learn: bool,
+    #[command(flatten)]
+    pub(crate) states: crate::states::StateArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+/// How what was counted is judged, and where it is told.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
     /// What the AWS CLI's describe-network-interfaces, -instances, -vpc-endpoints, -addresses, -nat-gateways, -subnets,
     /// -flow-logs and get-event-selectors print; repeatable
     #[arg(long, value_name = "FILE")]
@@ -117,11 +134,6 @@ pub(crate) struct ScanArgs {
     /// What was learned before (`flowtrail baseline build`): days of the archive are judged on top of it
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,
-    /// Learn this archive into the baseline afterwards, each file once
-    #[arg(long, requires = "baseline")]
-    pub(crate) learn: bool,
-    #[command(flatten)]
-    pub(crate) read: ReadArgs,
     #[command(flatten)]
     pub(crate) lists: ListArgs,
     /// How incidents are written: `ndjson` one a line, `json` the whole result, `md` and `html` the investigation report,
@@ -156,7 +168,7 @@ pub(crate) struct ScanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
-    /// Flow logs: files, directories, globs, `-` (standard input), `@list`
+    /// Flow logs: files, directories, globs, `-` (standard input), `@list`; or states (`scan --partial`)
     #[arg(required = true)]
     pub(crate) paths: Vec<OsString>,
     /// A store made by `flowtrail index build`: what it holds of the archive is not read again
@@ -379,7 +391,7 @@ pub(crate) enum Direction {
 }
 
 /// `1%` or `0.01`.
-fn share(s: &str) -> Result<f64, String> {
+pub(crate) fn share(s: &str) -> Result<f64, String> {
     let (number, scale) = s.strip_suffix('%').map_or((s, 1.0), |n| (n, 100.0));
     let value: f64 = number
         .trim()

@@ -13,6 +13,15 @@ Examples:
   One page with pictures:
     flowtrail scan AWSLogs --trail AWSLogs --format html -o report.html";
 
+pub(crate) const MERGE: &str = "\
+Examples:
+  Three machines, or three tasks of an array job, each with its share of the files:
+    flowtrail scan AWSLogs --trail AWSLogs --shard 1/3 --partial part-1.ftp
+  One of them puts the shares together:
+    flowtrail merge part-1.ftp part-2.ftp part-3.ftp --inventory interfaces.json --format html -o report.html
+  A tree: states of states give the same:
+    flowtrail merge part-1.ftp part-2.ftp --partial half.ftp";
+
 pub(crate) const TOP: &str = "\
 Examples:
   Who sent most to whom:

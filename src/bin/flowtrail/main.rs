@@ -25,6 +25,7 @@ mod reconcile;
 mod report;
 mod run;
 mod scan;
+mod states;
 mod stop;
 mod top;
 mod trail;
@@ -42,6 +43,7 @@ fn command(session: &config::Session) -> anyhow::Result<u8> {
     let settings = &session.settings;
     match &session.cli.command {
         args::Command::Scan(args) => scan::run(args, settings, &session.targets),
+        args::Command::Merge(args) => states::merge(args, settings, &session.targets),
         args::Command::Top(args) => top::run(args),
         args::Command::Coverage(args) => coverage::run(args),
         args::Command::Lookup(args) => lookup::run(args),

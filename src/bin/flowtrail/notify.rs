@@ -1,6 +1,6 @@
 //! `scan --notify`: the targets of the configuration file that were asked for, and the journal of what they were told.
 
-use crate::args::ScanArgs;
+use crate::args::JudgeArgs;
 use crate::run;
 use flowtrail::incident::Incident;
 use flowtrail::notify::{Journal, Notice, Sender, Target, Told, deliver};
@@ -15,7 +15,7 @@ pub(crate) struct Duty {
 
 impl Duty {
     /// What `--notify` asks for; nothing is sent yet.
-    pub(crate) fn open(args: &ScanArgs, targets: &[Target]) -> flowtrail::Result<Duty> {
+    pub(crate) fn open(args: &JudgeArgs, targets: &[Target]) -> flowtrail::Result<Duty> {
         let mut senders: Vec<Sender> = Vec::new();
         for name in &args.notify {
             if !senders.iter().any(|s| s.target.name == *name) {

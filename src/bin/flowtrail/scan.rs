@@ -1,14 +1,14 @@
 //! `flowtrail scan`: the main job.
 
-use crate::args::{ScanArgs, ScanFormat, When};
+use crate::args::{JudgeArgs, ReadArgs, ScanArgs, ScanFormat, When};
 use crate::notify::Duty;
-use crate::{baseline, hint, output, read, report, run};
+use crate::{baseline, hint, output, read, report, run, states};
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity, accept};
 use flowtrail::incident::{AllowList, Incident, Shown, Suppressions, View, sha256};
 use flowtrail::input::{Family, Source};
 use flowtrail::intel::Intel;
-use flowtrail::net::printable;
+use flowtrail::net::{TimeWindow, printable};
 use flowtrail::notify::Target;
 use flowtrail::report::story::Outside;
 use flowtrail::report::{Custody, Run, Wanted, json, terminal};
@@ -19,26 +19,32 @@ use std::path::Path;
 
 /// Runs the command.
 pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) -> anyhow::Result<u8> {
-    let duty = Duty::open(args, targets)?;
-    let mut state = State::open(args)?;
-    let inputs = inputs(args, state.before.take())?;
-    let settings = Settings {
-        alert_budget: args.alert_budget,
-        ..parameters.clone()
+    if let Some(path) = &args.states.partial {
+        return states::write(args, path);
+    }
+    if let Some(folder) = &args.states.state {
+        return states::go_on(args, folder, parameters, targets);
+    }
+    if args.states.plan {
+        return states::plan(args);
+    }
+    let judge = &args.judge;
+    let duty = Duty::open(judge, targets)?;
+    let mut state = State::open(judge, args.learn)?;
+    let ingest = args.read.ingest()?;
+    let desk = Desk::of(judge, parameters)?;
+    let mut inputs = Inputs {
+        flows: args.paths.clone(),
+        trail: args.trail.clone(),
+        ingest,
+        window: Some(args.read.window()?),
+        ..desk.inputs(judge, state.before.take())
     };
-    let view = View {
-        least: args.min_severity,
-        allow: AllowList::load(&args.allow)?,
-        suppress: Suppressions::load(&args.suppress, read::now())?,
-        floor_bytes: settings.floor_bytes,
-    };
-    let tells = matches!(args.format, ScanFormat::Drawn(format) if format.for_people);
-    let outside = report::outside(args.timeline.as_ref(), tells)?;
-    output::check(args.output.as_deref())?;
-    let intel = args.lists.load(args.quiet)?;
+    inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
+    let intel = judge.lists.load(judge.quiet)?;
     let pool = scan::threads(args.read.threads)?;
-    let bar = read::Bar::new(args.quiet);
-    let scanned = scan::scan(&inputs, &intel, &settings, &pool, &|a| bar.follow(a))?;
+    let bar = read::Bar::new(judge.quiet);
+    let scanned = scan::scan(&inputs, &intel, &desk.settings, &pool, &|a| bar.follow(a))?;
     bar.done();
     if args.trail.is_empty() {
         hint::check(&args.paths, Family::FlowLogs, &scanned.counted.archive)?;
@@ -49,59 +55,121 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) ->
         &scanned.counted.archive,
         &scanned.counted.outcome,
     )?;
-    let code = read::account(&args.read, args.quiet, &scanned.counted.stats)?;
-    read::warn_of_lists(&intel, scanned.counted.outcome.span, args.quiet);
-    if !args.quiet {
-        let idle = view.allow.warnings(scanned.counted.outcome.span);
-        view.suppress.warnings.iter().chain(&idle).for_each(|w| run::warn(w));
-    }
-    let shown = view.of(&scanned.incidents, &scanned.counted.table);
-    tell(args, &scanned, &shown, &intel, outside)?;
+    let code = desk.report(judge, &args.read, &scanned, &intel)?;
+    let shown = desk.shown(&scanned);
     // What was learned is kept, whether or not a receiver could be reached.
-    let told = duty.tell(&shown.incidents, args.quiet);
-    state.learn(args, &scanned, &shown, inputs, |i| {
-        scan::scan(&i, &intel, &settings, &pool, &|a| bar.follow(a))
+    let told = duty.tell(&shown.incidents, judge.quiet);
+    state.learn(judge, &scanned, &shown, inputs, |i| {
+        scan::scan(&i, &intel, &desk.settings, &pool, &|a| bar.follow(a))
     })?;
     let told = told?;
     if told != run::DONE {
         return Ok(told);
     }
-    let reached = args.fail_on.is_some_and(|s| loudest(&view, &scanned) >= Some(s));
-    Ok(if code == run::DONE && reached { run::FOUND } else { code })
+    Ok(desk.code(code, judge, &scanned))
 }
 
-fn inputs(args: &ScanArgs, baseline: Option<Baseline>) -> flowtrail::Result<Inputs> {
-    let mut ingest = args.read.ingest()?;
-    ingest.learned = baseline.as_ref().map(|_| Default::default());
-    Ok(Inputs {
-        flows: args.paths.clone(),
-        trail: args.trail.clone(),
-        inventory: args.inventory.clone(),
-        guardduty: args.guardduty.clone(),
-        macie: args.macie.clone(),
-        own_accounts: args.own_account.clone(),
-        ingest,
-        window: Some(args.read.window()?),
-        baseline,
-    })
+/// What is judged by, and what is shown.
+pub(crate) struct Desk {
+    /// Parameters of the detectors.
+    pub(crate) settings: Settings,
+    view: View,
+    outside: Vec<Outside>,
+}
+
+impl Desk {
+    /// Reads what the options name, and sees that the output can be written.
+    pub(crate) fn of(args: &JudgeArgs, parameters: &Settings) -> anyhow::Result<Desk> {
+        let settings = Settings {
+            alert_budget: args.alert_budget,
+            ..parameters.clone()
+        };
+        let view = View {
+            least: args.min_severity,
+            allow: AllowList::load(&args.allow)?,
+            suppress: Suppressions::load(&args.suppress, read::now())?,
+            floor_bytes: settings.floor_bytes,
+        };
+        let tells = matches!(args.format, ScanFormat::Drawn(format) if format.for_people);
+        let outside = report::outside(args.timeline.as_ref(), tells)?;
+        output::check(args.output.as_deref())?;
+        Ok(Desk {
+            settings,
+            view,
+            outside,
+        })
+    }
+
+    /// What is read beside the logs.
+    pub(crate) fn inputs(&self, args: &JudgeArgs, baseline: Option<Baseline>) -> Inputs {
+        Inputs {
+            inventory: args.inventory.clone(),
+            guardduty: args.guardduty.clone(),
+            macie: args.macie.clone(),
+            own_accounts: args.own_account.clone(),
+            baseline,
+            ..Inputs::default()
+        }
+    }
+
+    /// Says what was not read, writes the result, and gives the exit code that the input asks for.
+    pub(crate) fn report(
+        &self,
+        args: &JudgeArgs,
+        reading: &ReadArgs,
+        scanned: &Scanned,
+        intel: &Intel,
+    ) -> anyhow::Result<u8> {
+        let code = read::account(reading, args.quiet, &scanned.counted.stats)?;
+        self.show(args, scanned, intel)?;
+        Ok(code)
+    }
+
+    /// What is shown of the incidents.
+    pub(crate) fn shown(&self, scanned: &Scanned) -> Shown {
+        self.view.of(&scanned.incidents, &scanned.counted.table)
+    }
+
+    /// Writes the result.
+    pub(crate) fn show(&self, args: &JudgeArgs, scanned: &Scanned, intel: &Intel) -> anyhow::Result<()> {
+        let span = scanned.counted.outcome.span;
+        read::warn_of_lists(intel, span, args.quiet);
+        if !args.quiet {
+            let idle = self.view.allow.warnings(span);
+            self.view
+                .suppress
+                .warnings
+                .iter()
+                .chain(&idle)
+                .for_each(|w| run::warn(w));
+        }
+        let shown = self.shown(scanned);
+        tell(args, scanned, &shown, intel, self.outside.clone())
+    }
+
+    /// The exit code, with `--fail-on`.
+    pub(crate) fn code(&self, code: u8, args: &JudgeArgs, scanned: &Scanned) -> u8 {
+        let reached = args.fail_on.is_some_and(|s| loudest(&self.view, scanned) >= Some(s));
+        if code == run::DONE && reached { run::FOUND } else { code }
+    }
 }
 
 /// The baseline of a scan, locked if it is to be changed.
-struct State {
-    before: Option<Baseline>,
+pub(crate) struct State {
+    pub(crate) before: Option<Baseline>,
     lock: Option<Lock>,
 }
 
 impl State {
-    fn open(args: &ScanArgs) -> flowtrail::Result<State> {
+    pub(crate) fn open(args: &JudgeArgs, learn: bool) -> flowtrail::Result<State> {
         let Some(path) = &args.baseline else {
             return Ok(State {
                 before: None,
                 lock: None,
             });
         };
-        let lock = args.learn.then(|| Lock::take(path)).transpose()?;
-        let before = Some(if args.learn {
+        let lock = learn.then(|| Lock::take(path)).transpose()?;
+        let before = Some(if learn {
             baseline::existing(path)?
         } else {
             Baseline::load(path)?
@@ -112,20 +180,18 @@ impl State {
     /// Writes what was learned; files that the baseline knew teach nothing.
     fn learn(
         &self,
-        args: &ScanArgs,
+        args: &JudgeArgs,
         scanned: &Scanned,
         shown: &Shown,
         mut inputs: Inputs,
         again: impl FnOnce(Inputs) -> flowtrail::Result<Scanned>,
     ) -> anyhow::Result<()> {
         let Some(before) = &inputs.baseline else { return Ok(()) };
-        let news = baseline::News::of(before, scanned, args.read.window()?);
         let Some(lock) = &self.lock else {
-            if news.known > 0 && !args.quiet {
-                run::warn(&format!("{}: its own days, and later ones, were not used", news.says()));
-            }
+            warn_of_known(before, scanned, &inputs, args.quiet);
             return Ok(());
         };
+        let news = baseline::News::of(before, scanned, inputs.window.unwrap_or(TimeWindow::ALL));
         let mut learned = scanned.learned.clone();
         if news.known > 0 && news.new > 0 {
             inputs.ingest.learned = Some(baseline::contents(before));
@@ -141,6 +207,14 @@ impl State {
     }
 }
 
+/// Says that a baseline knows some of the files.
+pub(crate) fn warn_of_known(before: &Baseline, scanned: &Scanned, inputs: &Inputs, quiet: bool) {
+    let news = baseline::News::of(before, scanned, inputs.window.unwrap_or(TimeWindow::ALL));
+    if news.known > 0 && !quiet {
+        run::warn(&format!("{}: its own days, and later ones, were not used", news.says()));
+    }
+}
+
 /// The worst severity of what is neither announced nor suppressed, whatever `--min-severity` shows.
 fn loudest(view: &View, scanned: &Scanned) -> Option<Severity> {
     let all = View {
@@ -151,7 +225,13 @@ fn loudest(view: &View, scanned: &Scanned) -> Option<Severity> {
     open.iter().map(|i| i.severity).max()
 }
 
-fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outside: Vec<Outside>) -> anyhow::Result<()> {
+fn tell(
+    args: &JudgeArgs,
+    scanned: &Scanned,
+    shown: &Shown,
+    intel: &Intel,
+    outside: Vec<Outside>,
+) -> anyhow::Result<()> {
     let counted = &scanned.counted;
     let names = |files: &[Source]| files.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
     let (inputs, trail_inputs) = (names(&counted.archive.sources), names(&scanned.known.files));
@@ -186,13 +266,6 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outsid
         steps: Some(&scanned.beside.steps).filter(|_| scanned.known.has_trail),
         estate: &scanned.beside.estate,
     };
-    let colour = match args.color {
-        When::Always => true,
-        When::Never => false,
-        When::Auto => {
-            args.output.is_none() && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        }
-    };
     let wanted = Wanted {
         show_keys: args.show_keys,
         outside,
@@ -200,7 +273,7 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outsid
     };
     output::to(args.output.as_deref(), |out| {
         match args.format {
-            ScanFormat::Table => terminal::write(&run, colour, out)?,
+            ScanFormat::Table => terminal::write(&run, colour(args), out)?,
             ScanFormat::Ndjson => json::ndjson(&run, out)?,
             ScanFormat::Json => json::result(&run, out)?,
             ScanFormat::Drawn(format) => format.draw(json::document(&run)?, &wanted, out)?,
@@ -209,8 +282,18 @@ fn tell(args: &ScanArgs, scanned: &Scanned, shown: &Shown, intel: &Intel, outsid
     })
 }
 
+fn colour(args: &JudgeArgs) -> bool {
+    match args.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            args.output.is_none() && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
+    }
+}
+
 /// Every file that was read, with its hash.
-fn custody(args: &ScanArgs, scanned: &Scanned) -> Vec<Custody> {
+fn custody(args: &JudgeArgs, scanned: &Scanned) -> Vec<Custody> {
     let inventory: Vec<Source> = args.inventory.iter().map(|p| named(p)).collect();
     let kinds = [
         ("flow", &scanned.counted.archive.sources),

@@ -1,12 +1,13 @@
 //! `flowtrail top`: the aggregate itself.
 
 use crate::args::{Direction, Format, TopArgs};
-use crate::{hint, output, read, run};
+use crate::{hint, output, read, run, states};
 use flowtrail::Error;
-use flowtrail::aggregate::top::{Top, Ways, cells_are_groups, grain_for, parse_keys};
+use flowtrail::aggregate::top::{Key, Top, Ways, cells_are_groups, grain_for, parse_keys};
 use flowtrail::aggregate::{Counting, Filter, Shelf};
 use flowtrail::index::{IndexShelf, Manifest};
 use flowtrail::input::{Archive, Family};
+use flowtrail::intel::Intel;
 use flowtrail::net::{TimeWindow, human_bytes, rfc3339};
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
@@ -38,6 +39,10 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.threads)?;
     let bar = read::Bar::new(args.out.quiet);
+    if let Some(mut folded) = states::in_place_of_logs(&args.paths, &args.read, args.out.quiet)? {
+        let counted = scan::count_states(&mut folded, &intel, &counting, &Default::default())?;
+        return tell(args, (&keys, &filter, ways), &counted, &intel);
+    }
     let archive = Archive::discover_with(&args.paths, Family::FlowLogs, counting.window, &ingest.remote)?;
     let shelf = shelf(args, &archive, &counting)?.map(Arc::new);
     ingest.shelf = shelf.clone().map(|s| s as Arc<dyn Shelf>);
@@ -48,7 +53,17 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     shelf.map_or(Ok(()), |s| s.check())?;
     hint::check(&args.paths, Family::FlowLogs, &counted.archive)?;
     read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
-    read::warn_of_lists(&intel, counted.outcome.span, args.out.quiet);
+    tell(args, (&keys, &filter, ways), &counted, &intel)
+}
+
+/// Says what was not read, and writes the table.
+fn tell(
+    args: &TopArgs,
+    (keys, filter, ways): (&[Key], &Filter, Ways),
+    counted: &scan::Counted,
+    intel: &Intel,
+) -> anyhow::Result<u8> {
+    read::warn_of_lists(intel, counted.outcome.span, args.out.quiet);
     let code = read::account(&args.read, args.out.quiet, &counted.stats)?;
     if counted.left_out.ambiguous > 0 && !args.out.quiet {
         let n = human_bytes(counted.left_out.ambiguous);
@@ -56,7 +71,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
             "{n} in flows whose direction the records do not tell: not counted"
         ));
     }
-    let mut top = Top::of(&counted.table, &keys, &filter, ways).and(counted.left_out.smaller);
+    let mut top = Top::of(&counted.table, keys, filter, ways).and(counted.left_out.smaller);
     let grid = grid(&mut top, args);
     output::to(args.out.output.as_deref(), |out| {
         output::write_grid(args.out.format, &grid, out)?;

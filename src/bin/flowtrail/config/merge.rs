@@ -1,11 +1,11 @@
 //! From the file's tables to words of the command line: what was typed wins, option by option.
 //!
-//! A repeatable option that was typed replaces the file's list; `NO_COLOR` in the environment is stronger than a colour in
+//! A repeatable option that was typed replaces the file's list; what cannot stand beside an option that was typed is left out; `NO_COLOR` in the environment is stronger than a colour in
 //! the file.
 
 use super::file::{File, key, options, words};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use flowtrail::Error;
 use std::ffi::OsString;
 
@@ -33,9 +33,14 @@ pub(crate) fn added(root: &Command, typed: &[OsString], matches: &ArgMatches, fi
         return Ok(Added::default());
     };
     let mut all = Added { words: Vec::new(), at };
+    let is_typed = |arg: &Arg| given.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let typed: Vec<&Arg> = options(command).filter(|a| is_typed(a)).collect();
+    let against = |arg: &Arg| {
+        let conflicts = typed.iter().flat_map(|t| command.get_arg_conflicts_with(t));
+        conflicts.into_iter().any(|c| c.get_id() == arg.get_id())
+    };
     for arg in options(command) {
-        let is_typed = given.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
-        if is_typed || (key(arg) == "color" && no_color()) {
+        if is_typed(arg) || against(arg) || (key(arg) == "color" && no_color()) {
             continue;
         }
         if let Some((value, table)) = file.value(&names, arg) {
@@ -109,6 +114,12 @@ mod tests {
             merged(text, "f verify x --logs y"),
             "f verify --threads=1 --quiet x --logs y"
         );
+    }
+
+    #[test]
+    fn what_cannot_stand_beside_what_was_typed_is_left_out() {
+        let text = "[common]\nhome = [\"192.0.2.0/24\"]\nthreads = 1\n[scan]\nmin-severity = \"high\"\n";
+        assert_eq!(merged(text, "f scan x --partial p"), "f scan --threads=1 x --partial p");
     }
 
     #[test]

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# A real standalone cluster on loopback (a master, two workers): the engine's result beside that of one run, byte for byte;
+# once as it is, once with a worker killed midway, once with every state there already (tasks that run twice).
+#
+# usage: spark/test.sh PROGRAM VENV ROOT [OPTIONS OF SCAN AND MERGE...]; ROOT holds flow/ and trail/. Needs Java 17.
+set -euo pipefail
+program=$(realpath "$1") venv=$(realpath "$2") root=$(realpath "$3"); shift 3
+flow=${FLOWTRAIL_FLOW:-flow}
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+export SPARK_HOME; SPARK_HOME=$("$venv/bin/python" -c 'import pyspark, os; print(os.path.dirname(pyspark.__file__))')
+export SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON=$venv/bin/python PYSPARK_DRIVER_PYTHON=$venv/bin/python
+pids=()
+daemon() { "$SPARK_HOME/bin/spark-class" "$@" >>"$work/daemons.log" 2>&1 & pids+=($!); }
+stop() { for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }
+trap stop EXIT
+worker() { daemon org.apache.spark.deploy.worker.Worker --host 127.0.0.1 --cores 1 --memory 1g \
+  --webui-port "$1" --work-dir "$work/w$1" spark://127.0.0.1:7077; }
+daemon org.apache.spark.deploy.master.Master --host 127.0.0.1 --port 7077 --webui-port 8089
+for _ in $(seq 60); do (: </dev/tcp/127.0.0.1/7077) 2>/dev/null && break; sleep 0.5; done
+worker 8091; worker 8092
+engine() { # NAME SHARDS, then options of merge
+  local name=$1 shards=$2; shift 2
+  "$SPARK_HOME/bin/spark-submit" --master spark://127.0.0.1:7077 --conf spark.driver.host=127.0.0.1 \
+    --conf spark.driver.bindAddress=127.0.0.1 --conf spark.ui.enabled=false --conf spark.task.maxFailures=4 \
+    --conf spark.executor.memory=512m "$here/flowtrail_spark.py" "$root/$flow" --trail "$root/trail" --binary "$program" \
+    --work "$work/states-$name" --shards "$shards" --fan-in 4 --scan '--threads 1' -- "$@" \
+    --quiet --format json -o "$work/$name.json" 2>"$work/$name.log" || { tail -40 "$work/$name.log"; return 1; }
+  grep '^flowtrail:' "$work/$name.log" || true
+  cmp "$work/single.json" "$work/$name.json" && echo "same: $name, $shards shards"
+}
+clock() { local t=$SECONDS; "$@"; echo "seconds: $((SECONDS - t)) ($1 $2)"; }
+single() { "$program" scan "$root/$flow" --trail "$root/trail" --threads 2 "$@" --quiet --format json -o "$work/single.json"; }
+clock single "$@"
+clock engine calm 2 "$@"
+clock engine many 7 "$@"
+# A worker dies while tasks run; another takes its tasks.
+(sleep "${FLOWTRAIL_KILL_AFTER:-8}"; kill -9 "${pids[1]}" && echo "killed a worker") &
+clock engine killed 7 "$@"
+# The states of a run that is repeated are made again, and are the same.
+before=$(cat "$work"/states-many/shard-*.ftp | sha256sum)
+clock engine many 7 "$@"
+test "$before" = "$(cat "$work"/states-many/shard-*.ftp | sha256sum)" && echo "same states when run again"
+# What flowtrail says of a wrong option is what the task fails with.
+if "$SPARK_HOME/bin/spark-submit" --master spark://127.0.0.1:7077 --conf spark.driver.host=127.0.0.1 \
+  --conf spark.driver.bindAddress=127.0.0.1 --conf spark.ui.enabled=false --conf spark.task.maxFailures=1 \
+  "$here/flowtrail_spark.py" "$root/no-such-folder" --binary "$program" --work "$work/bad" --shards 2 >"$work/bad.log" 2>&1
+then echo "a missing folder was accepted"; exit 1; fi
+grep -q 'no-such-folder' "$work/bad.log" && grep -m1 -o 'exit code 2' "$work/bad.log"

@@ -1,0 +1,224 @@
+//! Records to raw cells: the worker's side of a partial state.
+//!
+//! The shared table of a scan serves here too, with source and destination in the places of the local and the far end;
+//! records whose packet addresses differ, and what does not fit a lean cell, go to a table of the worker's own.
+
+use crate::aggregate::cells::Outbox;
+use crate::aggregate::counter::Shared;
+use crate::aggregate::ingest::{Ingest, Progress, read_reporting};
+use crate::aggregate::interner::{Described, Interner};
+use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides, hour_bucket, role_of_source};
+use crate::aggregate::outcome::{Outcome, Place};
+use crate::aggregate::raw::state::FlowState;
+use crate::aggregate::raw::{RawEntry, RawKey};
+use crate::aggregate::stats::RecordCounts;
+use crate::aggregate::table::{Direction, Role};
+use crate::aggregate::tally::{Reading, Tally};
+use crate::aggregate::way::{Numbers, Way};
+use crate::flow::{Action, Field, FlowDirection, FlowRecord, LogStatus, MISSING, Rows};
+use crate::input::Archive;
+use crate::net::TimeWindow;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use rayon::ThreadPool;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One worker's raw cells.
+pub struct Gather {
+    window: TimeWindow,
+    interfaces: Interner,
+    shared: Arc<Shared>,
+    outbox: Outbox,
+    wide: HashMap<RawKey, Cell, RandomState>,
+    records: RecordCounts,
+    task: u32,
+    log: u16,
+}
+
+/// An archive as raw cells, sorted, and everything else that was read of it.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Files, interfaces, flow logs, counts.
+    pub state: FlowState,
+    /// The cells, sorted by key, each key once.
+    pub cells: Vec<RawEntry>,
+    /// What became of the files.
+    pub outcome: Outcome,
+}
+
+/// Reads an archive into raw cells. Every content is identified, so that it is known again elsewhere.
+pub fn gather(
+    archive: &Archive,
+    window: TimeWindow,
+    options: &Ingest,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> Gathered {
+    let shared = Arc::new(Shared::default());
+    let reading = Reading {
+        new: &|_| Gather::new(window, shared.clone()),
+        restart: &|| shared.cells.clear(),
+        sieve: None,
+        shelf: None,
+        window,
+    };
+    let options = Ingest {
+        learned: Some(BTreeSet::new()),
+        ..options.clone()
+    };
+    let (tally, mut outcome, reports) = read_reporting(archive, &reading, &options, pool, progress);
+    outcome.keep(reports);
+    tally.finish(archive, outcome)
+}
+
+impl Gather {
+    fn new(window: TimeWindow, shared: Arc<Shared>) -> Self {
+        Gather {
+            window,
+            interfaces: Interner::sharing(shared.ids.clone()),
+            shared,
+            outbox: Outbox::default(),
+            wide: HashMap::default(),
+            records: RecordCounts::default(),
+            task: 0,
+            log: 0,
+        }
+    }
+
+    fn count(&mut self, way: &Way, n: &Numbers, texts: &impl Described) {
+        let role = role_of_source(n.tcp_flags, n.protocol, n.src_port, n.dst_port);
+        let (port, other_port) = match role {
+            Role::Client => (n.dst_port, 0),
+            Role::Server => (n.src_port, 0),
+            Role::Unknown => (n.src_port, n.dst_port),
+        };
+        let bearing = match way.direction {
+            Some(FlowDirection::Egress) => Bearing::Known(Direction::Egress),
+            Some(FlowDirection::Ingress) => Bearing::Known(Direction::Ingress),
+            None => Bearing::Open,
+        };
+        let key = FlowKey {
+            local: way.src,
+            peer: way.dst,
+            interface: self.interfaces.intern(texts.interface(), texts),
+            log: self.log,
+            other_port,
+            hour: hour_bucket(n.start),
+            port,
+            protocol: n.protocol,
+            sides: Sides::new(bearing, role),
+        };
+        let cell = Cell {
+            bytes: n.bytes.into(),
+            packets: n.packets.into(),
+            flows: 1,
+            first: n.start,
+            last: n.end,
+            sample: (self.task, n.line),
+        };
+        let ends = (way.source, way.destination);
+        let packet = Some(ends).filter(|_| ends != (way.src, way.dst));
+        if packet.is_some() || !self.outbox.add(&self.shared.cells, &key, &cell) {
+            add(&mut self.wide, RawKey::of_flow(&key, packet), &cell);
+        }
+    }
+
+    fn finish(mut self, archive: &Archive, outcome: Outcome) -> Gathered {
+        self.outbox.flush(&self.shared.cells);
+        let (interfaces, order) = self.interfaces.about();
+        let mut cells = Vec::with_capacity(self.shared.cells.len() + self.wide.len());
+        let wide = &mut self.wide;
+        self.shared.cells.drain(|key, mut cell| {
+            let key = RawKey::of_flow(&key, None);
+            if let Some(more) = wide.remove(&key) {
+                cell.add(&more);
+            }
+            cells.push((key, cell));
+        });
+        cells.extend(self.wide);
+        for (key, cell) in &mut cells {
+            key.interface = order.get(key.interface as usize).copied().unwrap_or(u32::MAX);
+            let sample = outcome.place(cell.sample);
+            cell.sample = (sample.file, sample.line);
+        }
+        cells.sort_unstable_by_key(|(key, _)| *key);
+        Gathered {
+            state: FlowState::of(archive, &outcome, self.records, interfaces),
+            cells,
+            outcome,
+        }
+    }
+}
+
+impl Gathered {
+    /// Leaves out files that could not be opened, so that another run tries them again. They have no cell.
+    pub fn forget_unread(&mut self) {
+        let files = std::mem::take(&mut self.state.files);
+        let mut places = Vec::with_capacity(files.len());
+        for mut file in files {
+            let place = self.state.files.len() as u32;
+            places.push(place);
+            if !matches!(file.report.place, Place::Unreadable(_)) {
+                file.report.renumber(place);
+                self.state.files.push(file);
+            }
+        }
+        for (_, cell) in &mut self.cells {
+            cell.sample.0 = places.get(cell.sample.0 as usize).copied().unwrap_or(0);
+        }
+    }
+}
+
+fn add(cells: &mut HashMap<RawKey, Cell, RandomState>, key: RawKey, cell: &Cell) {
+    cells.entry(key).and_modify(|c| c.add(cell)).or_insert(*cell);
+}
+
+impl Tally for Gather {
+    fn begin(&mut self, task: u32, log: u16) {
+        (self.task, self.log) = (task, log);
+    }
+
+    fn observe(&mut self, line: u64, r: &FlowRecord<'_>) {
+        if r.status != LogStatus::Ok {
+            return;
+        }
+        self.records.observe(r);
+        let counted = matches!(r.action, Action::Accept | Action::Unknown) && !r.format().is_transit_gateway();
+        let inside = || self.window.contains(r.start.unwrap_or(0));
+        if let Some(way) = Way::of_record(r).filter(|_| counted && inside()) {
+            self.count(&way, &Numbers::of_record(line, r), r);
+        }
+    }
+
+    const BY_COLUMNS: bool = true;
+
+    fn rows(&mut self, rows: &Rows<'_>) {
+        self.records.observe_rows(rows);
+        let both = [Field::SrcAddr, Field::DstAddr].iter().all(|f| rows.format.has(*f));
+        if !both || rows.format.is_transit_gateway() {
+            return;
+        }
+        let c = rows.columns;
+        for i in 0..rows.len() {
+            let counted = rows.is_good(i) && matches!(c.action[i], Action::Accept | Action::Unknown);
+            let start = if c.start[i] == MISSING { 0 } else { c.start[i] };
+            if counted && self.window.contains(start) {
+                self.count(&Way::of_row(c, i), &Numbers::of_row(rows, i), &(rows, i));
+            }
+        }
+    }
+
+    fn actions(&self) -> (u64, u64) {
+        (self.records.good_accept, self.records.reject_records)
+    }
+
+    fn merge(&mut self, mut other: Self) {
+        other.outbox.flush(&other.shared.cells);
+        self.interfaces.merge(&other.interfaces);
+        self.records.add(&other.records);
+        for (key, cell) in other.wide {
+            add(&mut self.wide, key, &cell);
+        }
+    }
+}
