@@ -331,7 +331,7 @@ pub fn count<P: Places>(
 /// Counts flow log files that were found.
 ///
 /// # Errors
-/// None at present, as [`ingest`].
+/// None at present, as [`ingest`](crate::aggregate::ingest()).
 pub fn count_archive<P: Places>(
     archive: Archive,
     places: &P,

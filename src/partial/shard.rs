@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn sources() -> Vec<Source> {
-        let size = |n: u64| if n % 7 == 0 { 5_000 } else { n * n };
+        let size = |n: u64| if n.is_multiple_of(7) { 5_000 } else { n * n };
         let source = |n: u64| Source {
             name: format!("f{n:04}"),
             path: format!("f{n:04}").into(),
