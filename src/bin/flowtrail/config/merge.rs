@@ -1,7 +1,7 @@
 //! From the file's tables to words of the command line: what was typed wins, option by option.
 //!
-//! A repeatable option that was typed replaces the file's list; what cannot stand beside an option that was typed is left out; `NO_COLOR` in the environment is stronger than a colour in
-//! the file.
+//! A repeatable option that was typed replaces the file's list; what cannot stand beside an option that was typed is left
+//! out; `NO_COLOR` in the environment is stronger than a colour in the file.
 
 use super::file::{File, key, options, words};
 use clap::parser::ValueSource;
@@ -103,7 +103,7 @@ mod tests {
         let text = "[common]\nthreads = 1\nquiet = true\n[scan]\nthreads = 2\nmin-severity = \"high\"\n";
         assert_eq!(
             merged(text, "f scan x"),
-            "f scan --min-severity=high --threads=2 --quiet x"
+            "f scan --min-severity=high --quiet --threads=2 x"
         );
         assert_eq!(
             merged(text, "f scan x --threads 3"),
