@@ -40,6 +40,8 @@ pub struct Segment {
 /// A raw file as it was when it was read.
 #[derive(Debug, Clone)]
 pub struct StoredFile {
+    /// Its number in the segment: what `keys` calls it.
+    pub number: u32,
     /// Its name below the archive's root.
     pub name: String,
     /// Where it was, absolute.
@@ -145,6 +147,7 @@ impl StoredFile {
     }
 
     fn write(&self, to: &mut Writer) {
+        to.number(self.number.into());
         to.text(&self.name);
         let path = self.path.as_os_str().as_bytes();
         to.number(path.len() as u64);
@@ -166,12 +169,14 @@ impl StoredFile {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<StoredFile> {
+        let number = from.small()?;
         let name = from.text()?.to_owned();
         let mut path = Vec::new();
         for _ in 0..from.number()? {
             path.push(from.small::<u8>()?);
         }
         Ok(StoredFile {
+            number,
             name,
             path: OsString::from_vec(path).into(),
             size: from.number()?,
