@@ -107,7 +107,7 @@ impl Manifest {
         Ok(Manifest { segments, next })
     }
 
-    /// The archive as it was when it was indexed.
+    /// The archive that was indexed, with the sizes that its files have now.
     pub fn archive(&self) -> Archive {
         let mut archive = Archive::default();
         archive.sources = self.files().map(StoredFile::source).collect();
@@ -126,7 +126,8 @@ impl StoredFile {
         Source {
             name: self.name.clone(),
             path: self.path.clone(),
-            size: self.size,
+            // What has changed since is read as it is now.
+            size: stamp(&self.path).map_or(self.size, |now| now.0),
             object: None,
         }
     }
