@@ -213,6 +213,8 @@ fn only_new_and_changed_files_are_read() {
     // One that is written anew costs its segment.
     let changed = Path::new(&place.flows).join(added[150].file_name().unwrap());
     fs::copy(&added[160], &changed).unwrap();
+    let alone = said(&["lookup", "10.20.0.0/16", "--index", &place.store, "--quiet"]);
+    assert!(alone.contains("145 files"), "{alone}");
     place.agree_in_part("10.20.0.0/16");
     assert!(
         place

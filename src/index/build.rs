@@ -46,6 +46,8 @@ pub struct Built {
     pub kept: u64,
     /// Segments dropped: a file of theirs changed or is gone.
     pub dropped: u64,
+    /// Files that could not be opened: the store is without them.
+    pub unreadable: u64,
 }
 
 /// Brings the store in `folder` up to what `archive` is now.
@@ -90,9 +92,13 @@ pub fn build(
     for batch in batches(fresh, options.step) {
         let name = format!("{:06}", built.manifest.next);
         built.manifest.next += 1;
+        let offered = batch.len();
         let segment = segment(&name, batch, folder, &built.manifest, options, pool, progress)?;
-        built.manifest.segments.push(segment);
-        added.push(name);
+        built.unreadable += (offered - segment.files.len()) as u64;
+        if !segment.files.is_empty() {
+            built.manifest.segments.push(segment);
+            added.push(name);
+        }
     }
     publish(folder, &lock, &built.manifest, &added)?;
     sweep(folder, &built.manifest);
@@ -219,6 +225,10 @@ fn told(
         let Some(mut report) = TaskReport::join(pieces) else {
             continue;
         };
+        // It may be there next time: whoever asks meanwhile reads it, or is told.
+        if matches!(report.place, Place::Unreadable(_)) {
+            continue;
+        }
         if report.fingerprint.is_none() && report.place == Place::Read {
             report.fingerprint = Reader::new(read).fingerprint(source).ok();
         }
@@ -230,6 +240,7 @@ fn told(
         let seen = stamps.get(n).copied().flatten().filter(|_| !report.changed);
         let (size, changed) = seen.unwrap_or((source.size, 0));
         files.push(StoredFile {
+            number: n as u32,
             name: source.name.clone(),
             path: absolute(&source.path),
             size,

@@ -40,6 +40,8 @@ pub struct Segment {
 /// A raw file as it was when it was read.
 #[derive(Debug, Clone)]
 pub struct StoredFile {
+    /// Its number in the segment: what `keys` calls it.
+    pub number: u32,
     /// Its name below the archive's root.
     pub name: String,
     /// Where it was, absolute.
@@ -105,7 +107,7 @@ impl Manifest {
         Ok(Manifest { segments, next })
     }
 
-    /// The archive as it was when it was indexed.
+    /// The archive that was indexed, with the sizes that its files have now.
     pub fn archive(&self) -> Archive {
         let mut archive = Archive::default();
         archive.sources = self.files().map(StoredFile::source).collect();
@@ -124,7 +126,8 @@ impl StoredFile {
         Source {
             name: self.name.clone(),
             path: self.path.clone(),
-            size: self.size,
+            // What has changed since is read as it is now.
+            size: stamp(&self.path).map_or(self.size, |now| now.0),
             object: None,
         }
     }
@@ -145,6 +148,7 @@ impl StoredFile {
     }
 
     fn write(&self, to: &mut Writer) {
+        to.number(self.number.into());
         to.text(&self.name);
         let path = self.path.as_os_str().as_bytes();
         to.number(path.len() as u64);
@@ -166,12 +170,14 @@ impl StoredFile {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<StoredFile> {
+        let number = from.small()?;
         let name = from.text()?.to_owned();
         let mut path = Vec::new();
         for _ in 0..from.number()? {
             path.push(from.small::<u8>()?);
         }
         Ok(StoredFile {
+            number,
             name,
             path: OsString::from_vec(path).into(),
             size: from.number()?,

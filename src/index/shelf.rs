@@ -115,7 +115,11 @@ impl IndexShelf {
             wanted: None,
             failed: Mutex::default(),
         };
-        let holds = |s: &&Seat| holding.get(&s.segment).is_some_and(|f| f.contains(&(s.file as u32)));
+        let number = |s: &Seat| Some(manifest.segments.get(s.segment)?.files.get(s.file)?.number);
+        let holds = |s: &&Seat| {
+            let files = holding.get(&s.segment);
+            files.zip(number(s)).is_some_and(|(files, n)| files.contains(&n))
+        };
         for seat in seats.iter().filter(|s| !holds(s)) {
             shelf.hold(manifest, seat);
         }

@@ -93,7 +93,8 @@ fn build_store(args: &BuildArgs) -> anyhow::Result<u8> {
     if !args.quiet {
         run::warn(&summary(&built));
     }
-    let unread = built.manifest.files().filter(|f| !f.is_whole()).count() + archive.failed.len();
+    let damaged = built.manifest.files().filter(|f| !f.is_whole()).count();
+    let unread = damaged + archive.failed.len() + built.unreadable as usize;
     if unread > 0 && !args.quiet {
         run::warn(&format!("{} files were not read whole", grouped(unread as u128)));
     }
