@@ -98,8 +98,8 @@ def main():
     print("building the index")
     builds = [built() for _ in range(max(1, runs // 2))]
     scans = [run([flowtrail, "scan", f"{data}/gz", "--quiet", "--threads", "2", "--format", "ndjson"]) for _ in builds]
-    print(f"  build {median(builds)[0]:.2f} s wall {median(b[1] for b in builds):.2f} s CPU")
-    print(f"  scan  {median(scans)[0]:.2f} s wall {median(s[1] for s in scans):.2f} s CPU")
+    print(f"  build {median(b[0] for b in builds):.2f} s wall {median(b[1] for b in builds):.2f} s CPU")
+    print(f"  scan  {median(s[0] for s in scans):.2f} s wall {median(s[1] for s in scans):.2f} s CPU")
     print(f"  build/scan by CPU {median(b[1] / s[1] for b, s in zip(builds, scans)):.2f} (<= 2)")
     print(f"  size {size(store) / 1e6:.0f} MB = {100 * size(store) / gz:.1f} % of the gz archive (<= 15)")
     print("cards of one address")
@@ -124,7 +124,7 @@ def main():
         one = run([flowtrail, "index", "build", f"{data}/gz", "-o", store, "--quiet", "--threads", "2"])
     finally:
         os.remove(f"{data}/gz/zz-more.log.gz")
-    print(f"  {one[0]:.2f} s wall {one[1]:.2f} s CPU, of {median(builds)[0]:.2f} s for all")
+    print(f"  {one[0]:.2f} s wall {one[1]:.2f} s CPU, of {median(b[0] for b in builds):.2f} s for all")
 
 
 main()
