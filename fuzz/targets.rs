@@ -103,13 +103,17 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "parquet",
         run: parquet,
-        files: &["../shared/badinputs/parquet"],
+        files: &["fuzz/seeds/parquet", "../shared/badinputs/parquet"],
         texts: &[],
     },
     Target {
         name: "mmdb",
         run: mmdb,
-        files: &["../shared/badinputs/mmdb", "../shared/corpus/geo/maxmind-test-data"],
+        files: &[
+            "fuzz/seeds/mmdb",
+            "../shared/badinputs/mmdb",
+            "../shared/corpus/geo/maxmind-test-data",
+        ],
         texts: &[],
     },
     Target {
