@@ -11,7 +11,6 @@ use crate::input::{Archive, Change, Fingerprint};
 use crate::net::TimeWindow;
 use std::collections::{BTreeMap, BTreeSet};
 
-mod kept;
 pub(super) mod report;
 
 /// One task's result.

@@ -155,7 +155,7 @@ impl StoredFile {
         path.iter().for_each(|b| to.number((*b).into()));
         to.number(self.size);
         to.number(self.changed);
-        self.report.write(to);
+        self.report.encode(to);
         let c = &self.counts;
         [c.good_accept, c.reject_records, c.unknown_bytes, c.transit_gateway]
             .into_iter()
@@ -182,7 +182,7 @@ impl StoredFile {
             path: OsString::from_vec(path).into(),
             size: from.number()?,
             changed: from.number()?,
-            report: TaskReport::read(from)?,
+            report: TaskReport::decode(number, from)?,
             counts: counts(from)?,
         })
     }

@@ -9,11 +9,11 @@ use crate::input::Archive;
 impl<T: Tally> Run<'_, T> {
     /// Takes what became of a file from the shelf; false if it is not there.
     pub(super) fn on_shelf(&self, worker: &mut Worker<T>, number: u32, file: u32) -> bool {
-        let Some((report, counts)) = self.reading.shelf.and_then(|s| s.report(file)) else {
+        let Some((mut report, counts)) = self.reading.shelf.and_then(|s| s.report(file)) else {
             return false;
         };
         worker.tally.counted(&counts);
-        let mut report = report.of(number, file);
+        report.renumber(number, file);
         self.examples.add(number, std::mem::take(&mut report.rejects));
         worker.reports.push(report);
         true

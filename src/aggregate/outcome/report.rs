@@ -36,6 +36,17 @@ impl Outcome {
 }
 
 impl TaskReport {
+    /// The report of a whole file from those of its pieces, which follow each other; none if there is no piece.
+    pub fn join<'r>(pieces: impl IntoIterator<Item = &'r TaskReport>) -> Option<TaskReport> {
+        let mut whole: Option<TaskReport> = None;
+        for piece in pieces {
+            let whole = whole.get_or_insert_with(|| TaskReport::new(piece.task, piece.file));
+            let before = whole.counts.lines + whole.counts.searched;
+            whole.add(piece, Some(&piece.rejects), before);
+        }
+        whole
+    }
+
     /// Adds the next task of the same file.
     fn add(&mut self, task: &TaskReport, rejects: Option<&Rejected>, before: u64) {
         self.counts += task.counts;
@@ -69,13 +80,13 @@ impl TaskReport {
         self.place = Place::Copy;
     }
 
-    /// Gives it another place among the files.
-    pub fn renumber(&mut self, file: u32) {
-        (self.task, self.file) = (file, file);
+    /// Gives it the numbers of another run's task and file.
+    pub fn renumber(&mut self, task: u32, file: u32) {
+        (self.task, self.file) = (task, file);
     }
 
-    /// Writes it.
-    pub(in crate::aggregate) fn encode(&self, w: &mut Writer) {
+    /// Writes it, without its numbers.
+    pub fn encode(&self, w: &mut Writer) {
         let c = &self.counts;
         let lines = [
             c.lines, c.good, c.nodata, c.skipdata, c.rejected, c.headers, c.blank, c.searched,
@@ -127,7 +138,10 @@ impl TaskReport {
     }
 
     /// Reads what [`TaskReport::encode`] wrote, of the file with this number.
-    pub(in crate::aggregate) fn decode(number: u32, r: &mut Reader<'_>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `Format` if something else stands there.
+    pub fn decode(number: u32, r: &mut Reader<'_>) -> Result<Self> {
         let mut out = TaskReport::new(number, number);
         out.counts = LineCounts {
             lines: r.count()?,

@@ -60,7 +60,7 @@ pub fn fold_states(states: Vec<FlowState>) -> (FlowState, Vec<Numbers>) {
     // Stable: files of one state stay in their order.
     files.sort_by(|(a, _), (b, _)| (&a.name, &a.path, a.size).cmp(&(&b.name, &b.path, b.size)));
     for ((mut file, n), place) in files.into_iter().zip(0u32..) {
-        file.report.renumber(place);
+        file.report.renumber(place, place);
         if let Some(numbers) = numbers.get_mut(n) {
             numbers.files.push(place);
         }

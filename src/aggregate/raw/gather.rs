@@ -160,7 +160,7 @@ impl Gathered {
             let place = self.state.files.len() as u32;
             places.push(place);
             if !matches!(file.report.place, Place::Unreadable(_)) {
-                file.report.renumber(place);
+                file.report.renumber(place, place);
                 self.state.files.push(file);
             }
         }
