@@ -6,11 +6,10 @@
 use crate::aggregate::outcome::{Place, TaskReport};
 use crate::aggregate::stats::{Anomalies, RecordCounts};
 use crate::error::{Error, Result};
-use crate::input::{Archive, Source};
+use crate::input::{Archive, Source, os_text};
 use crate::store::{self, Kind, Reader, Writer};
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// The manifest's name in the folder.
 pub const NAME: &str = "manifest";
@@ -150,7 +149,7 @@ impl StoredFile {
     fn write(&self, to: &mut Writer) {
         to.number(self.number.into());
         to.text(&self.name);
-        let path = self.path.as_os_str().as_bytes();
+        let path = self.path.as_os_str().as_encoded_bytes();
         to.number(path.len() as u64);
         path.iter().for_each(|b| to.number((*b).into()));
         to.number(self.size);
@@ -179,7 +178,7 @@ impl StoredFile {
         Ok(StoredFile {
             number,
             name,
-            path: OsString::from_vec(path).into(),
+            path: os_text(&path).into_owned().into(),
             size: from.number()?,
             changed: from.number()?,
             report: TaskReport::decode(number, from)?,
@@ -209,11 +208,7 @@ fn counts(from: &mut Reader<'_>) -> Result<RecordCounts> {
 
 /// Size and time of the last change of a file; none if it is not there.
 pub(super) fn stamp(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
     let meta = std::fs::metadata(path).ok()?;
-    let changed = meta.mtime().max(0) as u64;
-    Some((
-        meta.len(),
-        changed.saturating_mul(1_000_000_000) + meta.mtime_nsec() as u64,
-    ))
+    let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Some((meta.len(), u64::try_from(changed.as_nanos()).unwrap_or(u64::MAX)))
 }

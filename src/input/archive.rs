@@ -329,13 +329,13 @@ impl Source {
 
 /// A path as its bytes give it.
 #[cfg(unix)]
-fn os_text(bytes: &[u8]) -> Cow<'_, OsStr> {
+pub(crate) fn os_text(bytes: &[u8]) -> Cow<'_, OsStr> {
     use std::os::unix::ffi::OsStrExt;
     Cow::Borrowed(OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]
-fn os_text(bytes: &[u8]) -> Cow<'_, OsStr> {
+pub(crate) fn os_text(bytes: &[u8]) -> Cow<'_, OsStr> {
     Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into())
 }
 

@@ -14,6 +14,7 @@ mod stream;
 mod whole;
 mod zstd;
 
+pub(crate) use archive::os_text;
 pub use archive::{Archive, Family, PassedOver, Problem, Source};
 pub use layout::{LogKind, LogName};
 pub use open::Change;
