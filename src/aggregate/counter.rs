@@ -5,7 +5,7 @@
 
 use crate::aggregate::cells::{Cells, Outbox, Rest};
 use crate::aggregate::filter::{Filter, RecordFacts};
-use crate::aggregate::interner::{Described, Ids, Interner};
+use crate::aggregate::interner::{Codes, Described, Dictionaries, Ids, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Peer, Role};
@@ -119,13 +119,15 @@ impl<'p, P: Places> Counter<'p, P> {
         let counted = matches!(r.action, Action::Accept | Action::Unknown) && !r.format().is_transit_gateway();
         let way = Way::of_record(r).filter(|_| counted && self.counting.window.contains(r.start.unwrap_or(0)));
         if let Some(ends) = way.and_then(|way| self.ends(&way)) {
-            self.count(&Numbers::of_record(line, r), r, &ends);
+            self.count(&Numbers::of_record(line, r), (r, || None), &ends);
         }
     }
 
     /// Counts many records at once.
     pub fn rows(&mut self, rows: &Rows<'_>) {
         self.records.observe_rows(rows);
+        self.interfaces.expect(self.task, rows.dictionaries());
+        let dictionaries = Dictionaries::of(rows);
         let both = [Field::SrcAddr, Field::DstAddr].iter().all(|f| rows.format.has(*f));
         if !both || rows.format.is_transit_gateway() {
             return;
@@ -144,7 +146,8 @@ impl<'p, P: Places> Counter<'p, P> {
                 continue;
             }
             if let Some(ends) = self.ends(&Way::of_row(c, i)) {
-                self.count(&Numbers::of_row(rows, i), &(rows, i), &ends);
+                let codes = || dictionaries.of_row(i);
+                self.count(&Numbers::of_row(rows, i), (&(rows, i), codes), &ends);
             }
         }
     }
@@ -214,7 +217,7 @@ impl<'p, P: Places> Counter<'p, P> {
     }
 
     #[inline]
-    fn count(&mut self, f: &Numbers, texts: &impl Described, ends: &Ends) {
+    fn count(&mut self, f: &Numbers, (texts, codes): (&impl Described, impl FnOnce() -> Option<Codes>), ends: &Ends) {
         let of_source = role_of_source(f.tcp_flags, f.protocol, f.src_port, f.dst_port);
         let (port, other_port) = ports(of_source, ends.bearing, f.src_port, f.dst_port);
         let facts = RecordFacts {
@@ -234,7 +237,7 @@ impl<'p, P: Places> Counter<'p, P> {
         let mut interface = u32::MAX;
         self.entangled |= ends.bearing == Bearing::Open || ends.carried;
         if apart {
-            interface = self.interfaces.intern(texts.interface(), texts);
+            interface = self.interfaces.intern_coded(codes(), texts);
             if ends.transit {
                 self.interfaces.note_transit(if ends.passed { f.bytes } else { 0 });
             }

@@ -46,6 +46,41 @@ impl Described for (&Rows<'_>, usize) {
     }
 }
 
+/// Codes of an interface's id and of [`FACTS`], 0 for those that the format lacks.
+pub type Codes = (u32, [u32; FACTS.len()]);
+
+/// Codes of the columns that describe interfaces, where each text stands in a dictionary.
+#[derive(Debug, Default)]
+pub struct Dictionaries<'r> {
+    ids: &'r [u32],
+    facts: Vec<(usize, &'r [u32])>,
+}
+
+impl<'r> Dictionaries<'r> {
+    /// Of these rows; of none where some text stands in no dictionary.
+    pub fn of(rows: &Rows<'r>) -> Self {
+        // Where an id is missing the record's `resource-id` stands in its place.
+        let alone = !rows.format.has(Field::ResourceId);
+        let facts = FACTS.iter().enumerate().filter(|(_, f)| rows.format.has(**f));
+        let facts: Option<Vec<_>> = facts.map(|(i, f)| Some((i, rows.codes(*f)?))).collect();
+        match (rows.codes(Field::InterfaceId).filter(|_| alone), facts) {
+            (Some(ids), Some(facts)) => Dictionaries { ids, facts },
+            _ => Dictionaries::default(),
+        }
+    }
+
+    /// What a row has.
+    #[inline]
+    pub fn of_row(&self, row: usize) -> Option<Codes> {
+        let id = *self.ids.get(row)?;
+        let mut facts = [0; FACTS.len()];
+        for (i, codes) in &self.facts {
+            facts[*i] = *codes.get(row)?;
+        }
+        Some((id, facts))
+    }
+}
+
 /// Numbers of interfaces that several workers share.
 #[derive(Debug, Default)]
 pub struct Ids(Mutex<HashMap<Box<[u8]>, u32, RandomState>>);
@@ -98,6 +133,16 @@ pub struct Interner {
     places: HashMap<Box<[u8]>, u32, RandomState>,
     entries: Vec<Entry>,
     last: u32,
+    seen: Seen,
+}
+
+/// What the dictionaries in hand were found to mean.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Task and dictionaries, if codes are at hand.
+    of: Option<(u32, usize)>,
+    /// By code of an interface: its entry, and the facts noted last.
+    entries: Vec<Option<(u32, [u32; FACTS.len()])>>,
 }
 
 #[derive(Debug, Clone)]
@@ -115,6 +160,38 @@ impl Interner {
             shared: Some(ids),
             ..Interner::default()
         }
+    }
+
+    /// Announces records with codes of these dictionaries of a task, or without codes.
+    pub fn expect(&mut self, task: u32, dictionaries: Option<usize>) {
+        let of = dictionaries.map(|d| (task, d));
+        if of.is_none() || of != self.seen.of {
+            self.seen.of = of;
+            self.seen.entries.clear();
+        }
+    }
+
+    /// The number of a record's interface, after noting what the record says of it; the same codes say the same.
+    #[inline]
+    pub fn intern_coded(&mut self, codes: Option<Codes>, record: &impl Described) -> u32 {
+        let Some((id, facts)) = codes.filter(|_| self.seen.of.is_some()) else {
+            return self.intern(record.interface(), record);
+        };
+        if let Some(Some((entry, noted))) = self.seen.entries.get(id as usize)
+            && *noted == facts
+        {
+            self.last = *entry;
+            return self.entries[*entry as usize].number;
+        }
+        let number = self.intern(record.interface(), record);
+        // The code of no text is beyond all others.
+        if id != u32::MAX {
+            self.seen
+                .entries
+                .resize(self.seen.entries.len().max(id as usize + 1), None);
+            self.seen.entries[id as usize] = Some((self.last, facts));
+        }
+        number
     }
 
     /// The number of the interface `id`, after noting what `record` says of it.

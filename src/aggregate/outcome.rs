@@ -84,8 +84,9 @@ impl TaskReport {
         }
         let (mut first, mut last) = self.span.unwrap_or((u64::MAX, 0));
         let mut met = self.span.is_some();
-        for (i, (start, end)) in rows.columns.start.iter().zip(&rows.columns.end).enumerate() {
-            if rows.is_good(i) {
+        let c = rows.columns;
+        for ((start, end), good) in c.start.iter().zip(&c.end).zip(c.good()) {
+            if *good {
                 (first, last, met) = (first.min(*start), last.max(*end), true);
             }
         }

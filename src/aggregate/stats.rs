@@ -126,18 +126,20 @@ impl RecordCounts {
         let known = |n: u64| Some(n).filter(|n| *n != MISSING);
         let (mut accept, mut reject, mut other) = ((0u64, 0u128), (0u64, 0u128), (0u64, 0u128));
         let mut odd = false;
-        let sums = c.bytes.iter().zip(&c.action);
-        for (i, ((start, end), (bytes, action))) in c.start.iter().zip(&c.end).zip(sums).enumerate() {
-            if !rows.is_good(i) {
+        let times = c.start.iter().zip(&c.end);
+        let rest = c.bytes.iter().zip(&c.action).zip(c.good());
+        for ((start, end), ((bytes, action), good)) in times.zip(rest) {
+            if !good {
                 continue;
             }
-            odd |= end < start || !(YEAR_2014..I32_END).contains(start) || *bytes == MISSING;
-            let bytes = u128::from(if *bytes == MISSING { 0 } else { *bytes });
-            match action {
-                Action::Accept | Action::Unknown => accept = (accept.0 + 1, accept.1 + bytes),
-                Action::Reject => reject = (reject.0 + 1, reject.1 + bytes),
-                Action::Other => other = (other.0 + 1, other.1 + bytes),
-            }
+            odd |= (end < start) | !(YEAR_2014..I32_END).contains(start) | (*bytes == MISSING);
+            let sum = match action {
+                Action::Accept | Action::Unknown => &mut accept,
+                Action::Reject => &mut reject,
+                Action::Other => &mut other,
+            };
+            let bytes = if *bytes == MISSING { 0 } else { *bytes };
+            *sum = (sum.0 + 1, sum.1 + u128::from(bytes));
         }
         if odd {
             for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {

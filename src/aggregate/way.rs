@@ -48,8 +48,8 @@ impl Way {
         Way {
             src: c.srcaddr[i],
             dst: c.dstaddr[i],
-            source: c.pkt_srcaddr[i],
-            destination: c.pkt_dstaddr[i],
+            source: c.source(i),
+            destination: c.destination(i),
             direction: c.direction[i],
         }
     }

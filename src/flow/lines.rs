@@ -550,7 +550,7 @@ mod tests {
             let c = rows.columns;
             for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {
                 let ports = [c.srcport[i], c.dstport[i]];
-                let packet = [c.pkt_srcaddr[i], c.pkt_dstaddr[i]];
+                let packet = [c.source(i), c.destination(i)];
                 let sums = [c.packets[i], c.bytes[i], c.start[i], c.end[i]];
                 let id = rows.text(i, crate::flow::Field::InterfaceId);
                 let ends = (

@@ -38,10 +38,10 @@ pub struct Columns {
     pub srcaddr: Vec<Addr>,
     /// `dstaddr`
     pub dstaddr: Vec<Addr>,
-    /// `pkt-srcaddr`; `srcaddr` where it is missing.
-    pub pkt_srcaddr: Vec<Addr>,
-    /// `pkt-dstaddr`; `dstaddr` where it is missing.
-    pub pkt_dstaddr: Vec<Addr>,
+    /// `pkt-srcaddr`; `srcaddr` where it is missing. Empty if the format lacks it.
+    pkt_srcaddr: Vec<Addr>,
+    /// `pkt-dstaddr`; `dstaddr` where it is missing. Empty if the format lacks it.
+    pkt_dstaddr: Vec<Addr>,
     /// `srcport`
     pub srcport: Vec<u64>,
     /// `dstport`
@@ -71,8 +71,20 @@ pub struct Columns {
 #[derive(Clone, Copy)]
 enum Texts<'b> {
     Lines(Stretch<'b, 'b>),
-    /// By row and column, for forms that are not lines.
-    Table(&'b dyn Fn(usize, usize) -> &'b [u8]),
+    Table(&'b dyn TextTable),
+}
+
+/// The texts of rows that are not lines.
+pub trait TextTable {
+    /// The text at a row and column of the format; `-` where there is none.
+    fn text(&self, row: usize, column: usize) -> &[u8];
+
+    /// For each row the number under which the text stands in the dictionary of its column, another for no text; `None`
+    /// if some stands in none. It means the same in all rows of one [`TextTable::dictionaries`].
+    fn codes(&self, column: usize) -> Option<&[u32]>;
+
+    /// Which dictionaries of the file hold: rises.
+    fn dictionaries(&self) -> usize;
 }
 
 impl<'b> Rows<'b> {
@@ -91,14 +103,9 @@ impl<'b> Rows<'b> {
         }
     }
 
-    /// Rows of a form that is not lines: `text` gives the text of a row and column of `format`.
-    pub fn of_table(
-        text: &'b dyn Fn(usize, usize) -> &'b [u8],
-        first_line: u64,
-        format: &'b LogFormat,
-        columns: &'b Columns,
-    ) -> Self {
-        let texts = Texts::Table(text);
+    /// Rows of a form that is not lines, with the texts of their columns of `format`.
+    pub fn of_table(table: &'b dyn TextTable, first_line: u64, format: &'b LogFormat, columns: &'b Columns) -> Self {
+        let texts = Texts::Table(table);
         Rows {
             texts,
             first_line,
@@ -140,7 +147,21 @@ impl<'b> Rows<'b> {
     pub(super) fn token(&self, row: usize, column: usize) -> &'b [u8] {
         match self.texts {
             Texts::Lines(stretch) => stretch.token(row * stretch.stride() + column),
-            Texts::Table(text) => text(row, column),
+            Texts::Table(table) => table.text(row, column),
+        }
+    }
+
+    /// The codes of a column's texts in its dictionary, by row; `None` if there are none.
+    pub fn codes(&self, field: Field) -> Option<&'b [u32]> {
+        let Texts::Table(table) = self.texts else { return None };
+        table.codes(self.format.position(field)?)
+    }
+
+    /// Which dictionaries of their file [`Rows::codes`] speaks of, if of any.
+    pub fn dictionaries(&self) -> Option<usize> {
+        match self.texts {
+            Texts::Lines(_) => None,
+            Texts::Table(table) => Some(table.dictionaries()),
         }
     }
 }
@@ -192,17 +213,38 @@ impl Columns {
                     numbers(values, stretch, (*column, max, required), out, good);
                 }
                 (_, Kind::Address) => {
+                    if matches!(field, Field::PktSrcAddr | Field::PktDstAddr) {
+                        self.packet_mut(*field);
+                    }
                     let (out, good) = self.addresses_of(*field);
                     addresses(values, stretch, (*column, required), out, good);
                 }
                 (_, Kind::Text) => {}
             }
-            match field {
-                Field::SrcAddr => self.pkt_srcaddr.copy_from_slice(&self.srcaddr),
-                Field::DstAddr => self.pkt_dstaddr.copy_from_slice(&self.dstaddr),
-                _ => {}
-            }
         }
+    }
+
+    /// The packet's own source in a row, or the record's.
+    #[inline(always)]
+    pub fn source(&self, row: usize) -> Addr {
+        self.pkt_srcaddr.get(row).copied().unwrap_or(self.srcaddr[row])
+    }
+
+    /// The packet's own destination in a row, or the record's.
+    #[inline(always)]
+    pub fn destination(&self, row: usize) -> Addr {
+        self.pkt_dstaddr.get(row).copied().unwrap_or(self.dstaddr[row])
+    }
+
+    /// Where the packet's own addresses go (`pkt-srcaddr`, else `pkt-dstaddr`), once the record's are there: they stand
+    /// where the packet's are missing.
+    pub fn packet_mut(&mut self, field: Field) -> &mut [Addr] {
+        let (packet, own) = match field {
+            Field::PktSrcAddr => (&mut self.pkt_srcaddr, &self.srcaddr),
+            _ => (&mut self.pkt_dstaddr, &self.dstaddr),
+        };
+        packet.clone_from(own);
+        packet
     }
 
     /// True if the row is a good record.
@@ -225,6 +267,11 @@ impl Columns {
         kept.contains(&field).then(|| self.numbers_of(field).0)
     }
 
+    /// Which rows are good records.
+    pub fn good(&self) -> &[bool] {
+        &self.good
+    }
+
     /// The marks of good rows, for those who fill the columns themselves.
     pub fn good_mut(&mut self) -> &mut [bool] {
         &mut self.good
@@ -234,15 +281,10 @@ impl Columns {
     pub fn begin(&mut self, len: usize) {
         self.good.clear();
         self.good.resize(len, true);
-        for c in [
-            &mut self.srcaddr,
-            &mut self.dstaddr,
-            &mut self.pkt_srcaddr,
-            &mut self.pkt_dstaddr,
-            &mut self.scratch_addr,
-        ] {
+        for c in [&mut self.srcaddr, &mut self.dstaddr, &mut self.scratch_addr] {
             c.resize(len, Addr::default());
         }
+        (self.pkt_srcaddr.clear(), self.pkt_dstaddr.clear());
         let numbers = [
             &mut self.srcport,
             &mut self.dstport,

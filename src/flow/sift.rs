@@ -5,6 +5,7 @@
 //! means, and so are the first and last line of every block, which show whether it is a flow log and when it was written.
 
 use crate::flow::lines::{LineReader, Sink};
+use crate::flow::literal::Glance;
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// Finds the places in a text that may matter.
@@ -35,30 +36,33 @@ impl LineReader {
                 places.push(last_line(window));
             }
             places.sort_unstable();
-            if starts_lowercase(window) {
+            let glance = Glance::at(window);
+            if glance.may_have_header {
                 self.one_by_one(window, base + from as u64, &places, sink);
             } else {
-                self.named(window, base + from as u64, &places, sink);
+                self.named((window, glance.ends), base + from as u64, &places, sink);
             }
             from = to;
         }
     }
 
-    /// Reads the lines at `places`, which are sorted.
-    fn named(&mut self, window: &[u8], offset: u64, places: &[usize], sink: &mut impl Sink) {
-        let mut done = 0;
+    /// Reads the lines at `places`, which are sorted, of a window with so many line ends.
+    fn named(&mut self, (window, ends): (&[u8], u64), offset: u64, places: &[usize], sink: &mut impl Sink) {
+        let (mut done, mut passed) = (0, 0);
         for place in places.iter().copied().filter(|p| *p < window.len()) {
             if place < done {
                 continue;
             }
             let start = memrchr(b'\n', &window[done..place]).map_or(done, |i| done + i + 1);
             let end = memchr(b'\n', &window[place..]).map_or(window.len(), |i| place + i + 1);
-            self.counts.searched += memchr_iter(b'\n', &window[done..start]).count() as u64;
+            let before = memchr_iter(b'\n', &window[done..start]).count() as u64;
+            self.counts.searched += before;
+            passed += before + u64::from(window[..end].ends_with(b"\n"));
             self.at(offset + start as u64);
             self.read_slowly(&window[start..end], sink);
             done = end;
         }
-        self.counts.searched += memchr_iter(b'\n', &window[done..]).count() as u64;
+        self.counts.searched += ends - passed;
     }
 
     /// The same where some line may be a header.
@@ -98,15 +102,6 @@ fn window_end(block: &[u8], from: usize) -> usize {
 fn last_line(window: &[u8]) -> usize {
     let body = window.strip_suffix(b"\n").unwrap_or(window);
     memrchr(b'\n', body).map_or(0, |i| i + 1)
-}
-
-/// True if a line of `window` starts with a lower-case letter; written so that it runs on whole vectors.
-fn starts_lowercase(window: &[u8]) -> bool {
-    let Some((first, rest)) = window.split_first() else {
-        return false;
-    };
-    let met = |m: u8, (a, b): (&u8, &u8)| m | (u8::from(*a == b'\n') & u8::from(b.is_ascii_lowercase()));
-    first.is_ascii_lowercase() || window.iter().zip(rest).fold(0, met) != 0
 }
 
 /// Two tokens of a header's letters: an interface id at the start of a record is followed by something else.

@@ -32,6 +32,22 @@ pub(super) fn has_avx512() -> bool {
     false
 }
 
+/// Runs plain loops as they are compiled for wide registers, where the processor has them.
+#[inline]
+pub(super) fn wide<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx2() {
+        #[target_feature(enable = "avx2")]
+        fn avx2<R>(work: impl FnOnce() -> R) -> R {
+            work()
+        }
+        #[expect(unsafe_code, reason = "instructions that not every processor has")]
+        // SAFETY: the processor was asked for them.
+        return unsafe { avx2(work) };
+    }
+    work()
+}
+
 /// Lines of the usual shape, before their values are read: whole tokens, none empty, and enough text behind them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stretch<'b, 'e> {

@@ -208,8 +208,8 @@ fn item_of(rows: &Rows<'_>, i: usize) -> Item {
     Item {
         src: c.srcaddr[i],
         dst: c.dstaddr[i],
-        source: c.pkt_srcaddr[i],
-        destination: c.pkt_dstaddr[i],
+        source: c.source(i),
+        destination: c.destination(i),
         src_port,
         dst_port,
         protocol,

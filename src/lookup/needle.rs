@@ -5,10 +5,9 @@
 //! be in every line that matters. What has no such piece makes the search read every line.
 
 use ipnetwork::IpNetwork;
-use memchr::memmem::Finder;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::flow::Sieve;
+use crate::flow::{Literal, Sieve};
 use crate::net::Addr;
 
 /// One text to search, and what may stand beside it.
@@ -124,7 +123,7 @@ fn certain(groups: &[u16]) -> Vec<String> {
 /// All needles of a search.
 #[derive(Debug)]
 pub struct Needles {
-    finders: Vec<(Finder<'static>, Needle)>,
+    literals: Vec<(Literal, Needle)>,
 }
 
 impl Needles {
@@ -134,26 +133,21 @@ impl Needles {
         all.sort();
         all.dedup();
         (all.len() <= MOST).then(|| Needles {
-            finders: all
-                .into_iter()
-                .map(|n| (Finder::new(n.text.as_bytes()).into_owned(), n))
-                .collect(),
+            literals: all.into_iter().map(|n| (Literal::new(n.text.as_bytes()), n)).collect(),
         })
     }
 }
 
 impl Sieve for Needles {
     fn places(&self, text: &[u8], into: &mut Vec<usize>) {
-        for (finder, needle) in &self.finders {
-            let mut from = 0;
-            while let Some(at) = text.get(from..).and_then(|rest| finder.find(rest)).map(|i| from + i) {
+        for (literal, needle) in &self.literals {
+            literal.places(text, |at| {
                 let before = at.checked_sub(1).and_then(|i| text.get(i));
                 let after = text.get(at + needle.text.len());
                 if needle.before.allows(before) && needle.after.allows(after) {
                     into.push(at);
                 }
-                from = at + 1;
-            }
+            });
         }
     }
 }

@@ -25,7 +25,9 @@ pub(super) struct Chunk {
     leaf: Leaf,
     pub(super) entries: Entries,
     /// How many entries are the dictionary's.
-    dictionary: usize,
+    pub(super) dictionary: usize,
+    /// Some row of the batch in hand has no value.
+    pub(super) nulls: bool,
     levels: Vec<u32>,
     values: Vec<u32>,
 }
@@ -74,6 +76,7 @@ impl Chunk {
             leaf: leaf.clone(),
             entries: Entries::new(leaf.field, leaf.reading),
             dictionary: 0,
+            nulls: false,
             levels: Vec::new(),
             values: Vec::new(),
         })
@@ -82,6 +85,7 @@ impl Chunk {
     /// Reads the codes of the next `count` rows; entries of earlier batches that are not the dictionary's go.
     pub(super) fn read(&mut self, count: usize, codes: &mut Vec<u32>) -> Result<()> {
         codes.clear();
+        self.nulls = false;
         self.entries.truncate(self.dictionary);
         while codes.len() < count {
             let wanted = count - codes.len();
@@ -102,34 +106,18 @@ impl Chunk {
         let Pages::Own { page, .. } = &mut self.pages else {
             return Ok(());
         };
-        self.levels.clear();
-        let present = match &mut page.levels {
-            None => count,
-            Some(levels) => {
-                levels.read(count, &mut self.levels).ok_or_else(short)?;
-                self.levels.iter().filter(|l| **l == self.leaf.max_level).count()
-            }
-        };
-        self.values.clear();
-        match &mut page.values {
-            Values::None => {}
-            Values::Codes(hybrid) => hybrid.read(present, &mut self.values).ok_or_else(short)?,
-            Values::Plain(data) => {
-                let first = self.entries.len();
-                plain(data, present, self.leaf.physical, self.leaf.scale, &mut self.entries)?;
-                self.values.extend((first..self.entries.len()).map(|i| i as u32));
-            }
+        let max_level = self.leaf.max_level;
+        if page.levels.as_mut().is_none_or(|l| l.pass(count, max_level)) {
+            return page.values.read(count, &self.leaf, &mut self.entries, codes);
         }
-        if let Some(max) = self.values.iter().max()
-            && *max as usize >= self.entries.len()
-        {
-            return Err(damaged("a code beyond the dictionary"));
-        }
-        if page.levels.is_none() {
-            codes.extend_from_slice(&self.values);
-            return Ok(());
-        }
-        scatter(&self.levels, self.leaf.max_level, &self.values, codes);
+        let Some(levels) = &mut page.levels else { return Ok(()) };
+        (self.levels.clear(), self.values.clear());
+        levels.read(count, &mut self.levels).ok_or_else(short)?;
+        let present = self.levels.iter().filter(|l| **l == max_level).count();
+        self.nulls |= present < count;
+        let values = &mut self.values;
+        page.values.read(present, &self.leaf, &mut self.entries, values)?;
+        scatter(&self.levels, max_level, values, codes);
         Ok(())
     }
 
@@ -227,6 +215,7 @@ impl Chunk {
             codes.extend(values);
         } else {
             let levels: Vec<u32> = levels.iter().map(|l: &i16| u32::try_from(*l).unwrap_or(0)).collect();
+            self.nulls |= values.len() < levels.len();
             scatter(&levels, max_level, &values, codes);
         }
         Ok(())
@@ -253,6 +242,28 @@ impl Open {
             levels,
             values,
         })
+    }
+}
+
+impl Values {
+    /// Appends the codes of the next `count` values.
+    fn read(&mut self, count: usize, leaf: &Leaf, entries: &mut Entries, codes: &mut Vec<u32>) -> Result<()> {
+        let before = codes.len();
+        match self {
+            Values::None if count == 0 => {}
+            Values::None => return Err(short()),
+            Values::Codes(hybrid) => hybrid.read(count, codes).ok_or_else(short)?,
+            Values::Plain(data) => {
+                let first = entries.len();
+                plain(data, count, leaf.physical, leaf.scale, entries)?;
+                codes.extend((first..entries.len()).map(|i| i as u32));
+            }
+        }
+        let most = codes.get(before..).unwrap_or_default().iter().fold(0, |m, c| m.max(*c));
+        if count > 0 && most as usize >= entries.len() {
+            return Err(damaged("a code beyond the dictionary"));
+        }
+        Ok(())
     }
 }
 
@@ -286,16 +297,17 @@ fn scatter(levels: &[u32], max_level: u32, values: &[u32], codes: &mut Vec<u32>)
 fn plain(data: &mut Bytes, count: usize, physical: Type, scale: i64, entries: &mut Entries) -> Result<()> {
     match physical {
         Type::INT32 => {
-            for raw in take(data, count.saturating_mul(4))?.chunks_exact(4) {
-                let n = raw.try_into().map_or(0, i32::from_le_bytes);
-                entries.push_number(i64::from(n) / scale);
-            }
+            let raw = take(data, count.saturating_mul(4))?;
+            let numbers = raw.as_chunks::<4>().0.iter().map(|n| i64::from(i32::from_le_bytes(*n)));
+            push_scaled(numbers, scale, entries);
         }
         Type::INT64 => {
-            for raw in take(data, count.saturating_mul(8))?.chunks_exact(8) {
-                let n = raw.try_into().map_or(0, i64::from_le_bytes);
-                entries.push_number(n / scale);
-            }
+            let raw = take(data, count.saturating_mul(8))?;
+            push_scaled(
+                raw.as_chunks::<8>().0.iter().map(|n| i64::from_le_bytes(*n)),
+                scale,
+                entries,
+            );
         }
         Type::BYTE_ARRAY => {
             let mut at = 0;
@@ -310,6 +322,13 @@ fn plain(data: &mut Bytes, count: usize, physical: Type, scale: i64, entries: &m
         _ => return Err(damaged("a type that no field has")),
     }
     Ok(())
+}
+
+fn push_scaled(numbers: impl Iterator<Item = i64> + Clone, scale: i64, entries: &mut Entries) {
+    match scale {
+        1 => entries.push_numbers(numbers),
+        _ => entries.push_numbers(numbers.map(|n| n / scale)),
+    }
 }
 
 /// A number that was stored as a float, as tables do that know no absent integers.

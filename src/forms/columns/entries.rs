@@ -4,7 +4,7 @@
 //! go when the batch is done. Rows hold codes only.
 
 use crate::flow::value::{address, number};
-use crate::flow::{Field, Kind};
+use crate::flow::{Field, Kind, MISSING};
 use crate::forms::names::Reading;
 use crate::net::Addr;
 use std::io::Write;
@@ -26,9 +26,11 @@ pub struct Entries {
     kind: Kind,
     reading: Reading,
     states: Vec<State>,
-    /// How many entries are bad.
+    /// The entries that are not good, in order.
+    flawed: Vec<u32>,
+    /// How many of them are bad.
     bad: usize,
-    /// By entry, for fields of numbers.
+    /// By entry, for fields of numbers; [`MISSING`] where it is not good.
     numbers: Vec<u64>,
     /// By entry, for fields of addresses.
     addresses: Vec<Addr>,
@@ -42,6 +44,7 @@ impl Entries {
         kind: Kind::Text,
         reading: Reading::Plain,
         states: Vec::new(),
+        flawed: Vec::new(),
         bad: 0,
         numbers: Vec::new(),
         addresses: Vec::new(),
@@ -72,6 +75,16 @@ impl Entries {
         self.bad > 0
     }
 
+    /// True if every entry is good.
+    pub fn all_good(&self) -> bool {
+        self.flawed.is_empty()
+    }
+
+    /// The codes of the entries that are not good, in order.
+    pub(super) fn flawed(&self) -> &[u32] {
+        &self.flawed
+    }
+
     /// What an entry is worth.
     #[inline]
     pub fn state(&self, code: u32) -> State {
@@ -81,8 +94,18 @@ impl Entries {
     /// The number of a good entry of a number field.
     #[inline]
     pub fn number(&self, code: u32) -> Option<u64> {
-        let n = self.numbers.get(code as usize).copied();
-        n.filter(|_| self.state(code) == State::Good)
+        Some(self.number_or_missing(code)).filter(|n| *n != MISSING)
+    }
+
+    /// The same as one number: [`MISSING`] for everything else.
+    #[inline]
+    pub(super) fn number_or_missing(&self, code: u32) -> u64 {
+        self.numbers.get(code as usize).copied().unwrap_or(MISSING)
+    }
+
+    /// The addresses of all entries of an address field; of those that are not good they mean nothing.
+    pub(super) fn addresses(&self) -> &[Addr] {
+        &self.addresses
     }
 
     /// The address of a good entry of an address field.
@@ -103,15 +126,26 @@ impl Entries {
 
     /// Drops all entries from `len` on.
     pub(super) fn truncate(&mut self, len: usize) {
-        if self.bad > 0 {
-            let gone = self.states.get(len..).unwrap_or_default();
-            self.bad -= gone.iter().filter(|s| **s == State::Bad).count();
+        while let Some(gone) = self.flawed.pop_if(|code| *code as usize >= len) {
+            self.bad -= usize::from(self.state(gone) == State::Bad);
         }
         self.states.truncate(len);
         self.numbers.truncate(len);
         self.addresses.truncate(len);
         self.ends.truncate(len);
         self.texts.truncate(self.ends.last().copied().unwrap_or(0) as usize);
+    }
+
+    /// Adds values that were stored as whole numbers.
+    pub(super) fn push_numbers(&mut self, numbers: impl Iterator<Item = i64> + Clone) {
+        let plain = self.reading == Reading::Plain;
+        let fits = |max: u64| numbers.clone().fold(true, |all, n| all & (n as u64 <= max));
+        if !matches!(self.kind, Kind::Number(max) if plain && fits(max)) {
+            return numbers.for_each(|n| self.push_number(n));
+        }
+        self.numbers.extend(numbers.map(|n| n as u64));
+        self.states.resize(self.numbers.len(), State::Good);
+        self.ends.resize(self.numbers.len(), self.text_end());
     }
 
     /// Adds a value that was stored as a whole number.
@@ -124,26 +158,33 @@ impl Entries {
         let scaled = if self.reading == Reading::Time { millis(n) } else { n };
         match u64::try_from(scaled).ok().filter(|n| *n <= max) {
             Some(n) => self.push(State::Good, n, b""),
-            None => self.push(State::Bad, 0, n.to_string().as_bytes()),
+            None => self.push_bad(n.to_string().as_bytes()),
         }
     }
 
     /// Adds a value that was stored as text.
     pub(super) fn push_text(&mut self, value: &[u8]) {
+        if self.kind == Kind::Address
+            && self.reading == Reading::Plain
+            && let Some(a) = address(value)
+        {
+            self.texts.extend_from_slice(value);
+            return self.end(State::Good, MISSING, a);
+        }
         let mut token = std::mem::take(&mut self.texts);
         let start = token.len();
         self.reading.token(value, &mut token);
         let text = token.get(start..).unwrap_or_default();
         let (state, n, addr) = match self.kind {
-            _ if text == b"-" => (State::Absent, 0, Addr::default()),
-            Kind::Text => (State::Good, 0, Addr::default()),
+            _ if text == b"-" => (State::Absent, MISSING, Addr::default()),
+            Kind::Text => (State::Good, MISSING, Addr::default()),
             Kind::Number(max) => match number(text, max) {
                 Some(n) => (State::Good, n, Addr::default()),
-                None => (State::Bad, 0, Addr::default()),
+                None => (State::Bad, MISSING, Addr::default()),
             },
             Kind::Address => match address(text) {
-                Some(a) => (State::Good, 0, a),
-                None => (State::Bad, 0, Addr::default()),
+                Some(a) => (State::Good, MISSING, a),
+                None => (State::Bad, MISSING, Addr::default()),
             },
         };
         if matches!(self.kind, Kind::Number(_)) && state == State::Good {
@@ -155,7 +196,7 @@ impl Entries {
 
     /// Adds what no column of this field should hold.
     pub(super) fn push_bad(&mut self, text: &[u8]) {
-        self.push(State::Bad, 0, text);
+        self.push(State::Bad, MISSING, text);
     }
 
     fn push(&mut self, state: State, n: u64, text: &[u8]) {
@@ -164,14 +205,21 @@ impl Entries {
     }
 
     fn end(&mut self, state: State, n: u64, addr: Addr) {
+        if state != State::Good {
+            self.flawed.push(self.states.len() as u32);
+            self.bad += usize::from(state == State::Bad);
+        }
         self.states.push(state);
-        self.bad += usize::from(state == State::Bad);
         match self.kind {
             Kind::Number(_) => self.numbers.push(n),
             Kind::Address => self.addresses.push(addr),
             Kind::Text => {}
         }
-        self.ends.push(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
+        self.ends.push(self.text_end());
+    }
+
+    fn text_end(&self) -> u32 {
+        u32::try_from(self.texts.len()).unwrap_or(u32::MAX)
     }
 
     /// Writes an entry as one token.

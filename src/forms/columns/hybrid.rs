@@ -54,6 +54,23 @@ impl Hybrid {
         Some(())
     }
 
+    /// Passes over `count` numbers that are all `value`, if they stand in one run; else nothing is read.
+    pub(super) fn pass(&mut self, count: usize, value: u32) -> bool {
+        let at_end = matches!(self.run, Run::Same { left: 0, .. } | Run::Packed { left: 0, .. });
+        if at_end && self.next_run().is_none() {
+            // What follows a damaged run is not another run.
+            (self.data, self.at) = (bytes::Bytes::new(), 0);
+            return false;
+        }
+        match &mut self.run {
+            Run::Same { left, value: met } if *met == value && *left >= count => {
+                *left -= count;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn next_run(&mut self) -> Option<()> {
         let header = self.varint()?;
         let count = usize::try_from(header >> 1).ok()?;
@@ -103,6 +120,19 @@ impl Hybrid {
 
 /// Appends `count` numbers of `width` bits that start at bit `from`; the caller has seen that they are there.
 fn unpack(data: &[u8], from: usize, width: u32, count: usize, into: &mut Vec<u32>) {
+    let to_byte = (0..8)
+        .find(|n| (from + n * width as usize).is_multiple_of(8))
+        .unwrap_or(0)
+        .min(count);
+    one_by_one(data, from, width, to_byte, into);
+    let at = from + to_byte * width as usize;
+    let eights = (count - to_byte) / 8;
+    let done = to_byte + 8 * eights_at(data.get(at / 8..).unwrap_or_default(), width, eights, into);
+    one_by_one(data, from + done * width as usize, width, count - done, into);
+}
+
+/// Numbers wherever they stand: the slow twin of [`eights_at`].
+fn one_by_one(data: &[u8], from: usize, width: u32, count: usize, into: &mut Vec<u32>) {
     let mask = if width == 32 { u32::MAX } else { (1u32 << width) - 1 };
     into.extend((0..count).map(|i| {
         let bit = from + i * width as usize;
@@ -118,6 +148,39 @@ fn unpack(data: &[u8], from: usize, width: u32, count: usize, into: &mut Vec<u32
         };
         (word >> (bit % 8)) as u32 & mask
     }));
+}
+
+/// Appends up to `count` times eight numbers that start with a byte; returns how many times. Words are loaded whole, so
+/// the last eight may be left.
+fn eights_at(data: &[u8], width: u32, count: usize, into: &mut Vec<u32>) -> usize {
+    macro_rules! by_width {
+        ($($w:literal)*) => { match width { $($w => eights::<$w>(data, count, into),)* _ => 0 } };
+    }
+    by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
+}
+
+/// Every offset is known when this is compiled, so a number is a load, a shift and a mask.
+fn eights<const W: usize>(data: &[u8], count: usize, into: &mut Vec<u32>) -> usize {
+    const WORD: usize = 8;
+    let whole = data
+        .len()
+        .checked_sub(W + WORD)
+        .map_or(0, |room| room / W + 1)
+        .min(count);
+    let start = into.len();
+    into.resize(start + 8 * whole, 0);
+    let (slots, _) = into[start..].as_chunks_mut::<8>();
+    for (eight, slots) in slots.iter_mut().enumerate() {
+        let group = &data[eight * W..eight * W + W + WORD];
+        let mut i = 0;
+        while i < 8 {
+            let (byte, bit) = (i * W / 8, i * W % 8);
+            let word = group[byte..byte + WORD].try_into().map_or(0, u64::from_le_bytes);
+            slots[i] = (word >> bit) as u32 & (u32::MAX >> (32 - W));
+            i += 1;
+        }
+    }
+    whole
 }
 
 /// Bits that a number of at most `max` takes.
@@ -175,7 +238,13 @@ mod tests {
             let mut hybrid = Hybrid::new(write(&numbers, width).into(), width).unwrap();
             let mut read = Vec::new();
             while read.len() < numbers.len() {
-                hybrid.read(step.min(numbers.len() - read.len()), &mut read).unwrap();
+                let count = step.min(numbers.len() - read.len());
+                let next = numbers[read.len()];
+                if hybrid.pass(count, next) {
+                    read.resize(read.len() + count, next);
+                } else {
+                    hybrid.read(count, &mut read).unwrap();
+                }
             }
             prop_assert_eq!(read, numbers);
         }

@@ -96,7 +96,7 @@ impl Table {
             .row_groups()
             .get(group)
             .ok_or_else(|| damaged("no such row group"))?;
-        guarded(|| Rows::open(&self.file, meta, &self.schema))
+        guarded(|| Rows::open(&self.file, (group, meta), &self.schema))
     }
 
     /// True if no record of the row group starts in `window`, by the statistics of its `start` column.
@@ -149,17 +149,13 @@ impl Table {
         let (format, before) = (&self.schema.format, counts.lines);
         batch.verdicts(verdicts);
         batch.fill(format, verdicts, columns);
-        let text = |row, column| batch.text_at(row, column);
         let first = before + counts.searched + 1;
-        sink.rows(&crate::flow::Rows::of_table(&text, first, format, columns));
-        for (row, verdict) in verdicts.iter().enumerate() {
-            if *verdict == Verdict::Good {
-                counts.good += 1;
-            } else {
-                counts.lines = before + row as u64;
-                self.one(batch, row, counts, sink);
-            }
+        sink.rows(&crate::flow::Rows::of_table(batch, first, format, columns));
+        for (row, _) in verdicts.iter().enumerate().filter(|(_, v)| **v != Verdict::Good) {
+            counts.lines = before + row as u64;
+            self.one(batch, row, counts, sink);
         }
+        counts.good += verdicts.iter().filter(|v| **v == Verdict::Good).count() as u64;
         counts.lines = before + batch.len() as u64;
     }
 

@@ -1,7 +1,7 @@
 //! Rows of one row group, in batches of codes.
 
 use crate::error::Result;
-use crate::flow::Field;
+use crate::flow::{Field, TextTable};
 use crate::forms::columns::chunk::{Chunk, NULL};
 use crate::forms::columns::entries::{Entries, State};
 use crate::forms::columns::guard::guarded;
@@ -19,6 +19,8 @@ pub struct Rows<'t> {
     codes: Vec<Vec<u32>>,
     /// By column of the format: its alternatives among the chunks.
     places: Vec<Range<usize>>,
+    /// Number of the row group.
+    group: usize,
     left: usize,
 }
 
@@ -45,7 +47,11 @@ pub enum Verdict {
 const BATCH: usize = 2 << 10;
 
 impl<'t> Rows<'t> {
-    pub(super) fn open(file: &Arc<Bytes>, group: &RowGroupMetaData, schema: &'t Schema) -> Result<Self> {
+    pub(super) fn open(
+        file: &Arc<Bytes>,
+        (number, group): (usize, &RowGroupMetaData),
+        schema: &'t Schema,
+    ) -> Result<Self> {
         let chunks: Result<Vec<Chunk>> = schema.leaves.iter().map(|l| Chunk::open(file, group, l)).collect();
         let mut places: Vec<Range<usize>> = Vec::new();
         let mut last: Option<Field> = None;
@@ -61,6 +67,7 @@ impl<'t> Rows<'t> {
             codes: vec![Vec::new(); schema.leaves.len()],
             chunks: chunks?,
             places,
+            group: number,
             left: usize::try_from(group.num_rows()).unwrap_or(0),
         })
     }
@@ -101,33 +108,20 @@ impl Batch<'_> {
     }
 
     /// Judges all rows, column by column: the fast twin of reading each row's texts. A column whose entries are all good
-    /// costs nothing but, if it is needed, a look for rows without a value.
+    /// costs nothing; of any other it is counted how many rows have a flawed entry, and looked closer if that is more
+    /// than those have that are no records anyway.
     pub fn verdicts(&self, into: &mut Vec<Verdict>) {
         into.clear();
         into.resize(self.length, Verdict::Good);
-        if self.columns(Field::LogStatus).next().is_some() {
-            for (row, verdict) in into.iter_mut().enumerate() {
-                *verdict = match self.first(Field::LogStatus, row).map(|(e, code)| e.text(code)) {
-                    Some(b"OK") => Verdict::Good,
-                    Some(b"NODATA") => Verdict::NoData,
-                    Some(b"SKIPDATA") => Verdict::SkipData,
-                    _ => Verdict::Rejected,
-                };
-            }
-        }
+        self.statuses(into);
+        let empty: Vec<usize> = (0..into.len()).filter(|row| into[*row] != Verdict::Good).collect();
         for place in &self.rows.places {
-            let Some(leaf) = self.rows.schema.leaves.get(place.start) else {
-                continue;
-            };
-            let needed = Field::REQUIRED.contains(&leaf.field);
-            let may_fail = self
-                .columns(leaf.field)
-                .any(|(e, codes)| e.has_bad() || needed && !all_good(e, codes));
-            if !may_fail {
+            let leaf = self.rows.schema.leaves.get(place.start);
+            let needed = leaf.is_some_and(|l| Field::REQUIRED.contains(&l.field));
+            if !self.may_fail(place, needed, &empty) {
                 continue;
             }
-            let judged = into.iter_mut().enumerate().filter(|(_, v)| **v == Verdict::Good);
-            for (row, verdict) in judged {
+            for (row, verdict) in into.iter_mut().enumerate().filter(|(_, v)| **v == Verdict::Good) {
                 let (entries, code) = self.entry(place, row);
                 match entries.state(code) {
                     State::Good => {}
@@ -136,6 +130,41 @@ impl Batch<'_> {
                 }
             }
         }
+    }
+
+    /// By `log-status`, if the file has it.
+    fn statuses(&self, into: &mut [Verdict]) {
+        let of = |text: &[u8]| match text {
+            b"OK" => Verdict::Good,
+            b"NODATA" => Verdict::NoData,
+            b"SKIPDATA" => Verdict::SkipData,
+            _ => Verdict::Rejected,
+        };
+        let mut columns = self.columns(Field::LogStatus).peekable();
+        if columns.peek().is_some() {
+            self.each(Field::LogStatus, Verdict::Rejected, |e, code| of(e.text(code)), into);
+        }
+    }
+
+    /// True if a row that is not `empty` may have a value at `place` that is bad, or none where it needs one.
+    fn may_fail(&self, place: &Range<usize>, needed: bool, empty: &[usize]) -> bool {
+        /// Beyond so many flawed entries each row is looked at.
+        const FEW: usize = 8;
+        let chunks = self.rows.chunks.get(place.clone()).unwrap_or_default();
+        let codes = self.rows.codes.get(place.clone()).unwrap_or_default();
+        chunks.iter().zip(codes).any(|(chunk, codes)| {
+            let entries = &chunk.entries;
+            let nulls = chunk.nulls && needed;
+            if !entries.has_bad() && !nulls && (!needed || entries.all_good()) {
+                return false;
+            }
+            let flawed = entries.flawed().iter().copied().chain(nulls.then_some(NULL));
+            let of_empty = || empty.iter().filter_map(|row| codes.get(*row));
+            entries.flawed().len() > FEW
+                || flawed
+                    .into_iter()
+                    .any(|flaw| times(codes.iter(), flaw) > times(of_empty(), flaw))
+        })
     }
 
     /// The columns that hold `field`, each with its entries and a code for every row ([`NULL`] where there is no value);
@@ -187,18 +216,6 @@ impl Batch<'_> {
         (entries, code)
     }
 
-    /// The text of a column of the format in a row; of numbers nothing.
-    pub(super) fn text_at(&self, row: usize, column: usize) -> &[u8] {
-        let Some(place) = self.rows.places.get(column) else {
-            return b"-";
-        };
-        let (entries, code) = self.entry(place, row);
-        match entries.state(code) {
-            State::Absent => b"-",
-            _ => entries.text(code),
-        }
-    }
-
     /// True for NODATA and SKIPDATA.
     pub(super) fn is_empty_window(&self, row: usize) -> bool {
         let status = self.first(Field::LogStatus, row).map(|(e, code)| e.text(code));
@@ -241,9 +258,34 @@ impl Batch<'_> {
     }
 }
 
-/// True if every row has a good value.
-fn all_good(entries: &Entries, codes: &[u32]) -> bool {
-    codes.iter().all(|code| entries.state(*code) == State::Good)
+/// How many of the codes are this one.
+fn times<'c>(codes: impl Iterator<Item = &'c u32>, code: u32) -> u32 {
+    codes.fold(0, |n, c| n + u32::from(*c == code))
+}
+
+impl TextTable for Batch<'_> {
+    /// Of numbers nothing.
+    fn text(&self, row: usize, column: usize) -> &[u8] {
+        let Some(place) = self.rows.places.get(column) else {
+            return b"-";
+        };
+        let (entries, code) = self.entry(place, row);
+        match entries.state(code) {
+            State::Absent => b"-",
+            _ => entries.text(code),
+        }
+    }
+
+    fn codes(&self, column: usize) -> Option<&[u32]> {
+        let only = self.rows.places.get(column).filter(|place| place.len() == 1)?.start;
+        let chunk = self.rows.chunks.get(only)?;
+        let codes = self.rows.codes.get(only)?;
+        (chunk.entries.len() == chunk.dictionary).then_some(codes)
+    }
+
+    fn dictionaries(&self) -> usize {
+        self.rows.group
+    }
 }
 
 /// The entries of a column that a file lacks.
