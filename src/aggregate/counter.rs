@@ -139,13 +139,17 @@ impl<'p, P: Places> Counter<'p, P> {
         for i in 0..rows.len() {
             let counted = rows.is_good(i) && matches!(c.action[i], Action::Accept | Action::Unknown);
             let start = || if c.start[i] == MISSING { 0 } else { c.start[i] };
-            if !counted || bare && self.stays(c.srcaddr[i], c.dstaddr[i]) {
+            if !counted {
+                continue;
+            }
+            let of_dst = self.places.class(c.dstaddr[i]);
+            if bare && self.stays(c.srcaddr[i], of_dst) {
                 continue;
             }
             if !all && !self.counting.window.contains(start()) {
                 continue;
             }
-            if let Some(ends) = self.ends(&Way::of_row(c, i)) {
+            if let Some(ends) = self.ends_to(&Way::of_row(c, i), of_dst) {
                 let codes = || dictionaries.of_row(i);
                 self.count(&Numbers::of_row(rows, i), (&(rows, i), codes), &ends);
             }
@@ -154,17 +158,22 @@ impl<'p, P: Places> Counter<'p, P> {
 
     /// True for what [`Counter::ends`] would not want of a record with no more than two addresses: most of all records.
     #[inline(always)]
-    fn stays(&self, src: Addr, dst: Addr) -> bool {
+    fn stays(&self, src: Addr, of_dst: Class) -> bool {
         let grain = &self.counting.grain;
-        let to_home = self.places.class(dst) == Class::Home;
-        to_home && !grain.home && (!grain.ingress || self.places.class(src) == Class::Home)
+        of_dst == Class::Home && !grain.home && (!grain.ingress || self.places.class(src) == Class::Home)
     }
 
     /// Which end is the interface's, and whether the grain wants such a flow at all.
     #[inline]
     fn ends(&self, w: &Way) -> Option<Ends> {
+        self.ends_to(w, self.places.class(w.dst))
+    }
+
+    /// The same with what its destination is.
+    #[inline]
+    fn ends_to(&self, w: &Way, of_dst: Class) -> Option<Ends> {
         let of = |a: Addr| self.places.class(a);
-        let (of_src, of_dst) = (of(w.src), of(w.dst));
+        let of_src = of(w.src);
         let of_source = if w.source == w.src { of_src } else { of(w.source) };
         let of_destination = if w.destination == w.dst {
             of_dst

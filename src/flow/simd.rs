@@ -32,20 +32,21 @@ pub(super) fn has_avx512() -> bool {
     false
 }
 
-/// Runs plain loops as they are compiled for wide registers, where the processor has them.
+/// Runs plain loops as they are compiled for wide registers, where the processor has them. `work` is a function that is
+/// always inlined: a closure would be compiled as everywhere else.
 #[inline]
-pub(super) fn wide<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn wide<A, R>(work: impl Fn(A) -> R, of: A) -> R {
     #[cfg(target_arch = "x86_64")]
     if has_avx2() {
         #[target_feature(enable = "avx2")]
-        fn avx2<R>(work: impl FnOnce() -> R) -> R {
-            work()
+        fn avx2<A, R>(work: impl Fn(A) -> R, of: A) -> R {
+            work(of)
         }
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the processor was asked for them.
-        return unsafe { avx2(work) };
+        return unsafe { avx2(work, of) };
     }
-    work()
+    work(of)
 }
 
 /// Lines of the usual shape, before their values are read: whole tokens, none empty, and enough text behind them.

@@ -4,6 +4,7 @@
 //! codes are wanted; a chunk that was written otherwise (delta, byte stream split) takes the crate's own column reader.
 
 use crate::error::{Error, Result};
+use crate::flow::wide;
 use crate::forms::columns::entries::Entries;
 use crate::forms::columns::hybrid::{Hybrid, width_of};
 use crate::forms::columns::schema::Leaf;
@@ -28,7 +29,7 @@ pub(super) struct Chunk {
     pub(super) dictionary: usize,
     /// Some row of the batch in hand has no value.
     pub(super) nulls: bool,
-    levels: Vec<u32>,
+    levels: Vec<(u32, usize)>,
     values: Vec<u32>,
 }
 
@@ -106,18 +107,21 @@ impl Chunk {
         let Pages::Own { page, .. } = &mut self.pages else {
             return Ok(());
         };
-        let max_level = self.leaf.max_level;
-        if page.levels.as_mut().is_none_or(|l| l.pass(count, max_level)) {
+        let Some(levels) = &mut page.levels else {
+            return page.values.read(count, &self.leaf, &mut self.entries, codes);
+        };
+        self.levels.clear();
+        levels.runs(count, &mut self.levels).ok_or_else(short)?;
+        let there = |(level, _): &&(u32, usize)| *level == self.leaf.max_level;
+        let present = self.levels.iter().filter(there).map(|(_, n)| n).sum();
+        if present == count {
             return page.values.read(count, &self.leaf, &mut self.entries, codes);
         }
-        let Some(levels) = &mut page.levels else { return Ok(()) };
-        (self.levels.clear(), self.values.clear());
-        levels.read(count, &mut self.levels).ok_or_else(short)?;
-        let present = self.levels.iter().filter(|l| **l == max_level).count();
-        self.nulls |= present < count;
-        let values = &mut self.values;
-        page.values.read(present, &self.leaf, &mut self.entries, values)?;
-        scatter(&self.levels, max_level, values, codes);
+        self.nulls = true;
+        self.values.clear();
+        page.values
+            .read(present, &self.leaf, &mut self.entries, &mut self.values)?;
+        scatter(&self.levels, self.leaf.max_level, &self.values, codes);
         Ok(())
     }
 
@@ -214,7 +218,10 @@ impl Chunk {
         if max_level == 0 {
             codes.extend(values);
         } else {
-            let levels: Vec<u32> = levels.iter().map(|l: &i16| u32::try_from(*l).unwrap_or(0)).collect();
+            let levels: Vec<_> = levels
+                .iter()
+                .map(|l: &i16| (u32::try_from(*l).unwrap_or(0), 1))
+                .collect();
             self.nulls |= values.len() < levels.len();
             scatter(&levels, max_level, &values, codes);
         }
@@ -259,12 +266,17 @@ impl Values {
                 codes.extend((first..entries.len()).map(|i| i as u32));
             }
         }
-        let most = codes.get(before..).unwrap_or_default().iter().fold(0, |m, c| m.max(*c));
+        let most = wide(greatest, codes.get(before..).unwrap_or_default());
         if count > 0 && most as usize >= entries.len() {
             return Err(damaged("a code beyond the dictionary"));
         }
         Ok(())
     }
+}
+
+#[inline(always)]
+fn greatest(codes: &[u32]) -> u32 {
+    codes.iter().fold(0, |most, code| most.max(*code))
 }
 
 /// True for the encodings that are decoded here.
@@ -280,17 +292,17 @@ fn is_own(encoding: Encoding) -> bool {
     own.contains(&encoding)
 }
 
-/// Codes of rows: those with a value take the next one.
-fn scatter(levels: &[u32], max_level: u32, values: &[u32], codes: &mut Vec<u32>) {
-    let mut values = values.iter().copied();
-    let next = |l: &u32| {
-        if *l == max_level {
-            values.next().unwrap_or(NULL)
-        } else {
-            NULL
+/// Codes of rows by runs of levels: rows with a value take the next ones.
+fn scatter(levels: &[(u32, usize)], max_level: u32, mut values: &[u32], codes: &mut Vec<u32>) {
+    for (level, count) in levels {
+        let mut there = 0;
+        if *level == max_level {
+            there = (*count).min(values.len());
+            codes.extend_from_slice(&values[..there]);
+            values = &values[there..];
         }
-    };
-    codes.extend(levels.iter().map(next));
+        codes.resize(codes.len() + count - there, NULL);
+    }
 }
 
 /// Adds `count` plain values to the entries.

@@ -54,21 +54,29 @@ impl Hybrid {
         Some(())
     }
 
-    /// Passes over `count` numbers that are all `value`, if they stand in one run; else nothing is read.
-    pub(super) fn pass(&mut self, count: usize, value: u32) -> bool {
-        let at_end = matches!(self.run, Run::Same { left: 0, .. } | Run::Packed { left: 0, .. });
-        if at_end && self.next_run().is_none() {
-            // What follows a damaged run is not another run.
-            (self.data, self.at) = (bytes::Bytes::new(), 0);
-            return false;
-        }
-        match &mut self.run {
-            Run::Same { left, value: met } if *met == value && *left >= count => {
-                *left -= count;
-                true
+    /// Reads `count` numbers as runs, each with its length; `None` if the data end before.
+    pub(super) fn runs(&mut self, count: usize, into: &mut Vec<(u32, usize)>) -> Option<()> {
+        let mut wanted = count;
+        let mut add = |value, n| match into.last_mut().filter(|(last, _)| *last == value) {
+            Some((_, length)) => *length += n,
+            None => into.push((value, n)),
+        };
+        while wanted > 0 {
+            match &mut self.run {
+                Run::Same { left: 0, .. } | Run::Packed { left: 0, .. } => self.next_run()?,
+                Run::Same { left, value } => {
+                    let n = wanted.min(*left);
+                    add(*value, n);
+                    (*left, wanted) = (*left - n, wanted - n);
+                }
+                Run::Packed { left, bit } => {
+                    add(number_at(&self.data, *bit, self.width), 1);
+                    *bit += self.width as usize;
+                    (*left, wanted) = (*left - 1, wanted - 1);
+                }
             }
-            _ => false,
         }
+        Some(())
     }
 
     fn next_run(&mut self) -> Option<()> {
@@ -133,21 +141,20 @@ fn unpack(data: &[u8], from: usize, width: u32, count: usize, into: &mut Vec<u32
 
 /// Numbers wherever they stand: the slow twin of [`eights_at`].
 fn one_by_one(data: &[u8], from: usize, width: u32, count: usize, into: &mut Vec<u32>) {
+    into.extend((0..count).map(|i| number_at(data, from + i * width as usize, width)));
+}
+
+fn number_at(data: &[u8], bit: usize, width: u32) -> u32 {
     let mask = if width == 32 { u32::MAX } else { (1u32 << width) - 1 };
-    into.extend((0..count).map(|i| {
-        let bit = from + i * width as usize;
-        let byte = bit / 8;
-        let word = match data.get(byte..byte + 8) {
-            Some(w) => w.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b)),
-            None => data
-                .get(byte..)
-                .unwrap_or_default()
-                .iter()
-                .rev()
-                .fold(0, |n, b| n << 8 | u64::from(*b)),
-        };
-        (word >> (bit % 8)) as u32 & mask
-    }));
+    let byte = bit / 8;
+    let word = match data.get(byte..byte + 8) {
+        Some(w) => w.try_into().map_or(0, u64::from_le_bytes),
+        None => {
+            let rest = data.get(byte..).unwrap_or_default();
+            rest.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))
+        }
+    };
+    (word >> (bit % 8)) as u32 & mask
 }
 
 /// Appends up to `count` times eight numbers that start with a byte; returns how many times. Words are loaded whole, so
@@ -239,9 +246,11 @@ mod tests {
             let mut read = Vec::new();
             while read.len() < numbers.len() {
                 let count = step.min(numbers.len() - read.len());
-                let next = numbers[read.len()];
-                if hybrid.pass(count, next) {
-                    read.resize(read.len() + count, next);
+                if step % 2 == 0 {
+                    let mut runs = Vec::new();
+                    hybrid.runs(count, &mut runs).unwrap();
+                    prop_assert!(runs.windows(2).all(|w| w[0].0 != w[1].0));
+                    runs.iter().for_each(|(n, times)| read.resize(read.len() + times, *n));
                 } else {
                     hybrid.read(count, &mut read).unwrap();
                 }
