@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use flowtrail::flow::{FlowRecord, LineReader, LogFormat, Reject, Sink};
+use flowtrail::flow::{FlowRecord, LineReader, LogFormat, Reject, Sieve, Sink};
 use flowtrail::forms::columns::{Table, Verdict};
 use flowtrail::net::TimeWindow;
 use parquet::basic::{Compression, Encoding, Type as Physical};
@@ -212,7 +212,56 @@ proptest! {
                 .set_column_encoding("srcaddr".into(), Encoding::DELTA_BYTE_ARRAY);
         }
         let file = write(&rows, properties.build(), group);
+        check_search(file.clone());
         prop_assert_eq!(by_columns(file), by_lines(&rows));
+    }
+}
+
+/// A sieve that looks for one text.
+struct Holds(&'static [u8]);
+
+impl Sieve for Holds {
+    fn places(&self, text: &[u8], into: &mut Vec<usize>) {
+        into.extend((0..text.len()).filter(|i| text[*i..].starts_with(self.0)));
+    }
+}
+
+/// What a raw search hands on is what reading everything and looking at each row finds.
+fn check_search(file: Vec<u8>) {
+    let (table, mut all, mut found) = (
+        Table::open(file.into(), &|_| true).unwrap(),
+        Told::default(),
+        Told::default(),
+    );
+    let read = table.read(TimeWindow::ALL, 0..u64::MAX, &mut all);
+    let sifted = table.sift(TimeWindow::ALL, 0..u64::MAX, &Holds(b"192.0.2.77"), &mut found);
+    all.0.retain(|row| row.contains("192.0.2.77"));
+    assert_eq!(found, all);
+    assert_eq!(sifted.counts.lines, found.0.len() as u64);
+    assert_eq!(sifted.counts.lines + sifted.counts.searched, read.counts.lines);
+    assert!(sifted.damage.is_none() && sifted.span.is_some());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Many batches and pages, most of them passed over.
+    #[test]
+    fn a_search_finds_what_reading_finds(
+        some in prop::collection::vec(row(), 1..20), hits in prop::collection::btree_set(0usize..9_000, 0..4),
+        dictionary in any::<bool>(), v2 in any::<bool>(), page in 50usize..3_000, group in 1_000usize..9_500, limit in any::<bool>()
+    ) {
+        let mut rows: Vec<_> = some.iter().cycle().take(9_000).cloned().collect();
+        for (i, row) in rows.iter_mut().enumerate().filter(|(i, _)| hits.contains(i)) {
+            row[if i % 2 == 0 { 1 } else { 9 }] = Some("192.0.2.77".into());
+        }
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(dictionary)
+            .set_dictionary_page_size_limit(if limit { 64 } else { 1 << 20 })
+            .set_data_page_row_count_limit(page)
+            .set_write_batch_size(page)
+            .set_writer_version(if v2 { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 });
+        check_search(write(&rows, properties.build(), group));
     }
 }
 

@@ -78,6 +78,14 @@ impl TaskReport {
         }
     }
 
+    /// Notes first start and last end of records that were not looked at.
+    pub(super) fn spans(&mut self, span: Option<(u64, u64)>) {
+        self.span = match (self.span, span) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+    }
+
     pub(super) fn observe_rows(&mut self, rows: &Rows<'_>) {
         if ![Field::Start, Field::End].iter().all(|f| rows.format.has(*f)) {
             return;

@@ -158,7 +158,8 @@ fn flatten<V: Copy + PartialEq + Default>(mut entries: Vec<Entry<V>>, base: u128
         .chain(entries.iter().map(|e| e.0.first.0))
         .collect();
     borders.extend(entries.iter().filter_map(|e| after(&e.0)));
-    borders.sort_unstable();
+    // Two ascending runs, or nearly: the stable sort merges them.
+    borders.sort();
     borders.dedup();
     let mut waiting = entries.iter().enumerate().peekable();
     let mut open: BinaryHeap<(u64, usize)> = BinaryHeap::new();

@@ -80,7 +80,10 @@ impl<T: Tally> Run<'_, T> {
         };
         let (window, part) = (self.reading.window, task.range.clone().unwrap_or(0..u64::MAX));
         let finished = match self.claim(task.file, print, sink) {
-            Claim::Count => table.read(window, part, sink),
+            Claim::Count => match self.reading.sieve {
+                Some(sieve) => table.sift(window, part, sieve, sink),
+                None => table.read(window, part, sink),
+            },
             Claim::Watch if task.range.is_none() => {
                 table.read(window, part, &mut Watched(sink.watch));
                 return;
@@ -90,6 +93,7 @@ impl<T: Tally> Run<'_, T> {
         let mut lines = LineReader::new(table.format().clone());
         lines.counts = finished.counts;
         sink.report.finish(&lines);
+        sink.report.spans(finished.span);
         if let Some(e) = finished.damage {
             let read = finished.counts.lines + finished.counts.searched;
             sink.report.place = match read {

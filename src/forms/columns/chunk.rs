@@ -4,16 +4,16 @@
 //! codes are wanted; a chunk that was written otherwise (delta, byte stream split) takes the crate's own column reader.
 
 use crate::error::{Error, Result};
-use crate::flow::wide;
 use crate::forms::columns::entries::Entries;
 use crate::forms::columns::hybrid::{Hybrid, width_of};
+use crate::forms::columns::page::{Open, plain, take};
 use crate::forms::columns::schema::Leaf;
 use bytes::Bytes;
 use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::column::reader::{ColumnReader, get_column_reader};
 use parquet::data_type::{ByteArray, FixedLenByteArray};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use std::sync::Arc;
 
@@ -24,6 +24,10 @@ pub const NULL: u32 = u32::MAX;
 pub(super) struct Chunk {
     pages: Pages,
     leaf: Leaf,
+    /// Every data page holds codes of the dictionary, says the footer.
+    coded: bool,
+    /// Rows that were passed over and stand before the next ones to be read.
+    behind: usize,
     pub(super) entries: Entries,
     /// How many entries are the dictionary's.
     pub(super) dictionary: usize,
@@ -38,22 +42,6 @@ enum Pages {
     Own { reader: Box<dyn PageReader>, page: Open },
     /// Decoded by the crate.
     Library(Box<ColumnReader>),
-}
-
-/// The page in hand.
-#[derive(Default)]
-struct Open {
-    left: usize,
-    levels: Option<Hybrid>,
-    values: Values,
-}
-
-#[derive(Default)]
-enum Values {
-    #[default]
-    None,
-    Codes(Hybrid),
-    Plain(Bytes),
 }
 
 impl Chunk {
@@ -75,6 +63,8 @@ impl Chunk {
         Ok(Chunk {
             pages,
             leaf: leaf.clone(),
+            coded: own && is_coded(meta),
+            behind: 0,
             entries: Entries::new(leaf.field, leaf.reading),
             dictionary: 0,
             nulls: false,
@@ -88,6 +78,7 @@ impl Chunk {
         codes.clear();
         self.nulls = false;
         self.entries.truncate(self.dictionary);
+        self.catch_up()?;
         while codes.len() < count {
             let wanted = count - codes.len();
             match &mut self.pages {
@@ -98,6 +89,52 @@ impl Chunk {
                     page.left -= n;
                     self.own(n, codes)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the dictionary, if one comes first; true if no row can have another value.
+    pub(super) fn load_dictionary(&mut self) -> Result<bool> {
+        if let Pages::Own { reader, .. } = &mut self.pages
+            && reader.peek_next_page().map_err(damaged)?.is_some_and(|p| p.is_dict)
+        {
+            self.next_page()?;
+        }
+        Ok(self.coded && self.dictionary > 0)
+    }
+
+    /// Passes over the next `count` rows.
+    pub(super) fn skip(&mut self, count: usize) {
+        self.behind += count;
+    }
+
+    fn catch_up(&mut self) -> Result<()> {
+        while self.behind > 0 {
+            let Pages::Own { reader, page } = &mut self.pages else {
+                let mut codes = Vec::new();
+                self.library(self.behind.min(STEP), &mut codes)?;
+                self.entries.truncate(self.dictionary);
+                self.behind -= codes.len().min(self.behind);
+                continue;
+            };
+            if page.left > 0 {
+                let n = page.left.min(self.behind);
+                page.skip(n, &self.leaf)?;
+                self.behind -= n;
+                continue;
+            }
+            let next = reader.peek_next_page().map_err(damaged)?.ok_or_else(short)?;
+            match next
+                .num_levels
+                .or(next.num_rows)
+                .filter(|n| !next.is_dict && *n <= self.behind)
+            {
+                Some(n) => {
+                    reader.skip_next_page().map_err(damaged)?;
+                    self.behind -= n;
+                }
+                None => self.next_page()?,
             }
         }
         Ok(())
@@ -229,55 +266,15 @@ impl Chunk {
     }
 }
 
-impl Open {
-    fn new(count: u32, levels: Option<Hybrid>, encoding: Encoding, mut data: Bytes) -> Result<Self> {
-        let values = match encoding {
-            Encoding::PLAIN => Values::Plain(data),
-            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY if data.is_empty() => Values::None,
-            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
-                let width = take(&mut data, 1)?.first().copied().unwrap_or(0);
-                Values::Codes(Hybrid::new(data, width.into()).ok_or_else(|| damaged("codes of more than 32 bits"))?)
-            }
-            other => {
-                return Err(damaged(format!(
-                    "a page in an encoding ({other}) that the footer does not name"
-                )));
-            }
-        };
-        Ok(Open {
-            left: count as usize,
-            levels,
-            values,
-        })
-    }
+/// True if the footer says that all data pages are coded by the dictionary.
+fn is_coded(meta: &ColumnChunkMetaData) -> bool {
+    let coded = [Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY];
+    let mask = meta.page_encoding_stats_mask();
+    mask.is_some_and(|mask| coded.iter().any(|c| mask.is_only(*c)))
 }
 
-impl Values {
-    /// Appends the codes of the next `count` values.
-    fn read(&mut self, count: usize, leaf: &Leaf, entries: &mut Entries, codes: &mut Vec<u32>) -> Result<()> {
-        let before = codes.len();
-        match self {
-            Values::None if count == 0 => {}
-            Values::None => return Err(short()),
-            Values::Codes(hybrid) => hybrid.read(count, codes).ok_or_else(short)?,
-            Values::Plain(data) => {
-                let first = entries.len();
-                plain(data, count, leaf.physical, leaf.scale, entries)?;
-                codes.extend((first..entries.len()).map(|i| i as u32));
-            }
-        }
-        let most = wide(greatest, codes.get(before..).unwrap_or_default());
-        if count > 0 && most as usize >= entries.len() {
-            return Err(damaged("a code beyond the dictionary"));
-        }
-        Ok(())
-    }
-}
-
-#[inline(always)]
-fn greatest(codes: &[u32]) -> u32 {
-    codes.iter().fold(0, |most, code| most.max(*code))
-}
+/// So many rows that nobody wants are decoded at a time.
+const STEP: usize = 4 << 10;
 
 /// True for the encodings that are decoded here.
 fn is_own(encoding: Encoding) -> bool {
@@ -305,44 +302,6 @@ fn scatter(levels: &[(u32, usize)], max_level: u32, mut values: &[u32], codes: &
     }
 }
 
-/// Adds `count` plain values to the entries.
-fn plain(data: &mut Bytes, count: usize, physical: Type, scale: i64, entries: &mut Entries) -> Result<()> {
-    match physical {
-        Type::INT32 => {
-            let raw = take(data, count.saturating_mul(4))?;
-            let numbers = raw.as_chunks::<4>().0.iter().map(|n| i64::from(i32::from_le_bytes(*n)));
-            push_scaled(numbers, scale, entries);
-        }
-        Type::INT64 => {
-            let raw = take(data, count.saturating_mul(8))?;
-            push_scaled(
-                raw.as_chunks::<8>().0.iter().map(|n| i64::from_le_bytes(*n)),
-                scale,
-                entries,
-            );
-        }
-        Type::BYTE_ARRAY => {
-            let mut at = 0;
-            for _ in 0..count {
-                let length = data.get(at..at + 4).ok_or_else(short)?;
-                let length = u32::from_le_bytes(length.try_into().map_err(damaged)?) as usize;
-                entries.push_text(data.get(at + 4..at + 4 + length).ok_or_else(short)?);
-                at += 4 + length;
-            }
-            let _ = data.split_to(at.min(data.len()));
-        }
-        _ => return Err(damaged("a type that no field has")),
-    }
-    Ok(())
-}
-
-fn push_scaled(numbers: impl Iterator<Item = i64> + Clone, scale: i64, entries: &mut Entries) {
-    match scale {
-        1 => entries.push_numbers(numbers),
-        _ => entries.push_numbers(numbers.map(|n| n / scale)),
-    }
-}
-
 /// A number that was stored as a float, as tables do that know no absent integers.
 fn push_float(n: f64, entries: &mut Entries) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -355,14 +314,7 @@ fn push_float(n: f64, entries: &mut Entries) {
     }
 }
 
-fn take(data: &mut Bytes, count: usize) -> Result<Bytes> {
-    if count > data.len() {
-        return Err(short());
-    }
-    Ok(data.split_to(count))
-}
-
-fn short() -> Error {
+pub(super) fn short() -> Error {
     damaged("a column ends before its rows do")
 }
 

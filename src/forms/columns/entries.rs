@@ -4,7 +4,7 @@
 //! go when the batch is done. Rows hold codes only.
 
 use crate::flow::value::{address, number};
-use crate::flow::{Field, Kind, MISSING};
+use crate::flow::{Field, Kind, MISSING, Sieve};
 use crate::forms::names::Reading;
 use crate::net::Addr;
 use std::io::Write;
@@ -34,7 +34,8 @@ pub struct Entries {
     numbers: Vec<u64>,
     /// By entry, for fields of addresses.
     addresses: Vec<Addr>,
-    /// Texts one after the other: of text fields, of addresses, and of what is bad.
+    /// Texts one after the other: of text fields, of addresses, and of what is bad. Those of fields that are searched
+    /// are lines.
     texts: Vec<u8>,
     ends: Vec<u32>,
 }
@@ -118,10 +119,30 @@ impl Entries {
     /// The text of an entry as AWS's text form has it; empty for good numbers.
     #[inline]
     pub fn text(&self, code: u32) -> &[u8] {
-        let code = code as usize;
-        let from = code.checked_sub(1).and_then(|i| self.ends.get(i)).copied().unwrap_or(0);
-        let to = self.ends.get(code).copied().unwrap_or(from);
-        self.texts.get(from as usize..to as usize).unwrap_or_default()
+        let (from, code) = (self.start(code as usize), code as usize);
+        let to = self.ends.get(code).map_or(from, |end| *end as usize);
+        self.texts.get(from..to).unwrap_or_default()
+    }
+
+    /// Where the text of an entry starts.
+    fn start(&self, code: usize) -> usize {
+        let before = code.checked_sub(1).and_then(|i| self.ends.get(i));
+        before.map_or(0, |end| *end as usize + usize::from(self.is_searched()))
+    }
+
+    fn is_searched(&self) -> bool {
+        !matches!(self.kind, Kind::Number(_))
+    }
+
+    /// The entries from `from` on whose text `sieve` names, in order.
+    pub(super) fn hits(&self, from: usize, sieve: &dyn Sieve) -> Vec<u32> {
+        let (start, mut places) = (self.start(from), Vec::new());
+        sieve.places(self.texts.get(start..).unwrap_or_default(), &mut places);
+        let entry = |place: usize| self.ends.partition_point(|end| *end as usize <= start + place) as u32;
+        let mut hits: Vec<u32> = places.into_iter().map(entry).collect();
+        hits.sort_unstable();
+        hits.dedup();
+        hits
     }
 
     /// Drops all entries from `len` on.
@@ -133,7 +154,7 @@ impl Entries {
         self.numbers.truncate(len);
         self.addresses.truncate(len);
         self.ends.truncate(len);
-        self.texts.truncate(self.ends.last().copied().unwrap_or(0) as usize);
+        self.texts.truncate(self.start(self.ends.len()));
     }
 
     /// Adds values that were stored as whole numbers.
@@ -216,6 +237,9 @@ impl Entries {
             Kind::Text => {}
         }
         self.ends.push(self.text_end());
+        if self.is_searched() {
+            self.texts.push(b'\n');
+        }
     }
 
     fn text_end(&self) -> u32 {

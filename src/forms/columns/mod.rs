@@ -10,8 +10,10 @@ mod entries;
 mod fill;
 pub(crate) mod guard;
 mod hybrid;
+mod page;
 mod rows;
 mod schema;
+mod sift;
 
 pub use chunk::NULL;
 pub use entries::{Entries, State};
@@ -41,6 +43,8 @@ pub struct Table {
 pub struct Finished {
     /// Rows met; those of row groups that were passed over are `searched`.
     pub counts: LineCounts,
+    /// First start and last end of the row groups that were searched, as far as they say.
+    pub span: Option<(u64, u64)>,
     /// What ended it before the last row.
     pub damage: Option<Error>,
 }
@@ -106,7 +110,7 @@ impl Table {
             return false;
         };
         let scale = |n: i64| Seconds::try_from(n / leaf.scale).ok();
-        let span = start_span(group, leaf.column).and_then(|(a, b)| Some((scale(a)?, scale(b)?)));
+        let span = span_of(group, leaf.column).and_then(|(a, b)| Some((scale(a)?, scale(b)?)));
         window != TimeWindow::ALL && span.is_some_and(|(first, last)| last < window.from || first >= window.to)
     }
 
@@ -200,7 +204,7 @@ impl Table {
 }
 
 /// Least and greatest value of a column of whole numbers, if the writer noted them.
-fn start_span(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {
+fn span_of(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {
     match group.columns().get(column)?.statistics()? {
         Statistics::Int32(s) => Some(((*s.min_opt()?).into(), (*s.max_opt()?).into())),
         Statistics::Int64(s) => Some((*s.min_opt()?, *s.max_opt()?)),

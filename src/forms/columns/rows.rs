@@ -6,6 +6,7 @@ use crate::forms::columns::chunk::{Chunk, NULL};
 use crate::forms::columns::entries::{Entries, State};
 use crate::forms::columns::guard::guarded;
 use crate::forms::columns::schema::Schema;
+use crate::forms::columns::sift::Searched;
 use crate::net::Addr;
 use bytes::Bytes;
 use parquet::file::metadata::RowGroupMetaData;
@@ -14,20 +15,23 @@ use std::sync::Arc;
 
 /// Draws the rows of a row group, a batch at a time.
 pub struct Rows<'t> {
-    schema: &'t Schema,
-    chunks: Vec<Chunk>,
-    codes: Vec<Vec<u32>>,
+    pub(super) schema: &'t Schema,
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) codes: Vec<Vec<u32>>,
+    /// By column, if rows are searched.
+    pub(super) searched: Vec<Searched>,
     /// By column of the format: its alternatives among the chunks.
     places: Vec<Range<usize>>,
     /// Number of the row group.
     group: usize,
-    left: usize,
+    pub(super) all: usize,
+    pub(super) left: usize,
 }
 
 /// Some rows: for every column a code a row.
 pub struct Batch<'r> {
-    rows: &'r Rows<'r>,
-    length: usize,
+    pub(super) rows: &'r Rows<'r>,
+    pub(super) length: usize,
 }
 
 /// What counting rule 2 says of a row.
@@ -44,7 +48,7 @@ pub enum Verdict {
 }
 
 /// Rows a batch: large enough that the cost of a batch is nothing, small enough for the cache.
-const BATCH: usize = 2 << 10;
+pub(super) const BATCH: usize = 2 << 10;
 
 impl<'t> Rows<'t> {
     pub(super) fn open(
@@ -62,13 +66,16 @@ impl<'t> Rows<'t> {
             }
             last = Some(leaf.field);
         }
+        let all = usize::try_from(group.num_rows()).unwrap_or(0);
         Ok(Rows {
             schema,
             codes: vec![Vec::new(); schema.leaves.len()],
             chunks: chunks?,
             places,
             group: number,
-            left: usize::try_from(group.num_rows()).unwrap_or(0),
+            searched: Vec::new(),
+            all,
+            left: all,
         })
     }
 
