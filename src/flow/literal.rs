@@ -5,7 +5,7 @@
 //! for by [`memchr::memmem`], which is also the twin of the tests. Plain loops over blocks of fixed size, compiled for
 //! wide registers.
 
-use crate::flow::simd::wide;
+use crate::flow::simd::{Wide, wide};
 use memchr::memmem::Finder;
 
 /// A text to be searched.
@@ -40,7 +40,7 @@ impl Literal {
     pub fn places(&self, bytes: &[u8], mut each: impl FnMut(usize)) {
         let mut from = 0;
         while from < bytes.len() {
-            let block = from + wide(first_block, (self, &bytes[from..]));
+            let block = from + wide(FirstBlock(self, &bytes[from..]));
             let whole = bytes.len().saturating_sub(block) >= BLOCK + self.text().len();
             let to = if whole { block + BLOCK } else { bytes.len() };
             // A place in the block may end behind it.
@@ -55,20 +55,27 @@ impl Literal {
     }
 }
 
-/// Start of the first block with a place where all four bytes fit, or of the rest that is no whole block.
-#[inline(always)]
-fn first_block((literal, bytes): (&Literal, &[u8])) -> usize {
-    let text = literal.text();
-    let wanted = literal.at.map(|i| text.get(i).copied().unwrap_or(0));
-    let blocks = bytes.len().saturating_sub(text.len()) / BLOCK;
-    let column = |i: usize| bytes.get(i..i + blocks * BLOCK).unwrap_or_default().as_chunks().0;
-    let [a, b, c, d] = literal.at.map(column);
-    for (i, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
-        if fits([a, b, c, d], wanted) {
-            return i * BLOCK;
+/// The start of the first block with a place where all four bytes fit, or of the rest that is no whole block.
+struct FirstBlock<'b>(&'b Literal, &'b [u8]);
+
+impl Wide for FirstBlock<'_> {
+    type Found = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let FirstBlock(literal, bytes) = self;
+        let text = literal.text();
+        let wanted = literal.at.map(|i| text.get(i).copied().unwrap_or(0));
+        let blocks = bytes.len().saturating_sub(text.len()) / BLOCK;
+        let column = |i: usize| bytes.get(i..i + blocks * BLOCK).unwrap_or_default().as_chunks().0;
+        let [a, b, c, d] = literal.at.map(column);
+        for (i, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
+            if fits([a, b, c, d], wanted) {
+                return i * BLOCK;
+            }
         }
+        blocks * BLOCK
     }
-    blocks * BLOCK
 }
 
 /// True if at some place of the block all four bytes are the wanted ones.
@@ -104,40 +111,48 @@ pub struct Glance {
 impl Glance {
     /// At a whole text.
     pub fn at(text: &[u8]) -> Self {
-        wide(glance, text)
+        wide(Look(text))
     }
 }
 
-#[inline(always)]
-fn glance(text: &[u8]) -> Glance {
-    /// Lanes of one byte each, and how many steps of them a byte can count.
-    const LANES: usize = 32;
-    const STEPS: usize = 255;
-    let next = text.get(1..).unwrap_or_default();
-    let (blocks, _) = next.as_chunks::<LANES>();
-    let mut glance = Glance {
-        ends: 0,
-        may_have_header: text.first().is_some_and(|b| is_low(*b)),
-    };
-    let mut met = [0u8; LANES];
-    for (some, theirs) in text.as_chunks::<LANES>().0.chunks(STEPS).zip(blocks.chunks(STEPS)) {
-        let mut ends = [0u8; LANES];
-        for (bytes, next) in some.iter().zip(theirs) {
-            for i in 0..LANES {
-                let end = u8::from(bytes[i] == b'\n');
-                ends[i] += end;
-                met[i] |= end & u8::from(is_low(next[i]));
+/// A look at a text.
+struct Look<'b>(&'b [u8]);
+
+impl Wide for Look<'_> {
+    type Found = Glance;
+
+    #[inline(always)]
+    fn run(self) -> Glance {
+        let Look(text) = self;
+        /// Lanes of one byte each, and how many steps of them a byte can count.
+        const LANES: usize = 32;
+        const STEPS: usize = 255;
+        let next = text.get(1..).unwrap_or_default();
+        let (blocks, _) = next.as_chunks::<LANES>();
+        let mut glance = Glance {
+            ends: 0,
+            may_have_header: text.first().is_some_and(|b| is_low(*b)),
+        };
+        let mut met = [0u8; LANES];
+        for (some, theirs) in text.as_chunks::<LANES>().0.chunks(STEPS).zip(blocks.chunks(STEPS)) {
+            let mut ends = [0u8; LANES];
+            for (bytes, next) in some.iter().zip(theirs) {
+                for i in 0..LANES {
+                    let end = u8::from(bytes[i] == b'\n');
+                    ends[i] += end;
+                    met[i] |= end & u8::from(is_low(next[i]));
+                }
             }
+            glance.ends += ends.iter().map(|n| u64::from(*n)).sum::<u64>();
         }
-        glance.ends += ends.iter().map(|n| u64::from(*n)).sum::<u64>();
+        let done = blocks.len() * LANES;
+        for (i, _) in text.iter().enumerate().skip(done).filter(|(_, b)| **b == b'\n') {
+            glance.ends += 1;
+            glance.may_have_header |= text.get(i + 1).is_some_and(|b| is_low(*b));
+        }
+        glance.may_have_header |= met.contains(&1);
+        glance
     }
-    let done = blocks.len() * LANES;
-    for (i, _) in text.iter().enumerate().skip(done).filter(|(_, b)| **b == b'\n') {
-        glance.ends += 1;
-        glance.may_have_header |= text.get(i + 1).is_some_and(|b| is_low(*b));
-    }
-    glance.may_have_header |= met.contains(&1);
-    glance
 }
 
 /// Lower-case letters, and four signs that no line starts with.

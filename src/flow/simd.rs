@@ -32,21 +32,28 @@ pub(super) fn has_avx512() -> bool {
     false
 }
 
-/// Runs plain loops as they are compiled for wide registers, where the processor has them. `work` is a function that is
-/// always inlined: a closure would be compiled as everywhere else.
+/// A plain loop that is worth compiling for wide registers.
+pub(crate) trait Wide {
+    /// What it finds.
+    type Found;
+    /// The loop; `#[inline(always)]`, else it is compiled as everywhere else.
+    fn run(self) -> Self::Found;
+}
+
+/// Runs a loop as it is compiled for wide registers, where the processor has them.
 #[inline]
-pub(crate) fn wide<A, R>(work: impl Fn(A) -> R, of: A) -> R {
+pub(crate) fn wide<W: Wide>(work: W) -> W::Found {
     #[cfg(target_arch = "x86_64")]
     if has_avx2() {
         #[target_feature(enable = "avx2")]
-        fn avx2<A, R>(work: impl Fn(A) -> R, of: A) -> R {
-            work(of)
+        fn avx2<W: Wide>(work: W) -> W::Found {
+            work.run()
         }
         #[expect(unsafe_code, reason = "instructions that not every processor has")]
         // SAFETY: the processor was asked for them.
-        return unsafe { avx2(work, of) };
+        return unsafe { avx2(work) };
     }
-    work(of)
+    work.run()
 }
 
 /// Lines of the usual shape, before their values are read: whole tokens, none empty, and enough text behind them.

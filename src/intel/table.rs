@@ -108,17 +108,17 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
 
     /// By the upper half of an IPv4 address: the value that all of its addresses share, if they do.
     pub(super) fn by_upper_half(&self) -> Box<[Option<V>]> {
-        let mut at = 0usize;
-        let shared = |upper: u32| {
-            let (first, last) = (upper << 16, upper << 16 | 0xffff);
-            while self.four.starts.get(at).is_some_and(|s| *s <= first) {
-                at += 1;
+        let mut shared = vec![None; 1 << 16];
+        let whole = |start: u32| (u64::from(start) + 0xffff >> 16) as usize;
+        let ends = self.four.starts.iter().skip(1).map(|next| (*next >> 16) as usize);
+        let spans = self.four.starts.iter().zip(ends.chain([1 << 16]));
+        for ((start, end), value) in spans.zip(&self.four.values) {
+            // Empty where both borders lie in one upper half.
+            if let Some(halves) = shared.get_mut(whole(*start)..end) {
+                halves.fill(Some(*value));
             }
-            let alone = self.four.starts.get(at).is_none_or(|s| *s > last);
-            let value = self.four.values.get(at.wrapping_sub(1)).copied();
-            alone.then_some(value.unwrap_or_default())
-        };
-        (0..1 << 16).map(shared).collect()
+        }
+        shared.into()
     }
 
     /// The same borders with other values; neighbours that become equal are joined.
@@ -197,14 +197,11 @@ fn index_of(starts: &[u32]) -> Box<[u32]> {
         return Box::default();
     }
     let mut index = Vec::with_capacity(65_537);
-    let mut at = 0usize;
-    for upper in 0..=65_535u32 {
-        while starts.get(at).is_some_and(|s| *s <= upper << 16) {
-            at += 1;
-        }
-        index.push(at as u32);
+    for (at, start) in starts.iter().enumerate() {
+        let first_not_below = (u64::from(*start) + 0xffff >> 16) as usize;
+        index.resize(first_not_below, at as u32);
     }
-    index.push(starts.len() as u32);
+    index.resize(65_537, starts.len() as u32);
     index.into()
 }
 

@@ -4,7 +4,7 @@
 //! codes.
 
 use crate::error::Result;
-use crate::flow::wide;
+use crate::flow::{Wide, wide};
 use crate::forms::columns::chunk::{damaged, short};
 use crate::forms::columns::entries::Entries;
 use crate::forms::columns::hybrid::Hybrid;
@@ -83,7 +83,7 @@ impl Values {
                 codes.extend((first..entries.len()).map(|i| i as u32));
             }
         }
-        let most = wide(greatest, codes.get(before..).unwrap_or_default());
+        let most = wide(Greatest(codes.get(before..).unwrap_or_default()));
         if count > 0 && most as usize >= entries.len() {
             return Err(damaged("a code beyond the dictionary"));
         }
@@ -108,9 +108,16 @@ impl Values {
     }
 }
 
-#[inline(always)]
-fn greatest(codes: &[u32]) -> u32 {
-    codes.iter().fold(0, |most, code| most.max(*code))
+/// The greatest of some codes.
+struct Greatest<'c>(&'c [u32]);
+
+impl Wide for Greatest<'_> {
+    type Found = u32;
+
+    #[inline(always)]
+    fn run(self) -> u32 {
+        self.0.iter().fold(0, |most, code| most.max(*code))
+    }
 }
 
 /// Adds `count` plain values to the entries.
