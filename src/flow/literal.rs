@@ -118,40 +118,37 @@ impl Glance {
 /// A look at a text.
 struct Look<'b>(&'b [u8]);
 
+/// So many bytes are counted at a time: no more line ends than fit a byte.
+const GLANCE: usize = 128;
+
 impl Wide for Look<'_> {
     type Found = Glance;
 
     #[inline(always)]
     fn run(self) -> Glance {
-        let Look(text) = self;
-        /// Lanes of one byte each, and how many steps of them a byte can count.
-        const LANES: usize = 32;
-        const STEPS: usize = 255;
+        let text = self.0;
         let next = text.get(1..).unwrap_or_default();
-        let (blocks, _) = next.as_chunks::<LANES>();
-        let mut glance = Glance {
-            ends: 0,
-            may_have_header: text.first().is_some_and(|b| is_low(*b)),
-        };
-        let mut met = [0u8; LANES];
-        for (some, theirs) in text.as_chunks::<LANES>().0.chunks(STEPS).zip(blocks.chunks(STEPS)) {
-            let mut ends = [0u8; LANES];
-            for (bytes, next) in some.iter().zip(theirs) {
-                for i in 0..LANES {
-                    let end = u8::from(bytes[i] == b'\n');
-                    ends[i] += end;
-                    met[i] |= end & u8::from(is_low(next[i]));
-                }
+        let (blocks, _) = next.as_chunks::<GLANCE>();
+        let (mut ends, mut low) = (0, u8::from(text.first().is_some_and(|b| is_low(*b))));
+        for (block, next) in text.as_chunks::<GLANCE>().0.iter().zip(blocks) {
+            let (mut n, mut any) = (0, 0);
+            for i in 0..GLANCE {
+                let end = u8::from(block[i] == b'\n');
+                n += end;
+                any |= end & u8::from(is_low(next[i]));
             }
-            glance.ends += ends.iter().map(|n| u64::from(*n)).sum::<u64>();
+            ends += u64::from(n);
+            low |= any;
         }
-        let done = blocks.len() * LANES;
+        let done = blocks.len() * GLANCE;
         for (i, _) in text.iter().enumerate().skip(done).filter(|(_, b)| **b == b'\n') {
-            glance.ends += 1;
-            glance.may_have_header |= text.get(i + 1).is_some_and(|b| is_low(*b));
+            ends += 1;
+            low |= u8::from(text.get(i + 1).is_some_and(|b| is_low(*b)));
         }
-        glance.may_have_header |= met.contains(&1);
-        glance
+        Glance {
+            ends,
+            may_have_header: low != 0,
+        }
     }
 }
 
