@@ -46,7 +46,7 @@ impl Described for (&Rows<'_>, usize) {
     }
 }
 
-/// Codes of an interface's id and of [`FACTS`], 0 for those that the format lacks.
+/// Codes of an interface's id and of the facts kept of it, 0 for those that the format lacks.
 pub type Codes = (u32, [u32; FACTS.len()]);
 
 /// Codes of the columns that describe interfaces, where each text stands in a dictionary.

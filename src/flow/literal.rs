@@ -81,11 +81,12 @@ impl Wide for FirstBlock<'_> {
 /// True if at some place of the block all four bytes are the wanted ones.
 #[inline(always)]
 fn fits(block: [&[u8; BLOCK]; 4], wanted: [u8; 4]) -> bool {
-    let mut any = 0;
-    for i in 0..BLOCK {
-        let same = |n: usize| u8::from(block[n][i] == wanted[n]);
-        any |= same(0) & same(1) & same(2) & same(3);
-    }
+    let [a, b, c, d] = block.map(|bytes| bytes.iter());
+    let same = |byte: &u8, n: usize| u8::from(*byte == wanted[n]);
+    let places = a.zip(b).zip(c).zip(d);
+    let any = places.fold(0, |any, (((a, b), c), d)| {
+        any | same(a, 0) & same(b, 1) & same(c, 2) & same(d, 3)
+    });
     any != 0
 }
 
@@ -132,10 +133,10 @@ impl Wide for Look<'_> {
         let (mut ends, mut low) = (0, u8::from(text.first().is_some_and(|b| is_low(*b))));
         for (block, next) in text.as_chunks::<GLANCE>().0.iter().zip(blocks) {
             let (mut n, mut any) = (0, 0);
-            for i in 0..GLANCE {
-                let end = u8::from(block[i] == b'\n');
+            for (byte, next) in block.iter().zip(next) {
+                let end = u8::from(*byte == b'\n');
                 n += end;
-                any |= end & u8::from(is_low(next[i]));
+                any |= end & u8::from(is_low(*next));
             }
             ends += u64::from(n);
             low |= any;

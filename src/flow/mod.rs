@@ -2,6 +2,7 @@
 //!
 //! In: bytes, from a map, an inflated buffer or a test. Out: borrowed [`FlowRecord`]s, or the [`Fault`] of a line.
 
+mod column;
 pub mod counts;
 pub mod field;
 pub mod format;

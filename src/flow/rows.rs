@@ -5,11 +5,12 @@
 //! value, NODATA, SKIPDATA, a bad number) is marked, and the caller reads it by [`FlowRecord`](crate::flow::FlowRecord),
 //! the slow and obvious twin: the rule for good and bad lines stands there alone.
 
+use crate::flow::column::{addresses, numbers};
 use crate::flow::field::{Field, Kind};
 use crate::flow::format::{Column, LogFormat};
 use crate::flow::record::{Action, FlowDirection};
 use crate::flow::simd::{Plain, Stretch, Values};
-use crate::flow::value::{DASH, address, number};
+use crate::flow::value::DASH;
 use crate::net::Addr;
 
 /// Stands for `-`, or for a column that the format lacks: no field reaches it.
@@ -284,7 +285,8 @@ impl Columns {
         for c in [&mut self.srcaddr, &mut self.dstaddr, &mut self.scratch_addr] {
             c.resize(len, Addr::default());
         }
-        (self.pkt_srcaddr.clear(), self.pkt_dstaddr.clear());
+        self.pkt_srcaddr.clear();
+        self.pkt_dstaddr.clear();
         let numbers = [
             &mut self.srcport,
             &mut self.dstport,
@@ -379,66 +381,4 @@ impl Columns {
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
 fn read_avx2(columns: &mut Columns, simd: crate::flow::simd::Avx2, plan: &Plan, stretch: &Stretch<'_, '_>) {
     columns.read_by(simd, plan, stretch);
-}
-
-#[inline(always)]
-fn numbers<V: Values>(
-    values: V,
-    s: &Stretch<'_, '_>,
-    (column, max, required): (usize, u64, bool),
-    out: &mut [u64],
-    good: &mut [bool],
-) {
-    let (fours, rest) = out.as_chunks_mut::<4>();
-    let (mut i, mut row) = (column, 0);
-    for slots in fours {
-        if !values.four_numbers(s, i, max, slots) {
-            one_by_one(s, (i, max, required), slots, &mut good[row..]);
-        }
-        (i, row) = (i + 4 * s.stride(), row + 4);
-    }
-    one_by_one(s, (i, max, required), rest, &mut good[row..]);
-}
-
-#[cold]
-#[inline(never)]
-fn one_by_one(s: &Stretch<'_, '_>, (from, max, required): (usize, u64, bool), out: &mut [u64], good: &mut [bool]) {
-    for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
-        let token = s.token(from + row * s.stride());
-        let n = number(token, max);
-        *good &= n.is_some() || token == DASH && !required;
-        *slot = n.unwrap_or(MISSING);
-    }
-}
-
-/// Of a missing address the slot is left as it is.
-#[inline(always)]
-fn addresses<V: Values>(
-    values: V,
-    s: &Stretch<'_, '_>,
-    (column, required): (usize, bool),
-    out: &mut [Addr],
-    good: &mut [bool],
-) {
-    let (twos, rest) = out.as_chunks_mut::<2>();
-    let (mut i, mut row) = (column, 0);
-    for slots in twos {
-        match values.two_addresses(s, i) {
-            Some(a) => *slots = [Addr::v4(a[0]), Addr::v4(a[1])],
-            None => each_address(s, (i, required), slots, &mut good[row..]),
-        }
-        (i, row) = (i + 2 * s.stride(), row + 2);
-    }
-    each_address(s, (i, required), rest, &mut good[row..]);
-}
-
-#[inline(never)]
-fn each_address(s: &Stretch<'_, '_>, (from, required): (usize, bool), out: &mut [Addr], good: &mut [bool]) {
-    for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
-        let token = s.token(from + row * s.stride());
-        match address(token) {
-            Some(a) => *slot = a,
-            None => *good &= token == DASH && !required,
-        }
-    }
 }

@@ -109,7 +109,7 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
     /// By the upper half of an IPv4 address: the value that all of its addresses share, if they do.
     pub(super) fn by_upper_half(&self) -> Box<[Option<V>]> {
         let mut shared = vec![None; 1 << 16];
-        let whole = |start: u32| (u64::from(start) + 0xffff >> 16) as usize;
+        let whole = |start: u32| ((u64::from(start) + 0xffff) >> 16) as usize;
         let ends = self.four.starts.iter().skip(1).map(|next| (*next >> 16) as usize);
         let spans = self.four.starts.iter().zip(ends.chain([1 << 16]));
         for ((start, end), value) in spans.zip(&self.four.values) {
@@ -198,7 +198,7 @@ fn index_of(starts: &[u32]) -> Box<[u32]> {
     }
     let mut index = Vec::with_capacity(65_537);
     for (at, start) in starts.iter().enumerate() {
-        let first_not_below = (u64::from(*start) + 0xffff >> 16) as usize;
+        let first_not_below = ((u64::from(*start) + 0xffff) >> 16) as usize;
         index.resize(first_not_below, at as u32);
     }
     index.resize(65_537, starts.len() as u32);
