@@ -173,6 +173,33 @@ fn a_hit_names_the_bytes_that_left_and_nothing_else() {
     assert_eq!(found[0].destinations[0].ip.to_string(), "192.0.2.77");
 }
 
+#[test]
+fn a_split_upload_is_its_parts_and_not_what_was_sent_beside_it() {
+    let mut log = std::fs::read_to_string(root().join("samples/detectors/fan-out/hit.log")).unwrap();
+    let day = 1_768_262_400;
+    let mut send = |to: &str, bytes: u32, start: u32| {
+        let packets = bytes / 1_400 + 1;
+        let end = start + 60;
+        log += &format!(
+            "2 123456789012 eni-0a1b2c3d4e5f60718 10.0.1.20 {to} 41000 443 6 {packets} {bytes} {start} {end} ACCEPT OK\n"
+        );
+    };
+    // Known by a few bytes of the week before, and then a part like all others.
+    send("203.0.113.9", 4_000, day - 6 * 86_400);
+    send("203.0.113.9", 6_000_000, day + 11 * 3_600 + 60);
+    // A page fetched in between, and a new place on the same night.
+    send("192.0.2.9", 100_000, day + 11 * 3_600 + 120);
+    send("198.51.102.9", 9_000_000, day + 3 * 3_600);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("split.log");
+    std::fs::write(&path, log).unwrap();
+    let found = incidents(&path);
+    let split = found.iter().find(|i| i.rules.contains(&"fan-out")).unwrap();
+    assert_eq!((split.bytes, split.destinations.len()), (61 * 6_000_000, 61));
+    let cites = |ip: &str| split.destinations.iter().any(|d| d.ip.to_string() == ip);
+    assert!(cites("203.0.113.9") && !cites("192.0.2.9") && !cites("198.51.102.9"));
+}
+
 /// Findings of a log's lines, without evidence (files have other names).
 fn told(lines: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();

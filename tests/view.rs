@@ -243,3 +243,40 @@ fn verify_finds_what_the_logs_no_longer_say() {
     assert_eq!(part.status.code(), Some(1));
     assert!(String::from_utf8(part.stdout).unwrap().contains("1 no longer hold"));
 }
+
+#[test]
+fn verify_counts_the_requests_of_the_trail_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("result.json").to_string_lossy().into_owned();
+    assert!(
+        scan(&["--trail", "trail", "--format", "json", "-o", &path])
+            .status
+            .success()
+    );
+    let verify = || {
+        let out = flowtrail(&["verify", &path, "--trail", "trail"]);
+        (out.status.code(), String::from_utf8(out.stdout).unwrap())
+    };
+    let (code, text) = verify();
+    assert_eq!(code, Some(0), "{text}");
+    let stolen = |text: &str| {
+        let of_trail = text.lines().filter(|l| l.contains("cited kinds of requests"));
+        of_trail.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(stolen(&text).len() >= 2 && text.contains(" 0 no longer hold"), "{text}");
+    let result = std::fs::read_to_string(&path).unwrap();
+    let mut changed: Value = serde_json::from_str(&result).unwrap();
+    let details = changed["details"].as_array_mut().unwrap();
+    let detail = details
+        .iter_mut()
+        .find(|d| d["calls"].as_array().is_some_and(|c| !c.is_empty()));
+    let call = &mut detail.unwrap()["calls"][0];
+    call["requests"] = (call["requests"].as_u64().unwrap() + 1).into();
+    std::fs::write(&path, changed.to_string()).unwrap();
+    let (code, text) = verify();
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("1 no longer hold") && text.contains("cited were"),
+        "{text}"
+    );
+}

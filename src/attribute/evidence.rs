@@ -65,6 +65,7 @@ impl<'a> Attribution<'a> {
             self.by_role(&subject, &mut cases);
         }
         self.by_nat(&subject, &mut cases);
+        doubt_node(question, &mut cases);
         rank(cases, question.toward)
     }
 
@@ -241,7 +242,7 @@ impl<'a> Attribution<'a> {
                 let class = if own { Class::Strong } else { Class::Weak };
                 support_issued(issued, class, why, cases)
                     .into_iter()
-                    .for_each(|case| case.direct |= own);
+                    .for_each(|case| (case.direct, case.beside) = (case.direct | own, case.beside | !own));
             }
         }
     }
@@ -334,6 +335,16 @@ impl<'a> Attribution<'a> {
                 }
             }
         }
+    }
+}
+
+/// Where pods have credentials of their own and the log writes the node's address for all of them, the node's session is
+/// one candidate among them and no better than they are.
+fn doubt_node(question: &Question, cases: &mut Cases) {
+    const WHY: &str = "this flow log has no pkt-srcaddr: it shows one address for the node and for all pods on it, which call for themselves";
+    if question.one_address && cases.values().any(|c| c.beside) {
+        let node = cases.values_mut().filter(|c| !c.beside && !c.direct);
+        node.for_each(|case| case.doubt(WHY));
     }
 }
 
@@ -502,5 +513,42 @@ mod tests {
             ask(&inventory(), &[issue], &about_eni_1(0)),
             [(session(INSTANCE), Class::Strong, 0)]
         );
+    }
+
+    #[test]
+    fn where_the_log_shows_one_address_for_all_pods_the_node_is_one_candidate_among_them() {
+        let issue = |call: &str, source: &str, name: &str, key: &str| {
+            format!(
+                r#"{{"eventTime":"2025-03-01T00:05:00Z","eventSource":"sts.amazonaws.com","eventName":"{call}","sourceIPAddress":"{source}",
+            "userIdentity":{{"type":"WebIdentityUser"}},"requestParameters":{{"roleArn":"arn:aws:iam::111122223333:role/app",
+            "roleSessionName":"{name}"}},"responseElements":{{"credentials":{{"accessKeyId":"{key}"}}}}}}"#
+            )
+        };
+        let log = [
+            issue("AssumeRole", "ec2.amazonaws.com", INSTANCE, "ASIA9"),
+            issue("AssumeRoleWithWebIdentity", "10.0.0.6", "pod", "ASIA8"),
+        ];
+        let mut g = Graph::default();
+        let mut say = |s, r, o| g.say(s, r, Some(o), Mark::Seen, Origin("test"));
+        say("eni-1", Relation::InterfaceAddress, "10.0.0.5");
+        say("eni-1", Relation::InterfaceAddress, "10.0.0.6");
+        say("eni-1", Relation::InterfaceInstance, INSTANCE);
+        let node = Question {
+            addresses: vec!["10.0.0.5".parse().unwrap()],
+            ..about_eni_1(0)
+        };
+        let classes = |question: &Question| -> Vec<(String, Class)> {
+            let who = ask(&g.clone().resolve(), &log, question);
+            who.into_iter().map(|(arn, class, _)| (arn, class)).collect()
+        };
+        let told_apart = classes(&node);
+        assert_eq!(told_apart[0], (session(INSTANCE), Class::Strong));
+        let hidden = Question {
+            one_address: true,
+            ..node
+        };
+        let mut all = classes(&hidden);
+        all.sort();
+        assert_eq!(all, [(session(INSTANCE), Class::Weak), (session("pod"), Class::Weak)]);
     }
 }

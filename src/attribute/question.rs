@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::aggregate::{Direction, EgressTable};
+use crate::aggregate::{Direction, EgressTable, Row};
 use crate::net::{Addr, Class, Seconds, TimeWindow};
 use crate::trail::TrailRow;
 
@@ -25,6 +25,9 @@ pub struct Question {
     pub toward: Toward,
     /// Flow log egress to S3 by hour, for comparison with what S3 counted; empty if not known.
     pub hourly: Vec<(Seconds, u128)>,
+    /// True if the flow log shows one address for all that the interface has: without `pkt-srcaddr`, AWS writes the first
+    /// private address whoever sent.
+    pub one_address: bool,
 }
 
 /// Where the traffic in question went.
@@ -52,6 +55,7 @@ impl Question {
             window: Some(window),
             toward,
             hourly: s3_egress(table, interface, window),
+            one_address: one_address(table, interface),
         }
     }
 
@@ -83,6 +87,14 @@ impl Question {
 
 /// Less than this agrees by accident.
 const FLOOR: u128 = 1_000_000;
+
+/// True if everything that an interface sent over IPv4 has one sender.
+fn one_address(table: &EgressTable, interface: u32) -> bool {
+    let sent = |r: &&Row| r.direction == Direction::Egress && r.local.is_v4();
+    let mut senders = table.of_interface(interface).iter().filter(sent).map(|r| r.local);
+    let first = senders.next();
+    first.is_some() && senders.all(|a| Some(a) == first)
+}
 
 fn s3_egress(table: &EgressTable, interface: u32, window: TimeWindow) -> Vec<(Seconds, u128)> {
     let mut out: Vec<(Seconds, u128)> = Vec::new();

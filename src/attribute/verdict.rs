@@ -70,6 +70,8 @@ pub(super) struct Case {
     pub(super) requests: u64,
     /// Something ties it to an address in question, not only to the instance.
     pub(super) direct: bool,
+    /// It is somebody else behind the same interface: a pod.
+    pub(super) beside: bool,
     /// Reasons, best class first, then as text.
     pub(super) why: BTreeSet<(Class, String)>,
 }
@@ -78,6 +80,14 @@ impl Case {
     pub(super) fn support(&mut self, class: Class, why: String) {
         self.class = Some(self.class.map_or(class, |c| c.min(class)));
         self.why.insert((class, why));
+    }
+
+    /// Says that the log cannot tell it from others behind the same interface.
+    pub(super) fn doubt(&mut self, why: &str) {
+        if self.class.is_some_and(|c| c < Class::Weak) {
+            self.why.insert((Class::Exact, why.to_owned()));
+            self.class = Some(Class::Weak);
+        }
     }
 
     fn bytes(&self, toward: Toward) -> u128 {
@@ -116,7 +126,8 @@ pub(super) fn rank(cases: Cases, toward: Toward) -> Vec<Principal> {
     }
     let mut cases: Vec<((String, String), Case)> = cases.into_iter().collect();
     cases.sort_by_cached_key(|(name, case)| {
-        let weight = (case.direct, case.bytes(toward), case.requests);
+        // A node is there for its pods.
+        let weight = (case.direct, case.bytes(toward), case.requests, case.beside);
         (case.class, std::cmp::Reverse(weight), name.clone())
     });
     let mut out: Vec<Principal> = cases

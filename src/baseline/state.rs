@@ -203,6 +203,13 @@ impl Baseline {
         marked && !self.accepted.get(id).is_some_and(|a| a.days.contains(&(day, channel)))
     }
 
+    /// How many days of a channel of an interface do not teach, as long as they have not lasted.
+    pub fn set_aside(&self, id: &str) -> usize {
+        let days = self.excluded.get(id).into_iter().flatten();
+        days.filter(|(day, channel)| self.is_excluded(id, *day, *channel))
+            .count()
+    }
+
     /// The first day on which a destination was judged anomalous, unless somebody has accepted it since.
     pub fn flagged_since(&self, id: &str, place: &str) -> Option<Day> {
         let first = self.flagged.get(id)?.get(place)?.first().copied();

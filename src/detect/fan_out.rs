@@ -1,7 +1,8 @@
 //! `fan-out`: one sender, many destinations that are all new to it, each with a little.
 //!
 //! Splitting an upload keeps every single destination small. Together they are compared with what all new destinations of a
-//! day got in the past. Addresses roll up to their network and their operator, which the explanation names.
+//! day got in the past. Addresses roll up to their network and their operator, which the explanation names. Cited is the
+//! burst: the hours with many new places, and in them every part of like size, whoever else uses the place.
 
 use std::collections::BTreeSet;
 
@@ -79,38 +80,81 @@ fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Sett
     if more < settings.floor_bytes || deviation.surprise < own.surprise {
         return None;
     }
-    let operators: BTreeSet<u32> = places.iter().filter_map(|p| p.asn).collect();
+    let parts = burst(view, actor, &places);
+    let bytes: u64 = parts.iter().map(|p| p.bytes).sum();
+    let operators: BTreeSet<u32> = parts.iter().filter_map(|p| p.place.asn).collect();
     let mut reasons = vec![format!(
-        "{} went to {} networks of {} operators in a day, none of which this interface had sent to before.",
+        "{} went to {} networks of {} operators, to none of which this interface had sent as much before.",
         human_bytes(bytes.into()),
-        places.len(),
+        parts.len(),
         operators.len()
     )];
     reasons.push(compared(&deviation, "day to all new destinations together"));
     reasons.extend(history(&deviation));
-    Some(Signal::novel(
-        "fan-out",
-        index,
-        cited(&places, bytes),
-        deviation,
-        reasons,
-    ))
+    let cells = parts.into_iter().flat_map(|p| p.cells).collect();
+    Some(Signal::novel("fan-out", index, cells, deviation, reasons))
 }
 
-/// The cells of the places that got nearly all of the bytes: what a browser fetched beside it is not cited.
-fn cited(places: &[&PlaceDay<'_>], bytes: u64) -> Vec<u32> {
-    let mut out = Vec::new();
-    let mut sum = 0u64;
-    // Places come largest first.
-    for place in places {
-        if sum as f64 >= bytes as f64 * CITED {
-            break;
-        }
-        sum = sum.saturating_add(place.bytes);
-        out.extend(&place.cells);
+/// A place's part in the burst.
+struct Share<'a, 'b> {
+    place: &'b PlaceDay<'a>,
+    bytes: u64,
+    cells: Vec<u32>,
+}
+
+/// The parts of the split transfer.
+///
+/// A split upload has many parts of like size and spares no place because others use it too, so every place counts that
+/// got a like part in the burst's hours: if it is new to this interface, or got more than on all days before together.
+fn burst<'a, 'b>(view: &DayView<'_>, actor: &'b ActorDay<'a>, news: &[&'b PlaceDay<'a>]) -> Vec<Share<'a, 'b>> {
+    let hours = busy_hours(view, news);
+    let share = |place| share(view, place, &hours);
+    let least = typical(news.iter().map(|p| share(p).bytes).collect()) / UNLIKE;
+    let external = actor.places.iter().filter(|p| p.channel == Channel::External);
+    external
+        .map(share)
+        .filter(|s| s.bytes > least && (s.place.new[0] || s.bytes > s.place.before))
+        .collect()
+}
+
+/// What a place got in some hours of the day.
+fn share<'a, 'b>(view: &DayView<'_>, place: &'b PlaceDay<'a>, hours: &[bool; HOURS]) -> Share<'a, 'b> {
+    let row = |cell: &u32| view.table.rows.get(*cell as usize);
+    let within = |cell: &u32| row(cell).is_some_and(|r| hours[(r.hour / 3_600 % HOURS as u64) as usize]);
+    let cells: Vec<u32> = place.cells.iter().copied().filter(within).collect();
+    let bytes: u128 = cells.iter().filter_map(row).map(|r| r.volume.bytes).sum();
+    Share {
+        place,
+        bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        cells,
     }
-    out
 }
 
-/// Share of the bytes that the cited places account for.
-const CITED: f64 = 0.99;
+/// The hours in which many of the new places were sent to: a tenth of those of the busiest hour, at least.
+fn busy_hours(view: &DayView<'_>, news: &[&PlaceDay<'_>]) -> [bool; HOURS] {
+    let mut places = [0usize; HOURS];
+    for place in news {
+        let hours = view.place_hours(place);
+        places
+            .iter_mut()
+            .zip(hours)
+            .for_each(|(n, bytes)| *n += usize::from(bytes > 0));
+    }
+    let most = places.iter().copied().max().unwrap_or(0);
+    places.map(|n| n > 0 && n * 10 >= most)
+}
+
+/// The size of the part that holds the middle byte.
+fn typical(mut sizes: Vec<u64>) -> u64 {
+    sizes.sort_unstable();
+    let half = sizes.iter().fold(0, |sum: u64, b| sum.saturating_add(*b)) / 2;
+    let mut sum = 0u64;
+    let upto = |b: &u64| {
+        sum = sum.saturating_add(*b);
+        sum > half
+    };
+    sizes.iter().copied().find(upto).unwrap_or(0)
+}
+
+/// A part so many times smaller than the typical one is something else: what a browser fetched beside it.
+const UNLIKE: u64 = 10;

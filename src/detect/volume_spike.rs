@@ -29,7 +29,8 @@ pub struct Parameters {
     /// duration alone makes nothing ten times as rare as its busiest hour.
     pub further: f64,
     /// An adjacent hour belongs to the spike while it carries at least this share of the spike's mean hour on top of twice
-    /// what its destinations usually get.
+    /// what its destinations usually get. A transfer runs through, so only its first and its last hour are partial: beyond
+    /// one with less than half of the mean nothing belongs to it.
     pub shoulder: f64,
     /// Share of the excess that the cited destinations must explain.
     pub explained: f64,
@@ -252,10 +253,11 @@ fn with_shoulders(
     while from < to && hours[to] <= least {
         to -= 1;
     }
-    while from > 0 && hours[from - 1] > least {
+    let half = chosen.values().map(|(rate, _)| rate / 2.0).sum::<f64>() as u128;
+    while from > 0 && hours[from - 1] > least && hours[from] > half {
         from -= 1;
     }
-    while to + 1 < HOURS && hours[to + 1] > least {
+    while to + 1 < HOURS && hours[to + 1] > least && hours[to] > half {
         to += 1;
     }
     let cells = actor.cells(view.table, channel, from..=to);

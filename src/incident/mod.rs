@@ -234,8 +234,7 @@ fn merge_claims(own: Vec<PrincipalClaim>, more: &[PrincipalClaim]) -> Vec<Princi
 /// The union of the cited cells.
 ///
 /// A rule about destinations says where the data went. A volume rule cites whatever was large at the time: where most of
-/// that is what the others name, it supports them and adds no destination of its own. Not so beside `fan-out`: data that
-/// is split over many destinations also goes to some that were known.
+/// that is what the others name, it supports them and adds no destination of its own.
 fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
     let row = |cell: &u32| table.rows.get(*cell as usize);
     let specific: BTreeSet<u32> = members
@@ -243,7 +242,6 @@ fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
         .filter(|f| f.rule != VOLUME)
         .flat_map(|f| f.cells.iter().filter_map(row).map(|r| r.peer))
         .collect();
-    let split = members.iter().any(|f| f.rule == SPLIT);
     let mut out = BTreeSet::new();
     for finding in members {
         let named = |cell: &u32| row(cell).is_some_and(|r| specific.contains(&r.peer));
@@ -254,7 +252,7 @@ fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
             .filter_map(row)
             .map(|r| r.volume.bytes)
             .sum();
-        let supports = finding.rule == VOLUME && !split && shared * 2 >= finding.bytes.max(1);
+        let supports = finding.rule == VOLUME && shared * 2 >= finding.bytes.max(1);
         out.extend(finding.cells.iter().copied().filter(|c| !supports || named(c)));
     }
     out
@@ -262,9 +260,6 @@ fn cells(members: &[Finding], table: &EgressTable) -> BTreeSet<u32> {
 
 /// The rule that cites by volume alone.
 const VOLUME: &str = "volume-spike";
-
-/// The rule that cites many destinations, but not all.
-const SPLIT: &str = "fan-out";
 
 /// A table, the cells of it that are cited, and of which only a part is meant.
 type Cited<'a> = (&'a EgressTable, BTreeSet<u32>, &'a BTreeMap<u32, u128>);

@@ -1,4 +1,5 @@
-//! What `explain` and `verify` need beside the findings: reasons with their weights, cited cells, series with their bands.
+//! What `explain` and `verify` need beside the findings: reasons with their weights, cited cells of both logs, series with
+//! their bands.
 //!
 //! All of it is bounded: the largest cells are listed, the rest is one sum.
 
@@ -6,6 +7,7 @@ use crate::aggregate::{EgressTable, Row};
 use crate::baseline::{Channel, Learning, bands, channel};
 use crate::incident::Incident;
 use crate::net::rfc3339;
+use crate::report::calls::Calls;
 use crate::report::grid::json_integer;
 use crate::report::run::Run;
 use crate::report::{callers, moments, requests};
@@ -23,10 +25,11 @@ const DAYS: u64 = 60;
 
 /// Reasons and cells of each incident.
 pub fn details(run: &Run<'_>) -> Value {
-    run.incidents.iter().map(|i| detail(i, run)).collect()
+    let calls = Calls::cited(run.incidents, run.trail);
+    run.incidents.iter().map(|i| detail(i, run, &calls)).collect()
 }
 
-fn detail(incident: &Incident, run: &Run<'_>) -> Value {
+fn detail(incident: &Incident, run: &Run<'_>, calls: &Calls) -> Value {
     let table = run.table;
     let steps = run.steps.and_then(|s| s.get(&incident.id));
     let mut rows: Vec<&Row> = incident
@@ -37,12 +40,15 @@ fn detail(incident: &Incident, run: &Run<'_>) -> Value {
     rows.sort_by_key(|r| std::cmp::Reverse(r.volume.bytes));
     let rest = rows.split_off(rows.len().min(CELLS));
     let rest_bytes: u128 = rest.iter().map(|r| r.volume.bytes).sum();
+    let (calls, more_calls) = calls.of_incident(incident, run.trail);
     json!({
         "id": incident.id,
         "reasons": incident.parts,
         "containment": steps,
         "cells": rows.into_iter().map(|r| cell(r, table)).collect::<Value>(),
         "more_cells": {"cells": rest.len(), "bytes": json_integer(rest_bytes)},
+        "calls": calls,
+        "more_calls": more_calls,
         "requests": requests::of_incident(incident, run.trail, run.intel),
         "timeline": moments::moments(incident, table, run.trail),
     })

@@ -7,6 +7,7 @@ pub mod agreement;
 pub mod asff;
 pub mod backtest;
 pub mod callers;
+pub mod calls;
 pub mod coverage;
 pub mod csv;
 pub mod detail;

@@ -1,10 +1,12 @@
 //! `verify`: do the incidents of a result still follow from the logs?
 //!
-//! The cited cells are counted again from the logs and compared one by one; the files of the evidence are compared by their
-//! SHA-256. What the logs at hand do not hold is said to be unchecked, never to hold.
+//! The cited cells are counted again from the logs and compared one by one, those of CloudTrail if a trail is at hand; the
+//! files of the evidence are compared by their SHA-256. What was not looked at is said to be unchecked, never to hold.
 
 use crate::aggregate::{Direction, EgressTable};
+use crate::report::calls;
 use crate::report::explain::integer;
+use crate::trail::PrincipalIndex;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,13 +15,15 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Verdict {
     /// Its id.
     pub id: String,
-    /// Cells counted again, with the same sums.
+    /// Cells of the flow logs counted again, with the same sums.
     pub same: usize,
+    /// Cells of the trail counted again, with the same sums.
+    pub calls: usize,
     /// Cells that differ, in words.
     pub changed: Vec<String>,
     /// Files of the evidence whose content differs or that are missing.
     pub files: Vec<String>,
-    /// True if nothing of it could be checked against flow logs: it rests on the trail.
+    /// True if nothing of it was checked: it rests on a log that was not given.
     pub unchecked: bool,
 }
 
@@ -35,9 +39,14 @@ type Key = (String, String, String, u64, u64, String);
 /// Bytes and records, by role.
 type Cells = HashMap<Key, BTreeMap<&'static str, (u128, u64)>>;
 
-/// Compares the incidents of a result with `table`; `sum` gives the SHA-256 of a file by its name, if it is at hand.
-pub fn verify(result: &Value, table: &EgressTable, sum: &mut dyn FnMut(&str) -> Option<String>) -> Vec<Verdict> {
-    let counted = cells(table);
+/// Compares the incidents of a result with the logs at hand; `sum` gives the SHA-256 of a file by its name, if it is there.
+pub fn verify(
+    result: &Value,
+    table: Option<&EgressTable>,
+    trail: Option<&PrincipalIndex>,
+    sum: &mut dyn FnMut(&str) -> Option<String>,
+) -> Vec<Verdict> {
+    let counted = table.map(cells);
     let list = |v: &'_ Value| v.as_array().cloned().unwrap_or_default();
     let mut out = Vec::new();
     for incident in list(&result["incidents"]) {
@@ -47,20 +56,26 @@ pub fn verify(result: &Value, table: &EgressTable, sum: &mut dyn FnMut(&str) -> 
         let mut verdict = Verdict {
             id,
             same: 0,
+            calls: 0,
             changed: Vec::new(),
             files: Vec::new(),
             unchecked: false,
         };
-        for cell in detail.map(|d| list(&d["cells"])).unwrap_or_default() {
-            match compare(&counted, &cell) {
-                None => verdict.same += 1,
-                Some(text) => verdict.changed.push(text),
+        let cited = |name: &str| detail.map(|d| list(&d[name])).unwrap_or_default();
+        if let Some(counted) = &counted {
+            let cells = cited("cells");
+            verdict.changed = cells.iter().filter_map(|c| compare(counted, c)).collect();
+            verdict.same = cells.len() - verdict.changed.len();
+            if !cells.is_empty() {
+                verdict.files = files(&list(&incident["evidence"]), sum);
             }
         }
-        verdict.unchecked = verdict.same == 0 && verdict.changed.is_empty();
-        if !verdict.unchecked {
-            verdict.files = files(&list(&incident["evidence"]), sum);
+        if let Some(index) = trail {
+            let (same, changed) = calls::recount(&cited("calls"), index);
+            verdict.calls = same;
+            verdict.changed.extend(changed);
         }
+        verdict.unchecked = verdict.same + verdict.calls + verdict.changed.len() == 0;
         out.push(verdict);
     }
     out

@@ -174,7 +174,7 @@ pub(crate) fn tell_and_save(news: &News, learned: Option<Baseline>, lock: &Lock,
 
 fn summary(b: &Baseline, files: usize) -> String {
     let n = grouped(files as u128);
-    let marks: usize = b.excluded.values().map(BTreeSet::len).sum();
+    let marks: usize = b.excluded.keys().map(|id| b.set_aside(id)).sum();
     let marks = if marks > 0 {
         format!("; {marks} anomalous days of a channel do not teach")
     } else {
@@ -299,7 +299,7 @@ fn overview(baseline: &Baseline, profiles: &Profiles) -> Grid {
     ]);
     for (id, history) in &baseline.interfaces {
         let own = profiles.own(id);
-        let excluded = baseline.excluded.get(id).map_or(0, BTreeSet::len);
+        let excluded = baseline.set_aside(id);
         let hour = |c: Channel, q: f64| Cell::Bytes(own.map_or(0, |p| p.hours[c as usize].quantile(q)).into());
         let peak = |c: Channel| Cell::Bytes(own.map_or(0, |p| p.peaks[c as usize]).into());
         grid.rows.push(vec![
@@ -365,7 +365,7 @@ fn diff(args: &DiffArgs) -> anyhow::Result<u8> {
         let change = match (a.interfaces.get(id), b.interfaces.get(id)) {
             (None, _) => "added",
             (_, None) => "gone",
-            (x, y) if x == y && a.excluded.get(id) == b.excluded.get(id) => continue,
+            (x, y) if x == y && a.set_aside(id) == b.set_aside(id) => continue,
             _ => "changed",
         };
         grid.rows.push(changed(id, change, &a, &b));
@@ -395,7 +395,7 @@ fn changed(id: &str, change: &str, a: &Baseline, b: &Baseline) -> Vec<Cell> {
     let only = |x: &flowtrail::baseline::InterfaceHistory, y: &flowtrail::baseline::InterfaceHistory| {
         Cell::Count(x.places.keys().filter(|p| !y.places.contains_key(*p)).count() as u128)
     };
-    let excluded = |b: &Baseline| Cell::Count(b.excluded.get(id).map_or(0, BTreeSet::len) as u128);
+    let excluded = |b: &Baseline| Cell::Count(b.set_aside(id) as u128);
     vec![
         Cell::Text(id.to_owned()),
         Cell::Text(change.to_owned()),

@@ -4,13 +4,13 @@ use crate::args::ReadArgs;
 use crate::{output, read, run};
 use clap::Args;
 use flowtrail::Error;
-use flowtrail::aggregate::{Counting, Filter, Grain, WithEndpoints};
+use flowtrail::aggregate::{Counting, Filter, Grain, Ingest, WithEndpoints};
 use flowtrail::intel::Intel;
-use flowtrail::inventory::Graph;
+use flowtrail::inventory::Inventory;
 use flowtrail::net::printable;
 use flowtrail::report;
 use flowtrail::report::verify::Verdict;
-use flowtrail::scan;
+use flowtrail::scan::{self, Counted, Inputs};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -33,8 +33,11 @@ pub(crate) struct VerifyArgs {
     /// What `scan --format json` wrote
     result: PathBuf,
     /// Flow logs, as `scan` was given them; repeatable
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    #[arg(long, value_name = "PATH", required_unless_present = "trail", num_args = 1..)]
     flows: Vec<OsString>,
+    /// CloudTrail, as `scan` was given it: the requests that incidents cite are counted again; repeatable
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    trail: Vec<OsString>,
     /// What the scan was given of it; repeatable
     #[arg(long, value_name = "FILE")]
     inventory: Vec<PathBuf>,
@@ -55,34 +58,28 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
 /// Runs `verify`.
 pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     let result = load(&args.result)?;
-    let counting = Counting {
-        grain: Grain::SCAN,
-        filter: Filter::default(),
-        window: args.read.window()?,
-        largest: 0,
-    };
-    let mut ingest = args.read.ingest()?;
-    let mut graph = Graph::default();
-    scan::read_inventory(&args.inventory, ingest.read, &mut graph)?;
-    let inventory = graph.resolve();
-    ingest.formats = ingest.formats.with(&inventory);
-    let own = scan::own_addresses(&inventory);
-    let intel = Intel::load(&Default::default())?;
-    let places = WithEndpoints::new(&intel, &inventory);
     let pool = scan::threads(args.read.threads)?;
-    let bar = read::Bar::new(args.quiet);
-    let counted = scan::count(&args.flows, &places, &counting, &ingest, &own, &pool, &|a| {
-        bar.follow(a)
-    })?;
-    bar.done();
-    let code = read::account(&args.read, args.quiet, &counted.stats)?;
-    let files: BTreeMap<&str, _> = counted.archive.sources.iter().map(|s| (s.name.as_str(), s)).collect();
-    let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let inputs = Inputs {
+        trail: args.trail.clone(),
+        inventory: args.inventory.clone(),
+        ingest: args.read.ingest()?,
+        ..Inputs::default()
+    };
+    let (known, trail) = scan::known(&inputs, &pool)?;
+    let counted = count(args, inputs.ingest, &known.inventory, &pool)?;
+    let mut stats = counted.as_ref().map(|c| c.stats.clone()).unwrap_or_default();
+    stats.trail = trail;
+    let code = read::account(&args.read, args.quiet, &stats)?;
+    let sources = counted.iter().flat_map(|c| &c.archive.sources);
+    let files: BTreeMap<&str, _> = sources.map(|s| (s.name.as_str(), s)).collect();
+    let mut sums: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut sum = |name: &str| {
         let fresh = || files.get(name).and_then(|s| flowtrail::incident::sha256(s));
-        known.entry(name.to_owned()).or_insert_with(fresh).clone()
+        sums.entry(name.to_owned()).or_insert_with(fresh).clone()
     };
-    let verdicts = report::verify::verify(&result, &counted.table, &mut sum);
+    let table = counted.as_ref().map(|c| &c.table);
+    let index = known.has_trail.then_some(&known.index);
+    let verdicts = report::verify::verify(&result, table, index, &mut sum);
     if !args.quiet {
         output::to(None, |out| Ok(tell(&verdicts, out)?))?;
     }
@@ -90,15 +87,50 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     Ok(if code == run::DONE && broken { run::FOUND } else { code })
 }
 
+/// The flow logs, if some were given, counted as `scan` counts them.
+fn count(
+    args: &VerifyArgs,
+    mut ingest: Ingest,
+    inventory: &Inventory,
+    pool: &rayon::ThreadPool,
+) -> anyhow::Result<Option<Counted>> {
+    if args.flows.is_empty() {
+        return Ok(None);
+    }
+    let counting = Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window: args.read.window()?,
+        largest: 0,
+    };
+    ingest.formats = ingest.formats.with(inventory);
+    let own = scan::own_addresses(inventory);
+    let intel = Intel::load(&Default::default())?;
+    let places = WithEndpoints::new(&intel, inventory);
+    let bar = read::Bar::new(args.quiet);
+    let counted = scan::count(&args.flows, &places, &counting, &ingest, &own, pool, &|a| bar.follow(a))?;
+    bar.done();
+    Ok(Some(counted))
+}
+
+/// "2 cited cells and 5 cited kinds of requests", as far as there are any.
+fn again(v: &Verdict) -> String {
+    let counted = [(v.same, "cited cells"), (v.calls, "cited kinds of requests")];
+    let some = counted.iter().filter(|(n, _)| *n > 0);
+    some.map(|(n, what)| format!("{n} {what}"))
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
 fn tell(verdicts: &[Verdict], out: &mut dyn Write) -> std::io::Result<()> {
     for v in verdicts {
         let state = match (v.holds(), v.unchecked) {
-            (true, true) => "not checked: it rests on the trail alone".to_owned(),
-            (true, false) => format!("holds: {} cited cells counted again", v.same),
+            (true, true) => "not checked: it rests on logs that were not given".to_owned(),
+            (true, false) => format!("holds: {} counted again", again(v)),
             (false, _) => format!(
                 "NO LONGER HOLDS: {} of {} cells differ",
                 v.changed.len(),
-                v.same + v.changed.len()
+                v.same + v.calls + v.changed.len()
             ),
         };
         writeln!(out, "{}  {state}", printable(v.id.as_bytes()))?;
