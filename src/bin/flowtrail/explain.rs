@@ -69,7 +69,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     let own = scan::own_addresses(&inventory);
     let intel = Intel::load(&Default::default())?;
     let places = WithEndpoints::new(&intel, &inventory);
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.quiet);
     let counted = scan::count(&args.flows, &places, &counting, &ingest, &own, &pool, &|a| {
         bar.follow(a)

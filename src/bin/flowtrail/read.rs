@@ -1,6 +1,6 @@
 //! From options to inputs: times, lists, progress; and what every command that reads logs says at its end.
 
-use crate::args::{ListArgs, ReadArgs};
+use crate::args::{FileArgs, ListArgs, ReadArgs, S3Args};
 use crate::{hint, output, run};
 use flowtrail::Error;
 use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
@@ -16,21 +16,42 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+impl FileArgs {
+    /// How bytes are drawn.
+    pub(crate) fn options(&self) -> ReadOptions {
+        ReadOptions {
+            mmap: !self.no_mmap,
+            max_unpacked: self.max_unpacked,
+            ..ReadOptions::default()
+        }
+    }
+
+    /// The formats of text without a header.
+    pub(crate) fn formats(&self) -> flowtrail::Result<Formats> {
+        let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
+        Ok(Formats::new(format))
+    }
+}
+
+impl S3Args {
+    /// The same as the library wants it.
+    pub(crate) fn options(&self) -> RemoteOptions {
+        RemoteOptions {
+            profile: self.profile.clone(),
+            endpoint: self.endpoint_url.clone(),
+            region: self.region.clone(),
+        }
+    }
+}
+
 impl ReadArgs {
     /// How archives are read; fails before anything is if what is to be written cannot be.
     pub(crate) fn ingest(&self) -> flowtrail::Result<Ingest> {
         output::check_files([&self.stats, &self.rejects])?;
-        let read = ReadOptions {
-            mmap: !self.no_mmap,
-            max_unpacked: self.max_unpacked,
-            ..ReadOptions::default()
-        };
-        let remote = self.remote();
-        let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
         Ok(Ingest {
-            read,
-            remote,
-            formats: Formats::new(format),
+            read: self.files.options(),
+            remote: self.remote(),
+            formats: self.files.formats()?,
             strict: self.strict,
             watch_all: false,
             rejects: self.reject_log()?,
@@ -41,11 +62,7 @@ impl ReadArgs {
 
     /// How `s3://` inputs are reached.
     pub(crate) fn remote(&self) -> RemoteOptions {
-        RemoteOptions {
-            profile: self.profile.clone(),
-            endpoint: self.endpoint_url.clone(),
-            region: self.region.clone(),
-        }
+        self.s3.options()
     }
 
     /// Where rejected lines are kept while the logs are read: beside the file that will hold them.
