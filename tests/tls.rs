@@ -108,6 +108,7 @@ fn s3_is_asked_of_nobody_but_the_host_that_was_named() {
         let said = String::from_utf8_lossy(&out.stderr);
         assert_eq!(out.status.code(), Some(3), "{said}");
         assert!(said.contains(host) && said.contains("certificate"), "{said}");
+        assert!(!said.contains("tries"), "it will not be better the next time: {said}");
         assert_eq!(*server.asked.lock().unwrap(), "", "{host} was asked");
     }
     let out = list(&server, "localhost", true);

@@ -96,11 +96,13 @@ impl Fault {
     }
 }
 
-/// True if the other side's certificate is why.
+/// True if the other side's certificate is why; layers below us wrap errors of input and output in each other.
 fn is_refused(cause: &(dyn Error + 'static)) -> bool {
+    if let Some(tls) = cause.downcast_ref() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
     let inner = cause.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref());
-    let tls = inner.and_then(|e| e.downcast_ref()).or_else(|| cause.downcast_ref());
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    inner.is_some_and(|e| is_refused(e))
 }
 
 /// How long to wait before try `n` (from 1): twice as long each time, any part of it at random, so that many readers do not
