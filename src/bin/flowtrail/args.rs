@@ -262,7 +262,7 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<String>,
     #[command(flatten)]
-    pub(crate) s3: S3Args,
+    pub(crate) s3: crate::read::S3Args,
     /// Exit with 3 if more than this share of all lines is rejected
     #[arg(long, default_value = "1%", value_parser = share, value_name = "SHARE")]
     pub(crate) max_rejected: f64,
@@ -293,21 +293,6 @@ pub(crate) struct FileArgs {
     /// Stop unpacking a file after so many bytes
     #[arg(long, default_value_t = 64 << 30, value_name = "BYTES")]
     pub(crate) max_unpacked: u64,
-}
-
-/// How `s3://` inputs are reached.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Input")]
-pub(crate) struct S3Args {
-    /// For s3:// inputs: a profile of the AWS CLI, which is asked for its credentials
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// For s3:// inputs: another endpoint than AWS's
-    #[arg(long, value_name = "URL")]
-    pub(crate) endpoint_url: Option<String>,
-    /// For s3:// inputs: the bucket's region, where neither the environment nor S3 says it
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<String>,
 }
 
 /// Lists; what is not given is taken from dated snapshots in the program.

@@ -1,7 +1,8 @@
 //! From options to inputs: times, lists, progress; and what every command that reads logs says at its end.
 
-use crate::args::{FileArgs, ListArgs, ReadArgs, S3Args};
+use crate::args::{FileArgs, ListArgs, ReadArgs};
 use crate::{hint, output, run};
+use clap::Args;
 use flowtrail::Error;
 use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
@@ -31,6 +32,21 @@ impl FileArgs {
         let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
         Ok(Formats::new(format))
     }
+}
+
+/// How `s3://` inputs are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct S3Args {
+    /// For s3:// inputs: a profile of the AWS CLI, which is asked for its credentials
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// For s3:// inputs: another endpoint than AWS's
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// For s3:// inputs: the bucket's region, where neither the environment nor S3 says it
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
 }
 
 impl S3Args {

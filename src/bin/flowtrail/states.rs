@@ -1,7 +1,8 @@
 //! `scan --partial` and `flowtrail merge`: states of some files, written by many and judged as one.
 
-use crate::args::{FileArgs, JudgeArgs, ReadArgs, S3Args, ScanArgs};
+use crate::args::{FileArgs, JudgeArgs, ReadArgs, ScanArgs};
 use crate::notify::Duty;
+use crate::read::S3Args;
 use crate::{hint, output, read, run, scan as command};
 use clap::Args;
 use flowtrail::Error;
