@@ -150,16 +150,23 @@ hardening:
 faults program="target/debug/flowtrail":
     bash tests/hardening/faults.sh {{program}}
 
+# keys made to collide, beside random ones: processor time of both, and their ratio (fails above 2)
+flooding program="target/release/flowtrail" keys="1000000":
+    python3 tests/hardening/flood.py {{program}} {{keys}}
+
 # a bomb of 10 GiB, 100 000 files, ten million keys: time and memory (needs make_scenarios.py)
 scale program="target/release/flowtrail":
     bash tests/hardening/scale.sh {{program}}
 
-# a million seeded mutations for each target of fuzz/targets.rs; no nightly, no extra tool
-mutations count="1000000":
-    FLOWTRAIL_MUTATIONS={{count}} cargo test --locked --release --test mutations -- --ignored --nocapture
+# so many seeded mutations for each target of fuzz/targets.rs (all, or those named), one after the other; no nightly, no
+# extra tool. Optimised, since a mutation then costs microseconds, but with overflow and debug assertions checked
+mutations count="1000000" targets="":
+    FLOWTRAIL_MUTATIONS={{count}} FLOWTRAIL_TARGET={{targets}} \
+    CARGO_PROFILE_QUICK_OVERFLOW_CHECKS=true CARGO_PROFILE_QUICK_DEBUG_ASSERTIONS=true \
+        nice cargo test --locked --profile quick --no-default-features --test mutations -- --ignored --nocapture
 
 # libFuzzer on every target of fuzz/targets.rs, so many seconds each (needs cargo-fuzz; a nightly, or RUSTC_BOOTSTRAP=1)
-fuzz seconds="60" targets="line format gzip content envelope wrapping trail splitter parquet mmdb lists baseline filters config inventory alerts result":
+fuzz seconds="60" targets="line format gzip content envelope wrapping trail splitter parquet mmdb lists baseline state index journal filters config inventory alerts result":
     bash fuzz/run.sh {{seconds}} "{{targets}}"
 
 # the tests of the files that hold unsafe code, under AddressSanitizer (needs a nightly)

@@ -5,7 +5,7 @@
 //! over) and texts in place.
 
 use bytes::Bytes;
-use flowtrail::aggregate::Filter;
+use flowtrail::aggregate::{Counting, Filter, Grain, Peer, Places, Shelf};
 use flowtrail::baseline::Baseline;
 use flowtrail::contain::whatif;
 use flowtrail::detect::Settings;
@@ -14,18 +14,24 @@ use flowtrail::flow::{FlowRecord, LineCounts, LineReader, LogFormat, Reject, Row
 use flowtrail::forms::columns::Table;
 use flowtrail::forms::{Form, Mapped, Unwrap, told_by};
 use flowtrail::incident::{AllowList, Suppressions};
+use flowtrail::index::{IndexShelf, Manifest, Wanted as Sought, manifest};
 use flowtrail::input::brackets::{Step, next_member, skip_space, value_end};
 use flowtrail::input::{Block, Content, ReadOptions, Reader, Source, gzip};
 use flowtrail::intake::{SideFindings, Tool};
 use flowtrail::intel::{ListKind, judge};
 use flowtrail::inventory::Graph;
 use flowtrail::lookup::{Key, subjects};
-use flowtrail::net::{TimeWindow, parse_rfc3339, printable};
+use flowtrail::net::{Addr, Class, TimeWindow, parse_rfc3339, printable};
+use flowtrail::notify::{self, Journal};
+use flowtrail::partial::{Fold, Partial};
 use flowtrail::report::{REPORTERS, Wanted};
+use flowtrail::scan::count_states;
 use flowtrail::store::{self, Kind};
 use flowtrail::trail::{TrailArchive, TrailFilter, read};
 use libdeflater::Decompressor;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// One thing that takes bytes from strangers.
 pub(crate) struct Target {
@@ -135,6 +141,24 @@ pub(crate) const TARGETS: &[Target] = &[
         texts: &[],
     },
     Target {
+        name: "state",
+        run: state,
+        files: &["fuzz/seeds/state"],
+        texts: &[],
+    },
+    Target {
+        name: "index",
+        run: index,
+        files: &["fuzz/seeds/index"],
+        texts: &[],
+    },
+    Target {
+        name: "journal",
+        run: journal,
+        files: &[],
+        texts: &["\u{2}\u{1}a\u{5}inc-1\u{0}\u{1}b\u{5}inc-2\u{1}\u{2}{}"],
+    },
+    Target {
         name: "filters",
         run: filters,
         files: &[],
@@ -151,6 +175,8 @@ pub(crate) const TARGETS: &[Target] = &[
         files: &["samples"],
         texts: &[
             "[volume-spike]\nquantile = 0.999\n[beacon]\n",
+            "kind = \"webhook\"\nurl = \"https://a.example/x\"\nsecret-env = \"S\"\nmin-severity = \"high\"\n",
+            "kind = \"syslog\"\naddress = \"log.example:6514\"\ntls = true\nif-unsure = \"hold\"\n",
             "[[entry]]\nid = \"1\"\nreason = \"r\"\neni = \"eni-0a\"\ndestination = \"10.0.0.0/8\"\nports = [443]\nfrom = 2026-01-01\nmax_bytes = 1\n",
             "[[suppress]]\nrule = \"beacon\"\ncidr = \"10.0.0.0/8\"\narn = \"arn:*\"\nexpires = 2026-01-01\n",
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"StringNotEquals":{"aws:sourceVpce":"vpce-1"}}}]}"#,
@@ -301,8 +327,8 @@ fn gzip(data: &[u8]) {
     }
 }
 
-/// A file of this process for what reads files.
-fn file(data: &[u8]) -> PathBuf {
+/// A place of this thread, in memory where that can be had.
+fn place() -> PathBuf {
     let folder = Some(PathBuf::from("/dev/shm")).filter(|p| p.is_dir());
     let folder = folder.unwrap_or_else(std::env::temp_dir);
     let name = format!(
@@ -310,7 +336,12 @@ fn file(data: &[u8]) -> PathBuf {
         std::process::id(),
         std::thread::current().id()
     );
-    let path = folder.join(name);
+    folder.join(name)
+}
+
+/// A file of this process for what reads files.
+fn file(data: &[u8]) -> PathBuf {
+    let path = place();
     std::fs::write(&path, data).expect("room for a temporary file");
     path
 }
@@ -466,6 +497,123 @@ fn baseline(data: &[u8]) {
     }
 }
 
+/// Pieces (a byte for the sort, two for the length, the body) in frames whose sums and chain are right, as one who knows
+/// the format would forge them.
+fn framed(data: &[u8]) -> Vec<u8> {
+    let (mut out, mut chain, mut rest) = (Vec::new(), 0u128, data);
+    while let Some(([sort, low, high], after)) = rest.split_first_chunk::<3>() {
+        let length = usize::from(u16::from_le_bytes([*low, *high]));
+        let (body, after) = after.split_at(length.min(after.len()));
+        let content = [&chain.to_le_bytes(), [*sort].as_slice(), body].concat();
+        chain = xxh3_128(&content);
+        out.extend(store::pack(Kind::Partial, &content).expect("small enough"));
+        rest = after;
+    }
+    out
+}
+
+/// Lists that know nothing.
+struct Nowhere;
+
+impl Places for Nowhere {
+    fn class(&self, _: Addr) -> Class {
+        Class::External
+    }
+
+    fn peer(&self, addr: Addr) -> Peer {
+        Peer {
+            addr,
+            class: Class::External,
+            service: None,
+            region: None,
+            country: None,
+            asn: None,
+            labels: Vec::new(),
+        }
+    }
+}
+
+fn state(data: &[u8]) {
+    let bytes = match data.starts_with(b"flowtrl") {
+        true => data.to_vec(),
+        false => framed(data),
+    };
+    let path = file(&bytes);
+    if let Ok(mut partial) = Partial::open(&path)
+        && partial.trail().is_ok()
+    {
+        while let Ok(Some(_)) = partial.next_cell() {}
+    }
+    let folded = || Fold::open(std::slice::from_ref(&path)).and_then(|f| f.fold(&|_| None));
+    let counting = Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window: TimeWindow::ALL,
+        largest: 0,
+    };
+    if let Ok(mut folded) = folded() {
+        let _ = folded.trail().map(flowtrail::trail::TrailState::finish);
+        let _ = count_states(&mut folded, &Nowhere, &counting, &BTreeSet::new());
+    }
+    if let Ok(folded) = folded() {
+        let _ = folded.write(true, &mut std::io::sink());
+    }
+    let _ = std::fs::remove_file(path);
+}
+
+/// The store that the seeds come from: the content of its manifest, its sums, its keys; a digit stands before each.
+const STORE: [&[u8]; 3] = [
+    include_bytes!("seeds/index/manifest"),
+    include_bytes!("seeds/index/flows"),
+    include_bytes!("seeds/index/keys"),
+];
+
+/// A store in which `data` takes the place of one of its files; its first byte says of which.
+fn index(data: &[u8]) {
+    let Some((which, rest)) = data.split_first() else {
+        return;
+    };
+    let mut files = STORE.map(|f| &f[1..]);
+    files[usize::from(which % 3)] = rest;
+    let folder = place();
+    let names = [manifest::NAME, "flows-000000-000.parquet", "keys-000000-000.parquet"];
+    let framed = store::pack(Kind::Index, files[0]).expect("small enough");
+    std::fs::create_dir_all(&folder).expect("room for a temporary folder");
+    for (name, content) in names.iter().zip([framed.as_slice(), files[1], files[2]]) {
+        std::fs::write(folder.join(name), content).expect("room for a temporary file");
+    }
+    if let Ok(manifest) = Manifest::open(&folder) {
+        let archive = manifest.archive();
+        let sought = Sought {
+            names: ["10.0.1.20".to_owned()].into(),
+            networks: vec!["52.216.0.0/16".parse().expect("a network")],
+        };
+        for wanted in [None, Some(sought.clone())] {
+            let shelf = IndexShelf::new(&folder, &manifest, &archive, &archive, wanted);
+            let mut sum = 0;
+            for part in 0..shelf.parts().min(4) {
+                shelf.fill(part, &|_| 0, &mut |s| sum += s.volume.bytes);
+            }
+            let _ = shelf.check();
+        }
+        let _ = IndexShelf::of_files(&folder, &manifest, &archive, &archive, &sought);
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+fn journal(data: &[u8]) {
+    let path = file(&store::pack(Kind::Journal, data).expect("small enough"));
+    if let Ok(journal) = Journal::open(&path) {
+        let waits: Vec<_> = ["a", "b"].iter().flat_map(|t| journal.waiting(t)).collect();
+        journal.save().expect("it was read");
+        drop(journal);
+        let again = Journal::open(&path).expect("what was written is read");
+        let now: Vec<_> = ["a", "b"].iter().flat_map(|t| again.waiting(t)).collect();
+        assert_eq!(now, waits);
+    }
+    let _ = std::fs::remove_file(path);
+}
+
 fn filters(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = (
@@ -482,6 +630,9 @@ fn filters(data: &[u8]) {
 fn config(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = toml::from_str::<Settings>(text);
+        if let Ok(table) = text.parse::<toml::Table>() {
+            let _ = notify::Target::read("soc", &table);
+        }
         let _ = whatif::Proposal::parse(text, None);
     }
     let path = file(data);

@@ -415,26 +415,19 @@ fn same_as_files(name: &str, server: &Server, bucket: &Path) {
     );
 }
 
+/// What the servers on this machine are told: where to listen, and the keys.
+fn own(port: &str) -> Vec<String> {
+    let keys = ["--access-key", KEY, "--secret-key", SECRET];
+    let place = ["--host", "127.0.0.1", "--port", port];
+    place.into_iter().chain(keys).map(String::from).collect()
+}
+
 #[test]
 fn s3s_fs_gives_what_files_give() {
     let dir = tempfile::tempdir().unwrap();
     let bucket = bucket(dir.path());
     let root = dir.path().display().to_string();
-    let arguments = |port: &str| {
-        [
-            "--host",
-            "127.0.0.1",
-            "--port",
-            port,
-            "--access-key",
-            KEY,
-            "--secret-key",
-            SECRET,
-            &root,
-        ]
-        .map(String::from)
-        .to_vec()
-    };
+    let arguments = |port: &str| [own(port), vec![root.clone()]].concat();
     if let Some(server) = real("s3s-fs", arguments) {
         same_as_files("s3s-fs", &server, &bucket);
     }
@@ -450,18 +443,8 @@ fn hadro_gives_what_files_give_even_while_it_throttles() {
         &["--error-rate", "0.1", "--fault-seed", "3", "--latency-ms", "5"],
     ] {
         let arguments = |port: &str| {
-            let own = [
-                "--host",
-                "127.0.0.1",
-                "--port",
-                port,
-                "--access-key",
-                KEY,
-                "--secret-key",
-                SECRET,
-            ];
-            let own = own.iter().chain(&["--region", "us-east-1"]).chain(faults);
-            own.map(|s| s.to_string()).chain([root.clone()]).collect()
+            let more = ["--region", "us-east-1"].iter().chain(faults).map(|s| (*s).to_owned());
+            own(port).into_iter().chain(more).chain([root.clone()]).collect()
         };
         if let Some(server) = real("hadro", arguments) {
             same_as_files("hadro", &server, &bucket);

@@ -8,6 +8,7 @@ use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
 use crate::aggregate::counter::{Counter, Counting, Places, Shared};
 use crate::aggregate::examples::Examples;
 use crate::aggregate::formats::Formats;
+use crate::aggregate::outcome::report::Reports;
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
 use crate::aggregate::pieces::{Task, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
@@ -22,7 +23,6 @@ use crate::flow::{LineReader, LogFormat, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, RemoteOptions};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -61,9 +61,6 @@ pub struct Progress {
     /// Files (or pieces) done.
     pub tasks: AtomicU64,
 }
-
-/// Said of a file at which the program itself failed.
-const FAULT: &str = "flowtrail failed at it, which is a fault of the program: please report it";
 
 /// Counts everything in `archive`; what could not be read is in the outcome, not an error.
 ///
@@ -152,7 +149,7 @@ struct Worker<T> {
     watch: Watch,
     reader: Option<Reader>,
     lines: LineReader,
-    reports: Vec<TaskReport>,
+    reports: Reports,
 }
 
 impl<'a, T: Tally> Run<'a, T> {
@@ -212,7 +209,7 @@ impl<'a, T: Tally> Run<'a, T> {
             tally: (self.reading.new)(&self.logs),
             reader: None,
             lines: LineReader::new(LogFormat::default_v2()),
-            reports: Vec::new(),
+            reports: Reports::default(),
         };
         let step = |w: &mut Worker<T>, i: usize| {
             let Some(task) = order.get(i) else {
@@ -227,14 +224,14 @@ impl<'a, T: Tally> Run<'a, T> {
         let mut seen = watch();
         let parts = self.reading.shelf.map_or(0, |s| s.parts());
         for worker in workers::run(pool, self.tasks.len() + parts, new, step) {
-            reports.extend(worker.reports);
+            reports.push(worker.reports);
             seen.merge(worker.watch);
             match &mut all {
                 Some(all) => all.merge(worker.tally),
                 None => all = Some(worker.tally),
             }
         }
-        reports.sort_by_key(|r| r.task);
+        let mut reports = Reports::join(reports);
         for report in &mut reports {
             report.fingerprint = report.fingerprint.or_else(|| self.claims.late(report.file));
         }
@@ -277,9 +274,8 @@ impl<'a, T: Tally> Run<'a, T> {
             Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut worker.lines, &mut sink),
             Ok(Content::Parquet(bytes)) => self.rows(task, bytes, &mut sink),
         };
-        // A fault of ours must not cost the other files: what was counted before it stays, and the file is named.
-        if catch_unwind(AssertUnwindSafe(read)).is_err() {
-            sink.report.place = Place::Damaged(FAULT.into());
+        if workers::guarded(read).is_none() {
+            sink.report.place = Place::Damaged(workers::FAULT.into());
         }
         if let Some(rejects) = &mut sink.rejects {
             rejects.hand_over();

@@ -4,6 +4,7 @@
 //! no useful order, so whatever is made of them must be a commutative sum.
 
 use rayon::ThreadPool;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs `step` on every index below `tasks`, on all threads of `pool`; returns the workers' states.
@@ -24,6 +25,15 @@ pub fn run<S: Send>(
             step(&mut mine, task);
         }
     })
+}
+
+/// Said of a file at which the program itself failed.
+pub(crate) const FAULT: &str = "flowtrail failed at it, which is a fault of the program: please report it";
+
+/// Does one task; a fault of ours in it must not cost the others. What was counted before it stays; whoever calls names
+/// the file, see [`FAULT`].
+pub(crate) fn guarded<T>(task: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(task)).ok()
 }
 
 /// A pool of `threads` threads; 0 means one per core.

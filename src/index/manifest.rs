@@ -4,7 +4,7 @@
 //! lies in the folder and is not named here is a leftover.
 
 use crate::aggregate::outcome::{Place, TaskReport};
-use crate::aggregate::stats::{Anomalies, RecordCounts};
+use crate::aggregate::stats::RecordCounts;
 use crate::error::{Error, Result};
 use crate::input::{Archive, Source, os_text};
 use crate::store::{self, Kind, Reader, Writer};
@@ -13,6 +13,8 @@ use std::time::UNIX_EPOCH;
 
 /// The manifest's name in the folder.
 pub const NAME: &str = "manifest";
+/// A segment has a part for each worker, and one more each time that a worker's memory was full.
+const MOST_PARTS: u32 = 1 << 20;
 
 /// What a store holds.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +93,9 @@ impl Manifest {
                 return Err(Error::format("damaged: a segment has no name"));
             }
             let (parts, bytes) = (from.small()?, from.number()?);
+            if parts > MOST_PARTS {
+                return Err(Error::format("damaged: a segment of more parts than any has"));
+            }
             let mut files = Vec::new();
             for _ in 0..from.number()? {
                 files.push(StoredFile::read(&mut from)?);
@@ -155,17 +160,7 @@ impl StoredFile {
         to.number(self.size);
         to.number(self.changed);
         self.report.encode(to);
-        let c = &self.counts;
-        [c.good_accept, c.reject_records, c.unknown_bytes, c.transit_gateway]
-            .into_iter()
-            .for_each(|n| to.number(n));
-        [c.accept_bytes, c.reject_bytes, c.transit_gateway_bytes]
-            .into_iter()
-            .for_each(|n| to.wide(n));
-        let a = &c.anomalies;
-        [a.end_before_start, a.epoch_ms, a.far_past, a.far_future, a.y2038]
-            .into_iter()
-            .for_each(|n| to.number(n));
+        self.counts.encode(to);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<StoredFile> {
@@ -182,28 +177,9 @@ impl StoredFile {
             size: from.number()?,
             changed: from.number()?,
             report: TaskReport::decode(number, from)?,
-            counts: counts(from)?,
+            counts: RecordCounts::decode(from)?,
         })
     }
-}
-
-fn counts(from: &mut Reader<'_>) -> Result<RecordCounts> {
-    Ok(RecordCounts {
-        good_accept: from.number()?,
-        reject_records: from.number()?,
-        unknown_bytes: from.number()?,
-        transit_gateway: from.number()?,
-        accept_bytes: from.wide()?,
-        reject_bytes: from.wide()?,
-        transit_gateway_bytes: from.wide()?,
-        anomalies: Anomalies {
-            end_before_start: from.number()?,
-            epoch_ms: from.number()?,
-            far_past: from.number()?,
-            far_future: from.number()?,
-            y2038: from.number()?,
-        },
-    })
 }
 
 /// Size and time of the last change of a file; none if it is not there.

@@ -38,7 +38,8 @@ pub type Names = BTreeSet<String>;
 pub struct IndexShelf {
     folder: PathBuf,
     held: BTreeMap<u32, Held>,
-    parts: Vec<(String, u32)>,
+    /// Segments that serve, and how many parts each has.
+    served: Vec<(String, u32)>,
     wanted: Option<Wanted>,
     failed: Mutex<Option<Error>>,
 }
@@ -66,7 +67,7 @@ impl IndexShelf {
         let mut shelf = IndexShelf {
             folder: folder.to_path_buf(),
             held: BTreeMap::new(),
-            parts: Vec::new(),
+            served: Vec::new(),
             wanted,
             failed: Mutex::default(),
         };
@@ -75,9 +76,7 @@ impl IndexShelf {
         }
         let served: BTreeSet<usize> = seats.iter().map(|s| s.segment).collect();
         for segment in served.iter().filter_map(|s| manifest.segments.get(*s)) {
-            shelf
-                .parts
-                .extend((0..segment.parts).map(|p| (segment.name.clone(), p)));
+            shelf.served.push((segment.name.clone(), segment.parts));
         }
         shelf
     }
@@ -111,7 +110,7 @@ impl IndexShelf {
         let mut shelf = IndexShelf {
             folder: folder.to_path_buf(),
             held: BTreeMap::new(),
-            parts: Vec::new(),
+            served: Vec::new(),
             wanted: None,
             failed: Mutex::default(),
         };
@@ -274,24 +273,34 @@ impl Shelf for IndexShelf {
     }
 
     fn parts(&self) -> usize {
-        self.parts.len()
+        self.served.iter().map(|(_, parts)| *parts as usize).sum()
     }
 
     fn fill(&self, part: usize, log: &dyn Fn(&str) -> u16, each: &mut dyn FnMut(&Summed<'_>)) {
-        let Some((segment, number)) = self.parts.get(part) else {
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((segment, number)) = self.part(part).filter(|_| failed().is_none()) else {
             return;
         };
-        let done = self.fill_part(segment, *number, log, each);
+        let done = self.fill_part(segment, number, log, each);
         if let Err(e) = done {
-            self.failed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(e);
+            failed().get_or_insert(e);
         }
     }
 }
 
 impl IndexShelf {
+    /// The segment of a part, and its number there. A stated number of parts makes no room.
+    fn part(&self, part: usize) -> Option<(&str, u32)> {
+        let mut left = u32::try_from(part).ok()?;
+        for (segment, parts) in &self.served {
+            match left.checked_sub(*parts) {
+                None => return Some((segment, left)),
+                Some(behind) => left = behind,
+            }
+        }
+        None
+    }
+
     fn fill_part(
         &self,
         segment: &str,

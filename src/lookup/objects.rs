@@ -31,17 +31,19 @@ pub fn of_objects(
     };
     let step = |(reader, text, archives): &mut (Reader, Vec<u8>, Vec<TrailArchive>), i: usize| {
         let Some(source) = archive.sources.get(i) else { return };
-        // Files that cannot be read were named when the index was made.
-        if reader.whole(source, text).is_err() {
-            return;
-        }
-        read(text, &mut |event| {
-            for ((_, bucket, key), archive) in wanted.iter().zip(archives.iter_mut()) {
-                let copied = event.copied_from().is_some_and(|(b, k)| b == *bucket && k == *key);
-                if copied || event.bucket.as_deref() == Some(*bucket) && event.key.as_deref() == Some(*key) {
-                    archive.observe(&event);
-                }
+        // Files that cannot be read, or at which we fail, were named when the index was made.
+        let _ = workers::guarded(|| {
+            if reader.whole(source, text).is_err() {
+                return;
             }
+            read(text, &mut |event| {
+                for ((_, bucket, key), archive) in wanted.iter().zip(archives.iter_mut()) {
+                    let copied = event.copied_from().is_some_and(|(b, k)| b == *bucket && k == *key);
+                    if copied || event.bucket.as_deref() == Some(*bucket) && event.key.as_deref() == Some(*key) {
+                        archive.observe(&event);
+                    }
+                }
+            });
         });
     };
     let mut all: Vec<TrailArchive> = wanted.iter().map(|_| TrailArchive::default()).collect();

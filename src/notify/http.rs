@@ -107,20 +107,20 @@ mod with_feature {
                     let after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
                     judged(response.status().as_u16(), after)
                 }
-                Err(e) => broken(&e),
+                Err(e) => broken(&e, self.url.host_str().unwrap_or_default()),
             }
         }
     }
 
     /// No answer: whether the message may have arrived depends on whether there was a connection.
-    fn broken(e: &reqwest::Error) -> Answer {
+    fn broken(e: &reqwest::Error, host: &str) -> Answer {
         if e.is_builder() {
             return Answer::Refused("the message cannot be sent: not a header or a URL".into());
         }
         let what = match e {
-            e if e.is_connect() => "no connection",
-            e if e.is_timeout() => "no answer in time",
-            _ => "the connection broke",
+            e if e.is_connect() => "no connection to",
+            e if e.is_timeout() => "no answer in time from",
+            _ => "the connection broke to",
         };
         let mut cause: Option<&dyn std::error::Error> = e.source();
         while let Some(next) = cause.and_then(|c| c.source()) {
@@ -128,7 +128,7 @@ mod with_feature {
         }
         let cause = cause.map_or_else(String::new, |c| format!(" ({c})"));
         Answer::Again {
-            reason: format!("{what}{cause}"),
+            reason: format!("{what} {host}{cause}"),
             after: None::<Duration>,
             unsure: !e.is_connect(),
         }

@@ -51,7 +51,7 @@ impl Wire {
             unsure,
         };
         match self.open_line() {
-            Err(e) => again(format!("no connection ({e})"), false),
+            Err(e) => again(format!("no connection to {} ({e})", self.host), false),
             Ok(line) => match line.carry(frame) {
                 Ok(()) => Answer::Taken,
                 Err(e) => again(

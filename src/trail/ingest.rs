@@ -200,9 +200,12 @@ impl Worker {
     fn file(&mut self, source: &crate::input::Source) {
         let Worker { reader, text, found } = self;
         let _file = tracing::debug_span!("file", file = %source.name, bytes = source.size).entered();
-        let seen = reader.with_whole(source, text, |content, damage| {
-            found.content(source, content, damage.map(|e| e.reason()))
+        let seen = found.guarded(source, |found| {
+            reader.with_whole(source, text, |content, damage| {
+                found.content(source, content, damage.map(|e| e.reason()))
+            })
         });
+        let Some(seen) = seen else { return };
         match (seen, reader.change(source)) {
             (Err(e), _) => {
                 found.files.failed += 1;
@@ -228,6 +231,16 @@ impl Found {
             file: source.name.clone(),
             reason,
         });
+    }
+
+    /// Reads a file; a fault of ours at it costs that file alone, which is named.
+    fn guarded<T>(&mut self, source: &crate::input::Source, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let seen = workers::guarded(|| read(self));
+        if seen.is_none() {
+            self.files.partial += 1;
+            self.name(source, workers::FAULT.into());
+        }
+        seen
     }
 
     /// Takes in a file; true if it was whole.
@@ -264,7 +277,38 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::delivery_stamp;
+    use super::*;
+    use crate::input::Source;
+
+    #[test]
+    fn a_fault_of_the_program_costs_one_file_and_is_named() {
+        let mut worker = Worker::new(ReadOptions::default(), &Wanted::ALL, &TrailArchive::default());
+        let source = |name: &str| Source {
+            name: name.into(),
+            path: name.into(),
+            size: 0,
+            object: None,
+        };
+        let record = |n: u8| {
+            let id = format!("0000000{n}-0000-4000-8000-000000000000");
+            format!(
+                r#"{{"Records":[{{"eventVersion":"1.08","eventTime":"2026-03-01T00:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","eventID":"{id}","awsRegion":"us-east-1"}}]}}"#
+            )
+        };
+        let found = &mut worker.found;
+        let mut take = |name: &str, text: String, fails: bool| {
+            found.guarded(&source(name), |found| {
+                assert!(!fails, "a fault that this test has planted");
+                found.content(&source(name), text.as_bytes(), None)
+            })
+        };
+        assert_eq!(take("a", record(1), false), Some(true));
+        assert_eq!(take("b", String::new(), true), None);
+        assert_eq!(take("c", record(2), false), Some(true));
+        assert_eq!(found.counts.records, 2);
+        let last = found.errors.last().map(|e| (e.file.as_str(), e.reason.as_str()));
+        assert_eq!(last, Some(("b", workers::FAULT)));
+    }
 
     #[test]
     fn the_time_of_delivery_stands_in_the_name() {

@@ -2,6 +2,8 @@
 
 use super::{Outcome, Place, TaskReport};
 use crate::aggregate::examples::{Kind, Rejected};
+use crate::aggregate::raw::sum;
+use crate::aggregate::stats::{Anomalies, RecordCounts};
 use crate::aggregate::watch::FieldSet;
 use crate::error::{Error, Result};
 use crate::flow::{LineCounts, Reason};
@@ -32,6 +34,39 @@ impl Outcome {
     /// How many lines were rejected for what.
     pub(in crate::aggregate) fn rejected(&self) -> BTreeMap<Kind, u64> {
         self.kept.count.clone()
+    }
+}
+
+/// Reports as they come, a list of short lists: one that doubles as it grows, and is then copied, would hold each of a
+/// hundred thousand files three times.
+#[derive(Debug, Default)]
+pub(in crate::aggregate) struct Reports(Vec<Vec<TaskReport>>);
+
+/// Reports of a short list, some 256 kB.
+const SHORT: usize = 1_024;
+
+impl Reports {
+    /// Adds one.
+    pub(in crate::aggregate) fn push(&mut self, report: TaskReport) {
+        match self.0.last_mut().filter(|last| last.len() < SHORT) {
+            Some(last) => last.push(report),
+            None => {
+                let mut short = Vec::with_capacity(SHORT);
+                short.push(report);
+                self.0.push(short);
+            }
+        }
+    }
+
+    /// Those of all workers, sorted by task; each short list is given back once it has been moved.
+    pub(in crate::aggregate) fn join(workers: Vec<Reports>) -> Vec<TaskReport> {
+        let short = || workers.iter().flat_map(|w| &w.0);
+        let mut all = Vec::with_capacity(short().map(Vec::len).sum());
+        for short in workers.into_iter().flat_map(|w| w.0) {
+            all.extend(short);
+        }
+        all.sort_unstable_by_key(|r| r.task);
+        all
     }
 }
 
@@ -195,6 +230,52 @@ impl TaskReport {
 pub(in crate::aggregate) fn decode_kind(r: &mut Reader<'_>) -> Result<Kind> {
     let reason = *REASONS.get(r.small::<usize>()?).ok_or_else(damaged)?;
     Ok((reason, r.text()?.to_owned()))
+}
+
+impl RecordCounts {
+    /// Writes them.
+    pub fn encode(&self, w: &mut Writer) {
+        let a = &self.anomalies;
+        [
+            self.good_accept,
+            self.reject_records,
+            self.unknown_bytes,
+            self.transit_gateway,
+            a.end_before_start,
+            a.epoch_ms,
+            a.far_past,
+            a.far_future,
+            a.y2038,
+        ]
+        .into_iter()
+        .for_each(|n| w.number(n));
+        [self.accept_bytes, self.reject_bytes, self.transit_gateway_bytes]
+            .into_iter()
+            .for_each(|n| w.wide(n));
+    }
+
+    /// Reads what [`RecordCounts::encode`] wrote.
+    ///
+    /// # Errors
+    /// `Format` if it is anything else.
+    pub fn decode(r: &mut Reader<'_>) -> Result<Self> {
+        Ok(RecordCounts {
+            good_accept: r.count()?,
+            reject_records: r.count()?,
+            unknown_bytes: r.count()?,
+            transit_gateway: r.count()?,
+            anomalies: Anomalies {
+                end_before_start: r.count()?,
+                epoch_ms: r.count()?,
+                far_past: r.count()?,
+                far_future: r.count()?,
+                y2038: r.count()?,
+            },
+            accept_bytes: sum(r.wide()?)?,
+            reject_bytes: sum(r.wide()?)?,
+            transit_gateway_bytes: sum(r.wide()?)?,
+        })
+    }
 }
 
 /// By their numbers in the file.

@@ -13,6 +13,7 @@ mod state;
 pub use block::{BLOCK, BlockReader, encode_block};
 pub use fold::{Numbers, fold_states};
 pub use gather::{Gather, Gathered, gather};
+pub(super) use state::sum;
 pub use state::{FileState, FlowState, modified};
 
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides};

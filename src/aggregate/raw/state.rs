@@ -6,7 +6,7 @@ use crate::aggregate::examples::{Kept, Kind, TASKS};
 use crate::aggregate::interner::About;
 use crate::aggregate::outcome::report::decode_kind;
 use crate::aggregate::outcome::{Outcome, TaskReport};
-use crate::aggregate::stats::{Anomalies, RecordCounts};
+use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::watch::{FlowLogs, Presence, Seen};
 use crate::error::{Error, Result};
 use crate::input::{Archive, PassedOver, Problem, Source};
@@ -128,7 +128,7 @@ impl FlowState {
         }
         w.number(self.passed_over.folders);
         w.number(self.passed_over.files);
-        encode_records(&self.records, w);
+        self.records.encode(w);
         w.number(self.logs.len() as u64);
         self.logs.iter().for_each(|id| w.text(id));
         w.number(self.seen.len() as u64);
@@ -173,7 +173,7 @@ impl FlowState {
             folders: r.count()?,
             files: r.count()?,
         };
-        out.records = decode_records(r)?;
+        out.records = RecordCounts::decode(r)?;
         for _ in 0..r.number()? {
             out.logs.push(r.text()?.to_owned());
         }
@@ -226,56 +226,8 @@ pub(super) fn damaged() -> Error {
     Error::format("damaged: its content is not what its kind asks for")
 }
 
-fn counts(r: &RecordCounts) -> [u64; 9] {
-    let a = &r.anomalies;
-    [
-        r.good_accept,
-        r.reject_records,
-        r.unknown_bytes,
-        r.transit_gateway,
-        a.end_before_start,
-        a.epoch_ms,
-        a.far_past,
-        a.far_future,
-        a.y2038,
-    ]
-}
-
-fn encode_records(r: &RecordCounts, w: &mut Writer) {
-    counts(r).into_iter().for_each(|n| w.number(n));
-    [r.accept_bytes, r.reject_bytes, r.transit_gateway_bytes]
-        .into_iter()
-        .for_each(|n| w.wide(n));
-}
-
-fn decode_records(r: &mut Reader<'_>) -> Result<RecordCounts> {
-    let [good_accept, reject_records, unknown_bytes, transit_gateway] = four_counts(r)?;
-    let [end_before_start, epoch_ms, far_past, far_future] = four_counts(r)?;
-    let y2038 = r.count()?;
-    Ok(RecordCounts {
-        good_accept,
-        reject_records,
-        unknown_bytes,
-        transit_gateway,
-        anomalies: Anomalies {
-            end_before_start,
-            epoch_ms,
-            far_past,
-            far_future,
-            y2038,
-        },
-        accept_bytes: sum(r.wide()?)?,
-        reject_bytes: sum(r.wide()?)?,
-        transit_gateway_bytes: sum(r.wide()?)?,
-    })
-}
-
-fn four_counts(r: &mut Reader<'_>) -> Result<[u64; 4]> {
-    Ok([r.count()?, r.count()?, r.count()?, r.count()?])
-}
-
 /// A sum that can be added to others.
-pub(super) fn sum(n: u128) -> Result<u128> {
+pub(in crate::aggregate) fn sum(n: u128) -> Result<u128> {
     if n < 1 << 100 { Ok(n) } else { Err(damaged()) }
 }
 

@@ -253,33 +253,16 @@ pub(crate) struct IntelArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct ReadArgs {
-    /// Fields of logs without a header, as AWS prints them: '${version} ${account-id} …'
-    #[arg(long, value_name = "FIELDS")]
-    pub(crate) flow_format: Option<String>,
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
     /// Only records that start at or after: RFC 3339, a date, -24h, or seconds since 1970
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<String>,
     /// Only records that start before
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<String>,
-    /// For s3:// inputs: a profile of the AWS CLI, which is asked for its credentials
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// For s3:// inputs: another endpoint than AWS's
-    #[arg(long, value_name = "URL")]
-    pub(crate) endpoint_url: Option<String>,
-    /// For s3:// inputs: the bucket's region, where neither the environment nor S3 says it
-    #[arg(long, value_name = "REGION")]
-    pub(crate) region: Option<String>,
-    /// Threads; 0 for one per core
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) threads: usize,
-    /// Read plain files instead of mapping them
-    #[arg(long)]
-    pub(crate) no_mmap: bool,
-    /// Stop unpacking a file after so many bytes
-    #[arg(long, default_value_t = 64 << 30, value_name = "BYTES")]
-    pub(crate) max_unpacked: u64,
+    #[command(flatten)]
+    pub(crate) s3: crate::read::S3Args,
     /// Exit with 3 if more than this share of all lines is rejected
     #[arg(long, default_value = "1%", value_parser = share, value_name = "SHARE")]
     pub(crate) max_rejected: f64,
@@ -292,6 +275,24 @@ pub(crate) struct ReadArgs {
     /// Write what was read and what was not, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) stats: Option<PathBuf>,
+}
+
+/// How files are opened and taken apart, whatever is made of them.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct FileArgs {
+    /// Fields of logs without a header, as AWS prints them: '${version} ${account-id} …'
+    #[arg(long, value_name = "FIELDS")]
+    pub(crate) flow_format: Option<String>,
+    /// Threads; 0 for one per core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// Read plain files instead of mapping them
+    #[arg(long)]
+    pub(crate) no_mmap: bool,
+    /// Stop unpacking a file after so many bytes
+    #[arg(long, default_value_t = 64 << 30, value_name = "BYTES")]
+    pub(crate) max_unpacked: u64,
 }
 
 /// Lists; what is not given is taken from dated snapshots in the program.

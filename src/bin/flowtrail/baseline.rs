@@ -211,7 +211,7 @@ fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<u8> {
     };
     inputs.ingest.learned = Some(contents(&before));
     inputs.baseline = Some(before.clone());
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.quiet);
     let scanned = scan::scan(&inputs, &intel, settings, &pool, &|a| bar.follow(a))?;
     bar.done();

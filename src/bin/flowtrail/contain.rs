@@ -103,7 +103,7 @@ fn what_if(args: &ContainArgs, proposal: &Path, result: Option<&Value>) -> anyho
         ..Inputs::default()
     };
     let intel = args.lists.load(args.quiet)?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.quiet);
     let (counted, known, passing) = scan::replayable(&inputs, &intel, &pool, &|a| bar.follow(a))?;
     bar.done();

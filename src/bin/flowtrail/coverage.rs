@@ -53,7 +53,7 @@ pub(crate) fn run(args: &CoverageArgs) -> anyhow::Result<u8> {
     };
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.out.quiet);
     let coverage = survey(&inputs, &intel, &pool, &|a| bar.follow(a))?;
     bar.done();

@@ -58,7 +58,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
 /// Runs `verify`.
 pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     let result = load(&args.result)?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let inputs = Inputs {
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),

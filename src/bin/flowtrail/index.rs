@@ -1,12 +1,11 @@
 //! `flowtrail index`: a side store of sums by the hour, so that look-ups touch little.
 
-use crate::args::{Format, OutputArgs};
+use crate::args::{FileArgs, Format, OutputArgs};
 use crate::{output, read, run};
 use clap::{Args, Subcommand};
-use flowtrail::aggregate::{Formats, Ingest};
-use flowtrail::flow::LogFormat;
+use flowtrail::aggregate::Ingest;
 use flowtrail::index::{Built, Manifest, Options, build};
-use flowtrail::input::{Archive, Family, ReadOptions};
+use flowtrail::input::{Archive, Family};
 use flowtrail::net::{human_bytes, rfc3339};
 use flowtrail::report::grid::grouped;
 use flowtrail::report::{Cell, Grid};
@@ -39,18 +38,8 @@ pub(crate) struct BuildArgs {
     /// No progress, no summary, no warnings
     #[arg(long)]
     pub(crate) quiet: bool,
-    /// Fields of logs without a header, as AWS prints them: '${version} ${account-id} …'
-    #[arg(long, value_name = "FIELDS")]
-    pub(crate) flow_format: Option<String>,
-    /// Threads; 0 for one per core
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) threads: usize,
-    /// Read plain files instead of mapping them
-    #[arg(long)]
-    pub(crate) no_mmap: bool,
-    /// Stop unpacking a file after so many bytes
-    #[arg(long, default_value_t = 64 << 30, value_name = "BYTES")]
-    pub(crate) max_unpacked: u64,
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
 }
 
 #[derive(Debug, Args)]
@@ -70,17 +59,12 @@ pub(crate) fn run(args: &IndexArgs) -> anyhow::Result<u8> {
 }
 
 fn build_store(args: &BuildArgs) -> anyhow::Result<u8> {
-    let format = args.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
     let ingest = Ingest {
-        read: ReadOptions {
-            mmap: !args.no_mmap,
-            max_unpacked: args.max_unpacked,
-            ..ReadOptions::default()
-        },
-        formats: Formats::new(format),
+        read: args.files.options(),
+        formats: args.files.formats()?,
         ..Ingest::default()
     };
-    let pool = scan::threads(args.threads)?;
+    let pool = scan::threads(args.files.threads)?;
     let archive = Archive::discover(&args.paths, Family::FlowLogs)?;
     let bar = read::Bar::new(args.quiet);
     let progress = bar.follow(&archive);

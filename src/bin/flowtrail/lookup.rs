@@ -119,7 +119,7 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     let window = args.read.window()?;
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let (flows, stored) = flows(args, window)?;
     let trail = discover(&args.trail, Family::Trail, TimeWindow::ALL, &args.read)?;
     let (known, trail_stats) = scan::known(&inputs, &pool)?;

@@ -88,7 +88,7 @@ pub(crate) fn floor(args: &FloorArgs, parameters: &Settings) -> anyhow::Result<u
     let (inputs, settings) = (args.inputs()?, args.settings(parameters));
     output::check(args.out.output.as_deref())?;
     let intel = Intel::load(&args.lists.options())?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.out.quiet);
     let (counted, floors) = scan::floors(&inputs, &intel, &settings, &pool, &|a| bar.follow(a))?;
     bar.done();
@@ -134,7 +134,7 @@ pub(crate) fn backtest(args: &BacktestArgs, parameters: &Settings) -> anyhow::Re
     };
     output::check(archive.out.output.as_deref())?;
     let intel = Intel::load(&archive.lists.options())?;
-    let pool = scan::threads(archive.read.threads)?;
+    let pool = scan::threads(archive.read.files.threads)?;
     let bar = read::Bar::new(archive.out.quiet);
     let scanned = scan::scan(&inputs, &intel, &settings, &pool, &|a| bar.follow(a))?;
     bar.done();

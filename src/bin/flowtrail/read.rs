@@ -1,7 +1,8 @@
 //! From options to inputs: times, lists, progress; and what every command that reads logs says at its end.
 
-use crate::args::{ListArgs, ReadArgs};
+use crate::args::{FileArgs, ListArgs, ReadArgs};
 use crate::{hint, output, run};
+use clap::Args;
 use flowtrail::Error;
 use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
 use flowtrail::flow::LogFormat;
@@ -16,21 +17,57 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+impl FileArgs {
+    /// How bytes are drawn.
+    pub(crate) fn options(&self) -> ReadOptions {
+        ReadOptions {
+            mmap: !self.no_mmap,
+            max_unpacked: self.max_unpacked,
+            ..ReadOptions::default()
+        }
+    }
+
+    /// The formats of text without a header.
+    pub(crate) fn formats(&self) -> flowtrail::Result<Formats> {
+        let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
+        Ok(Formats::new(format))
+    }
+}
+
+/// How `s3://` inputs are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct S3Args {
+    /// For s3:// inputs: a profile of the AWS CLI, which is asked for its credentials
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// For s3:// inputs: another endpoint than AWS's
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// For s3:// inputs: the bucket's region, where neither the environment nor S3 says it
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+}
+
+impl S3Args {
+    /// The same as the library wants it.
+    pub(crate) fn options(&self) -> RemoteOptions {
+        RemoteOptions {
+            profile: self.profile.clone(),
+            endpoint: self.endpoint_url.clone(),
+            region: self.region.clone(),
+        }
+    }
+}
+
 impl ReadArgs {
     /// How archives are read; fails before anything is if what is to be written cannot be.
     pub(crate) fn ingest(&self) -> flowtrail::Result<Ingest> {
         output::check_files([&self.stats, &self.rejects])?;
-        let read = ReadOptions {
-            mmap: !self.no_mmap,
-            max_unpacked: self.max_unpacked,
-            ..ReadOptions::default()
-        };
-        let remote = self.remote();
-        let format = self.flow_format.as_deref().map(LogFormat::from_spec).transpose()?;
         Ok(Ingest {
-            read,
-            remote,
-            formats: Formats::new(format),
+            read: self.files.options(),
+            remote: self.remote(),
+            formats: self.files.formats()?,
             strict: self.strict,
             watch_all: false,
             rejects: self.reject_log()?,
@@ -41,11 +78,7 @@ impl ReadArgs {
 
     /// How `s3://` inputs are reached.
     pub(crate) fn remote(&self) -> RemoteOptions {
-        RemoteOptions {
-            profile: self.profile.clone(),
-            endpoint: self.endpoint_url.clone(),
-            region: self.region.clone(),
-        }
+        self.s3.options()
     }
 
     /// Where rejected lines are kept while the logs are read: beside the file that will hold them.

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) ->
     };
     inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
     let intel = judge.lists.load(judge.quiet)?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(judge.quiet);
     let scanned = scan::scan(&inputs, &intel, &desk.settings, &pool, &|a| bar.follow(a))?;
     bar.done();

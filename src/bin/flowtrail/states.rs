@@ -1,7 +1,8 @@
 //! `scan --partial` and `flowtrail merge`: states of some files, written by many and judged as one.
 
-use crate::args::{JudgeArgs, ReadArgs, ScanArgs};
+use crate::args::{FileArgs, JudgeArgs, ReadArgs, ScanArgs};
 use crate::notify::Duty;
+use crate::read::S3Args;
 use crate::{hint, output, read, run, scan as command};
 use clap::Args;
 use flowtrail::Error;
@@ -77,15 +78,8 @@ pub(crate) struct MergeArgs {
     partial: Option<PathBuf>,
     #[command(flatten)]
     judge: JudgeArgs,
-    /// For s3:// files whose copies are in two states: a profile of the AWS CLI, which is asked for its credentials
-    #[arg(long, value_name = "NAME", help_heading = "Input")]
-    profile: Option<String>,
-    /// For those: another endpoint than AWS's
-    #[arg(long, value_name = "URL", help_heading = "Input")]
-    endpoint_url: Option<String>,
-    /// For those: the bucket's region
-    #[arg(long, value_name = "REGION", help_heading = "Input")]
-    region: Option<String>,
+    #[command(flatten)]
+    s3: S3Args,
     /// Exit with 3 if more than this share of all lines is rejected
     #[arg(long, default_value = "1%", value_parser = crate::args::share, value_name = "SHARE", help_heading = "Input")]
     max_rejected: f64,
@@ -102,7 +96,7 @@ pub(crate) fn write(args: &ScanArgs, path: &Path) -> anyhow::Result<u8> {
     let quiet = args.judge.quiet;
     let inputs = inputs(args)?;
     output::check(Some(path))?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(quiet);
     let choice = args.states.shard.map_or(Choice::All, Choice::Shard);
     let taken = scan::take(&inputs, choice, &pool, &|a| bar.follow(a))?;
@@ -145,7 +139,7 @@ pub(crate) fn go_on(args: &ScanArgs, folder: &Path, parameters: &Settings, targe
     let lock = Lock::take(&target)?;
     let before = target.exists().then(|| Partial::open(&target)).transpose()?;
     let held = before.as_ref().map(Held::of).unwrap_or_default();
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(judge.quiet);
     let mut taken = scan::take(&reads, Choice::New(&held), &pool, &|a| bar.follow(a))?;
     bar.done();
@@ -177,7 +171,7 @@ pub(crate) fn go_on(args: &ScanArgs, folder: &Path, parameters: &Settings, targe
 
 /// `scan --plan`.
 pub(crate) fn plan(args: &ScanArgs) -> anyhow::Result<u8> {
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let plan = scan::plan(&inputs(args)?, &pool)?;
     let mut grid = Grid::new(&["workers", "files", "bytes", "seconds", "memory", "state"]);
     for workers in [1, args.states.workers] {
@@ -256,7 +250,7 @@ pub(crate) fn in_place_of_logs(paths: &[OsString], reading: &ReadArgs, quiet: bo
             Error::usage("states and logs are not read together: make a state of the logs (`scan --partial`)").into(),
         );
     }
-    if reading.window()? != TimeWindow::ALL || reading.flow_format.is_some() || reading.rejects.is_some() {
+    if reading.window()? != TimeWindow::ALL || reading.files.flow_format.is_some() || reading.rejects.is_some() {
         let text = "--from, --to, --flow-format and --rejects belong to the reading of logs: a state has been read";
         return Err(Error::usage(text).into());
     }
@@ -278,15 +272,15 @@ impl MergeArgs {
     /// What the end of every command that reads logs asks for.
     fn reading(&self) -> ReadArgs {
         ReadArgs {
-            flow_format: None,
+            files: FileArgs {
+                flow_format: None,
+                threads: 0,
+                no_mmap: false,
+                max_unpacked: u64::MAX,
+            },
             from: None,
             to: None,
-            profile: self.profile.clone(),
-            endpoint_url: self.endpoint_url.clone(),
-            region: self.region.clone(),
-            threads: 0,
-            no_mmap: false,
-            max_unpacked: u64::MAX,
+            s3: self.s3.clone(),
             max_rejected: self.max_rejected,
             strict: false,
             rejects: None,

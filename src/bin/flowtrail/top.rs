@@ -37,7 +37,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     let mut ingest = args.read.ingest()?;
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
-    let pool = scan::threads(args.read.threads)?;
+    let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.out.quiet);
     if let Some(mut folded) = states::in_place_of_logs(&args.paths, &args.read, args.out.quiet)? {
         let counted = scan::count_states(&mut folded, &intel, &counting, &Default::default())?;

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &TrailArgs) -> anyhow::Result<u8> {
     output::check(args.out.output.as_deref())?;
     let options = args.read.ingest()?.read;
     let intel = Intel::load(&args.lists.options())?;
-    let pool = flowtrail::scan::threads(args.read.threads)?;
+    let pool = flowtrail::scan::threads(args.read.files.threads)?;
     let all = flowtrail::net::TimeWindow::ALL;
     let archive = Archive::discover_with(&args.paths, Family::Trail, all, &args.read.remote())?;
     hint::check(&args.paths, Family::Trail, &archive)?;

@@ -176,8 +176,9 @@ impl Bucket {
         let keys = self.keys.get().await.map_err(Fault::Access)?;
         let signed = AwsAuthorizer::new(&keys, "s3", &region).try_authorize(&mut request, None);
         signed.map_err(|_| Fault::Access("the credentials cannot sign a request".into()))?;
+        let host = request.uri().authority().map_or_else(String::new, ToString::to_string);
         let response = self.client.execute(request).await;
-        let response = response.map_err(|e| Fault::of_connection(&e))?;
+        let response = response.map_err(|e| Fault::of_connection(&e, &host))?;
         let (parts, body) = response.into_parts();
         let header = |name: &str| {
             parts
@@ -186,7 +187,7 @@ impl Bucket {
                 .and_then(|v| v.to_str().ok())
                 .map(str::to_string)
         };
-        let body = body.bytes().await.map_err(|e| Fault::of_connection(&e))?;
+        let body = body.bytes().await.map_err(|e| Fault::of_connection(&e, &host))?;
         let status = parts.status.as_u16();
         if !(200..300).contains(&status) {
             let text = String::from_utf8_lossy(body.get(..4_096).unwrap_or(&body)).into_owned();

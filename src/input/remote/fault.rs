@@ -2,7 +2,9 @@
 //!
 //! Words only, never a header or a signed URL: a message that a user pastes into a ticket holds no credential.
 
+use crate::net::printable;
 use object_store::client::{HttpError, HttpErrorKind};
+use std::error::Error;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
@@ -33,18 +35,25 @@ impl Fault {
         }
     }
 
-    /// Of a connection that did not come about or broke.
-    pub(super) fn of_connection(e: &HttpError) -> Self {
+    /// Of a connection that did not come about or broke. A certificate that is refused is refused the next time too.
+    pub(super) fn of_connection(e: &HttpError, host: &str) -> Self {
         let what = match e.kind() {
-            HttpErrorKind::Connect => "no connection",
-            HttpErrorKind::Timeout => "no answer in time",
-            _ => "the connection broke",
+            HttpErrorKind::Connect => "no connection to",
+            HttpErrorKind::Timeout => "no answer in time from",
+            _ => "the connection broke to",
         };
-        let mut cause: &dyn std::error::Error = e;
+        let mut cause: &(dyn Error + 'static) = e;
+        let mut refused = is_refused(cause);
         while let Some(next) = cause.source() {
             cause = next;
+            refused |= is_refused(cause);
         }
-        Self::again(format!("{what} ({cause})"))
+        let reason = format!("{what} {} ({cause})", printable(host.as_bytes()));
+        if refused {
+            Fault::Access(reason)
+        } else {
+            Self::again(reason)
+        }
     }
 
     /// Of an answer that is no success. `body` is S3's XML, `region` what a header says.
@@ -85,6 +94,15 @@ impl Fault {
             Fault::Region(region) => format!("the bucket lies in {region}"),
         }
     }
+}
+
+/// True if the other side's certificate is why; layers below us wrap errors of input and output in each other.
+fn is_refused(cause: &(dyn Error + 'static)) -> bool {
+    if let Some(tls) = cause.downcast_ref() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    let inner = cause.downcast_ref::<std::io::Error>().and_then(|e| e.get_ref());
+    inner.is_some_and(|e| is_refused(e))
 }
 
 /// How long to wait before try `n` (from 1): twice as long each time, any part of it at random, so that many readers do not

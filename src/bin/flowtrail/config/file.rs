@@ -308,6 +308,48 @@ mod tests {
         assert!(error("threads = 2\n").contains("stands in no table"));
     }
 
+    /// What `fuzz/targets.rs` cannot reach, since the program's options stand in it: tables and keys against the commands.
+    #[test]
+    fn mutated_files_are_read_or_refused() {
+        let root = Cli::command();
+        let texts = [
+            "[common]\nhome = [\"192.0.2.0/24\"]\nthreads = 2\nquiet = true\n[scan]\nmin-severity = \"high\"\n",
+            "[index.build]\noutput = \"x\"\n[detect]\nfloor-bytes = 5\n[detect.fan-out]\nplaces = 7\nsurprise = 1.5\n",
+            "[notify.soc]\nkind = \"webhook\"\nurl = \"https://a.example/\"\ntries = 3\nif-unsure = \"hold\"\n",
+        ];
+        let mut state = 12u64;
+        let mut below = |n: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % n.max(1)
+        };
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..20_000 {
+            let mut bytes = texts[below(texts.len())].as_bytes().to_vec();
+            for _ in 0..=below(4) {
+                let at = below(bytes.len());
+                match below(4) {
+                    0 => bytes.truncate(at),
+                    1 => bytes.insert(at, b"[]\"\n.=-#{}1e9"[below(13)]),
+                    2 if at < bytes.len() => bytes[at] ^= 1 << below(7),
+                    _ => drop(bytes.splice(at..at, texts[below(texts.len())].bytes().take(30))),
+                }
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let whole = parse(&text).and_then(|tables| {
+                check(&tables, &root)?;
+                targets(&tables).map_err(|e| e.to_string())?;
+                tables.get(DETECT).map_or_else(|| Ok(Settings::default()), settings)
+            });
+            *if whole.is_ok() { &mut read } else { &mut refused } += 1;
+        }
+        assert!(
+            read > 500 && refused > 500,
+            "both happen: {read} read, {refused} refused"
+        );
+    }
+
     #[test]
     fn values_of_the_wrong_shape_are_errors() {
         assert!(error("[scan]\nquiet = \"yes\"\n").contains("give true or false"));
