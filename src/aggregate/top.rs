@@ -14,6 +14,12 @@ use hashbrown::HashMap;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+mod groups;
+mod largest;
+mod streamed;
+
+pub use streamed::{Streamed, stream_archive, stream_cells};
+
 /// A key of `top --by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -85,6 +91,28 @@ pub enum Ways {
     Ingress,
     /// Out and in, summed.
     Both,
+}
+
+/// What `top` was asked.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The keys, as they stand in the answer.
+    pub keys: Vec<Key>,
+    /// Which way.
+    pub ways: Ways,
+    /// How many rows, largest first; 0 for all.
+    pub limit: usize,
+}
+
+/// What `top` answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The largest groups: their keys as text (`-` for none), and their sums.
+    pub rows: Vec<(Vec<String>, Volume)>,
+    /// The number of groups, whatever is shown of them.
+    pub groups: u64,
+    /// Bytes of all groups.
+    pub total_bytes: u128,
 }
 
 /// The coarsest grain that still tells `keys` and `filter` apart.
@@ -175,6 +203,15 @@ impl<'t> Top<'t> {
     /// Bytes of all groups.
     pub fn total_bytes(&self) -> u128 {
         self.groups.iter().map(|g| g.volume.bytes).sum::<u128>() + self.rest.bytes
+    }
+
+    /// All that is shown of it.
+    pub fn answer(mut self, limit: usize) -> Answer {
+        Answer {
+            rows: self.rows(limit),
+            groups: self.len() as u64,
+            total_bytes: self.total_bytes(),
+        }
     }
 
     /// The `limit` largest groups (0: all): their keys as text (`-` for none), and their sums.

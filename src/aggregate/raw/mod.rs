@@ -8,11 +8,13 @@
 mod block;
 mod fold;
 mod gather;
+mod sorted;
 mod state;
 
 pub use block::{BLOCK, BlockReader, encode_block};
 pub use fold::{Numbers, fold_states};
 pub use gather::{Gather, Gathered, gather};
+pub use sorted::RawCells;
 pub use state::{FileState, FlowState, modified};
 
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides};
@@ -52,7 +54,7 @@ pub type RawEntry = (RawKey, Cell);
 
 impl RawKey {
     /// The same with both ends in the places of the local and the far one: what the shared table holds.
-    fn of_flow(key: &FlowKey, packet: Option<(Addr, Addr)>) -> Self {
+    pub(super) fn of_flow(key: &FlowKey, packet: Option<(Addr, Addr)>) -> Self {
         RawKey {
             interface: key.interface,
             src: key.local,
@@ -64,6 +66,21 @@ impl RawKey {
             other_port: key.other_port,
             log: key.log,
             hour: key.hour,
+        }
+    }
+
+    /// The same without the packet's ends.
+    pub(super) fn flow(&self) -> FlowKey {
+        FlowKey {
+            local: self.src,
+            peer: self.dst,
+            interface: self.interface,
+            log: self.log,
+            other_port: self.other_port,
+            hour: self.hour,
+            port: self.port,
+            protocol: self.protocol,
+            sides: self.sides,
         }
     }
 

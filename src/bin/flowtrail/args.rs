@@ -97,6 +97,10 @@ pub(crate) struct ScanArgs {
     pub(crate) judge: JudgeArgs,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) memory: crate::memory::MemoryArgs,
+    #[command(flatten)]
+    pub(crate) temp: crate::memory::TempArgs,
 }
 
 /// How what was counted is judged, and where it is told.
@@ -191,6 +195,10 @@ pub(crate) struct TopArgs {
     pub(crate) totals: bool,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) memory: crate::memory::MemoryArgs,
+    #[command(flatten)]
+    pub(crate) temp: crate::memory::TempArgs,
     #[command(flatten)]
     pub(crate) lists: ListArgs,
     #[command(flatten)]

@@ -36,6 +36,7 @@ impl ReadArgs {
             rejects: self.reject_log()?,
             learned: None,
             shelf: None,
+            memory: None,
         })
     }
 
