@@ -100,8 +100,8 @@ impl<'m> Bounded<'m> {
         places: &P,
     ) -> Result<Streamed> {
         let (grain, filter) = (&counting.grain, &counting.filter);
-        // A quarter for the part that is read back, which is small, and what is written at once.
-        let room = Room::of(self.bytes / 4);
+        // The rest is for groups and for the part that is read back; a little there is always.
+        let room = Room::of((self.bytes / 4).max(8 << 20));
         let records = counter.records.clone();
         let mut groups = Groups::new(query, filter, grain, places);
         let mut largest = Largest::new(query.limit, &room);
