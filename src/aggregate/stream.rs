@@ -155,7 +155,10 @@ impl Settled {
                 }
             });
         };
-        let partners = grain.port.then(|| Partners::of(&here, room)).unwrap_or_default();
+        let partners = match grain.port {
+            true => Partners::of(&here, room),
+            false => Partners::default(),
+        };
         let mut left_out = LeftOut::default();
         self.each(&mut |key, cell| {
             if chosen.keeps(key, cell, &mut left_out)

@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Find data leaving: flow logs (with --trail CloudTrail) to incidents
     #[command(after_long_help = crate::examples::SCAN)]
-    Scan(ScanArgs),
+    Scan(Box<ScanArgs>),
     /// The aggregate itself: bytes by interface, destination, country, hour, …
     #[command(after_long_help = crate::examples::TOP)]
     Top(TopArgs),
