@@ -157,7 +157,7 @@ impl<'t> Top<'t> {
     /// Folds `table` by `keys`; `filter`'s terms on peers and sums are applied here.
     pub fn of(table: &'t EgressTable, keys: &[Key], filter: &Filter, ways: Ways) -> Self {
         let kept: Vec<bool> = table.peers.iter().map(|p| filter.keeps_peer(p)).collect();
-        let mut groups: HashMap<[u64; KEYS.len()], Group, RandomState> = HashMap::default();
+        let mut groups: HashMap<GroupId, Group, RandomState> = HashMap::default();
         for (i, row) in table.rows.iter().enumerate() {
             let wanted = match ways {
                 Ways::Egress => row.direction == Direction::Egress,
@@ -250,13 +250,19 @@ impl<'t> Top<'t> {
     }
 }
 
-fn group_id(table: &EgressTable, row: &Row, keys: &[Key]) -> [u64; KEYS.len()] {
-    let mut id = [0; KEYS.len()];
+/// What tells groups apart: a slot for each key, and one more for the upper half of a local address.
+type GroupId = [u64; KEYS.len() + 1];
+
+fn group_id(table: &EgressTable, row: &Row, keys: &[Key]) -> GroupId {
+    let mut id = [0; KEYS.len() + 1];
     let peer = table.peer(row);
+    if keys.contains(&Key::Src) {
+        id[KEYS.len()] = (row.local.0 >> 64) as u64;
+    }
     for (slot, key) in id.iter_mut().zip(keys) {
         *slot = match key {
             Key::Eni => u64::from(row.interface),
-            Key::Src => local_number(table, row),
+            Key::Src => row.local.0 as u64,
             Key::Dst => u64::from(row.peer),
             Key::Asn => peer.asn.map_or(0, |a| u64::from(a) + 1),
             Key::Country => peer.country.map_or(0, |c| u64::from(u16::from_be_bytes(c.0))),
@@ -270,17 +276,6 @@ fn group_id(table: &EgressTable, row: &Row, keys: &[Key]) -> [u64; KEYS.len()] {
         };
     }
     id
-}
-
-/// The local address as its place among the interface's own addresses.
-fn local_number(table: &EgressTable, row: &Row) -> u64 {
-    let own = table
-        .interfaces
-        .get(row.interface as usize)
-        .map_or(&[][..], |i| &i.addresses);
-    let bits = row.local.0;
-    own.binary_search(&row.local)
-        .map_or((bits ^ (bits >> 64)) as u64, |i| i as u64)
 }
 
 fn text(table: &EgressTable, row: &Row, key: Key) -> Option<String> {
