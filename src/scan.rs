@@ -6,6 +6,7 @@ mod own;
 mod phases;
 mod plan;
 mod states;
+mod top;
 
 pub use books::{Reconciled, floors, reconcile, replayable, scan_trail};
 pub use enrich::Beside;
@@ -15,6 +16,7 @@ use phases::Phases;
 pub use plan::{Plan, Share, plan};
 use states::take_some;
 pub use states::{Choice, Taken, count_states, read_again, scan_states, take};
+pub use top::{top_archive, top_states};
 
 use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
@@ -331,7 +333,7 @@ pub fn count<P: Places>(
 /// Counts flow log files that were found.
 ///
 /// # Errors
-/// None at present, as [`ingest`](crate::aggregate::ingest()).
+/// As [`ingest`](crate::aggregate::ingest()).
 pub fn count_archive<P: Places>(
     archive: Archive,
     places: &P,

@@ -13,13 +13,17 @@ use std::sync::Arc;
 
 /// Files by name.
 fn count(files: &[(&str, &str)]) -> Counted {
+    count_by(Grain::SCAN, files)
+}
+
+fn count_by(grain: Grain, files: &[(&str, &str)]) -> Counted {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     let intel = Intel::load(&IntelOptions::default()).unwrap();
     let counting = Counting {
-        grain: Grain::SCAN,
+        grain,
         filter: Filter::default(),
         window: TimeWindow::ALL,
         largest: 0,
@@ -273,4 +277,24 @@ fn an_ipv6_interface_learns_its_own_address() {
     let counted = count(&[("a.log", &text)]);
     assert_eq!(egress(&counted).iter().map(|r| r.3).sum::<u128>(), 1_400);
     assert_eq!(counted.left_out.ambiguous, 0);
+}
+
+#[test]
+fn files_with_and_without_a_name_of_aws_all_count_where_interfaces_are_not_told_apart() {
+    let line =
+        |eni: &str| format!("2 1 {eni} 10.0.0.5 203.0.113.9 40000 443 6 9 1000 1700000000 1700000060 ACCEPT OK\n");
+    let files = [
+        (
+            "111111111111_vpcflowlogs_us-east-1_fl-01_20231114T2210Z_0000000a.log",
+            line("eni-a"),
+        ),
+        ("odd.log", line("eni-b")),
+    ];
+    let grain = Grain {
+        peer: true,
+        ..Grain::TOTAL
+    };
+    let counted = count_by(grain, &files.each_ref().map(|(name, text)| (*name, text.as_str())));
+    let bytes: u128 = counted.table.rows.iter().map(|r| r.volume.bytes).sum();
+    assert_eq!((bytes, counted.left_out.logged_twice), (2_000, 0));
 }

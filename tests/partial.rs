@@ -295,6 +295,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_bound_of_memory_changes_no_byte(
+        files in prop::collection::vec((any::<bool>(), 0u8..2, lines()), 1..6),
+        by in prop::sample::subsequence(vec!["eni", "src", "dst", "country", "port", "hour", "class"], 1..4),
+        way in prop::sample::select(vec!["egress", "ingress", "both"]),
+        limit in prop::sample::select(vec!["0", "1", "3"]),
+        threads in prop::sample::select(vec!["1", "2"]),
+    ) {
+        let world = World::new(&files, &[], &[]);
+        let bound = ["--max-memory", "1M", "--threads", threads];
+        let by = by.join(",");
+        let mut args = vec!["top", "--quiet", "--totals", "--format", "csv", "--by", &by, "--direction", way, "--limit", limit];
+        args.extend(world.flows.iter().map(String::as_str));
+        let bounded = told(world.path(), &[&args[..], &bound[..]].concat());
+        prop_assert_eq!(String::from_utf8(bounded), String::from_utf8(told(world.path(), &args)));
+        let flows: Vec<_> = world.flows.iter().collect();
+        world.scan(&flows, &[], &["--partial", "whole.ftp"]);
+        world.scan(&flows, &[], &[&["--partial", "bounded.ftp"], &bound[..]].concat());
+        let read = |name: &str| std::fs::read(world.path().join(name)).unwrap();
+        prop_assert!(read("whole.ftp") == read("bounded.ftp"));
+    }
+}
+
 /// Raw cells of all sorts, sorted, each key once.
 fn cells() -> impl Strategy<Value = Vec<RawEntry>> {
     let ends = prop_oneof![

@@ -3,9 +3,9 @@
 //! Counting rules 1, 3 and 4 of the design stand here: ACCEPT and OK only, direction by the record or by home addresses,
 //! the peer is `pkt-dstaddr` where there is one. Merging two counters is a commutative sum.
 
-use crate::aggregate::cells::{Cells, Outbox, Rest};
+use crate::aggregate::cells::{Outbox, Rest};
 use crate::aggregate::filter::{Filter, RecordFacts};
-use crate::aggregate::interner::{Codes, Described, Dictionaries, Ids, Interner};
+use crate::aggregate::interner::{Codes, Described, Dictionaries, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Peer, Role};
@@ -15,9 +15,15 @@ use crate::net::{Addr, Class, TimeWindow};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 mod adopt;
+mod shared;
 mod sums;
+
+pub(super) use shared::STEP;
+pub use shared::Shared;
+use shared::Wide;
 
 /// What the lists say of an address; the intel room knows, tests make it up.
 pub trait Places: Sync {
@@ -40,15 +46,6 @@ pub struct Counting {
     pub largest: usize,
 }
 
-/// What all workers of a run share.
-#[derive(Debug, Default)]
-pub struct Shared {
-    /// The sums.
-    pub cells: Cells,
-    /// Numbers of interfaces.
-    pub ids: Arc<Ids>,
-}
-
 /// One worker's tables.
 pub struct Counter<'p, P> {
     places: &'p P,
@@ -59,6 +56,8 @@ pub struct Counter<'p, P> {
     outbox: Outbox,
     /// The sums that do not fit the shared table. The hash is keyed at random, as is that of the others.
     wide: HashMap<FlowKey, Cell, RandomState>,
+    /// So many of them are no reason to look what becomes of them.
+    wide_step: usize,
     /// Counts over all good records.
     pub records: RecordCounts,
     /// Task that is being counted, for samples.
@@ -93,6 +92,7 @@ impl<'p, P: Places> Counter<'p, P> {
             shared,
             outbox: Outbox::default(),
             wide: HashMap::default(),
+            wide_step: STEP,
             records: RecordCounts::default(),
             task: 0,
             log: 0,
@@ -264,7 +264,33 @@ impl<'p, P: Places> Counter<'p, P> {
             sample: (self.task, f.line),
         };
         if !self.outbox.add(&self.shared.cells, &key, &cell) {
-            self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
+            self.add_wide(key, &cell);
+        }
+    }
+
+    /// Adds the sums of several records.
+    fn add_sum(&mut self, key: FlowKey, cell: &Cell) {
+        if !self.shared.cells.add_sum(&key, cell) {
+            self.add_wide(key, cell);
+        }
+    }
+
+    fn add_wide(&mut self, key: FlowKey, cell: &Cell) {
+        self.wide.entry(key).and_modify(|c| c.add(cell)).or_insert(*cell);
+        if self.wide.len() >= self.wide_step {
+            self.hand_over();
+        }
+    }
+
+    #[cold]
+    fn hand_over(&mut self) {
+        match &self.shared.wide {
+            Wide::Kept => self.wide_step = usize::MAX,
+            Wide::Handed(sums) => self.wide.drain().for_each(|(key, cell)| sums.add(key, &cell)),
+            Wide::Counted { met, .. } => {
+                met.fetch_add(STEP as u64, Ordering::Relaxed);
+                self.wide_step += STEP;
+            }
         }
     }
 
@@ -311,6 +337,14 @@ impl<'p, P: Places> Counter<'p, P> {
     /// Hands everything to the shared table that waits for it. Called once the worker has read all that it will.
     pub fn flush(&mut self) {
         self.outbox.flush(&self.shared.cells);
+        if let Wide::Handed(_) = &self.shared.wide {
+            self.hand_over();
+        }
+    }
+
+    /// True if there is more than the run's bound of memory lets in.
+    pub fn is_full(&self) -> bool {
+        self.shared.is_full()
     }
 
     /// Adds another worker's tables; in whatever order, the result is the same.
@@ -322,6 +356,17 @@ impl<'p, P: Places> Counter<'p, P> {
         for (key, cell) in other.wide {
             self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
         }
+    }
+
+    /// True if every cell stands for itself.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.entangled
+    }
+
+    /// Under a bound: writes out everything, and gives the memory back.
+    pub(super) fn write_out(&mut self) {
+        self.flush();
+        self.shared.write_out();
     }
 
     /// Leaves out what the answer will not show, if every cell stands for itself.
@@ -339,14 +384,17 @@ impl<'p, P: Places> Counter<'p, P> {
     pub(super) fn into_entries(mut self) -> Vec<(FlowKey, Cell)> {
         self.flush();
         let mut entries = Vec::with_capacity(self.shared.cells.len() + self.wide.len());
-        self.shared.cells.drain(|key, mut cell| {
-            if let Some(more) = self.wide.remove(&key) {
-                cell.add(&more);
-            }
-            entries.push((key, cell));
-        });
-        entries.extend(self.wide);
+        self.drain(|key, cell| entries.push((key, cell)));
         entries
+    }
+
+    /// Hands out every key with its sums, once.
+    pub(super) fn drain(self, mut each: impl FnMut(FlowKey, Cell)) {
+        self.shared.cells.drain(&mut each);
+        self.wide.into_iter().for_each(|(key, cell)| each(key, cell));
+        if let Wide::Handed(sums) = &self.shared.wide {
+            sums.drain(each);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::aggregate::cells::Rest;
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, peer_as_class};
+use crate::aggregate::spill::Room;
 use crate::aggregate::table::{Direction, EgressTable, Peer, Role, Row, Sample, Volume, order};
 use crate::aggregate::{logs, roles, sides};
 use crate::net::{Addr, Class, HOUR, Seconds};
@@ -17,6 +18,9 @@ use std::collections::BTreeSet;
 
 /// A key and its sums.
 pub(super) type Entry = (FlowKey, Cell);
+
+/// Hands out all cells, as often as it is asked.
+pub(super) type Each<'e> = &'e dyn Fn(&mut dyn FnMut(&FlowKey, &Cell));
 
 /// What was left out of the table, and why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +54,8 @@ pub fn finish<P: Places>(
         key.interface = order.get(key.interface as usize).copied().unwrap_or(u32::MAX);
     }
     logs::one_per_interface(&mut cells, &mut left_out);
-    let known = sides::known_addresses(&cells, &interfaces, own);
+    let each = |f: &mut dyn FnMut(&FlowKey, &Cell)| cells.iter().for_each(|(key, cell)| f(key, cell));
+    let known = sides::known_addresses(&each, &interfaces, own, &Room::endless());
     sides::resolve(&mut cells, &known, places, &mut left_out);
     sides::leave_to_origin(&mut cells, &known, &interfaces, &mut left_out);
     if grain.port {

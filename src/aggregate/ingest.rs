@@ -14,6 +14,7 @@ use crate::aggregate::pieces::{Task, lines_starting_in, pieces};
 use crate::aggregate::rejects::{Handful, RejectLog};
 use crate::aggregate::shelf::Shelf;
 use crate::aggregate::sinks::{Counted, Watched};
+use crate::aggregate::spill::Memory;
 use crate::aggregate::tally::{Reading, Tally};
 use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
@@ -51,6 +52,8 @@ pub struct Ingest {
     pub learned: Option<BTreeSet<Fingerprint>>,
     /// What is known of some files without reading them.
     pub shelf: Option<Arc<dyn Shelf>>,
+    /// How much memory may be taken by what grows with the number of keys.
+    pub memory: Option<Memory>,
 }
 
 /// Bytes of input done so far, for a progress bar.
@@ -65,7 +68,7 @@ pub struct Progress {
 /// Counts everything in `archive`; what could not be read is in the outcome, not an error.
 ///
 /// # Errors
-/// None at present; the type leaves room for refusing an archive as a whole.
+/// `Usage` if there are more keys than the memory that may be taken lets in.
 pub fn ingest<'p, P: Places>(
     archive: &Archive,
     places: &'p P,
@@ -74,15 +77,33 @@ pub fn ingest<'p, P: Places>(
     pool: &ThreadPool,
     progress: &Progress,
 ) -> Result<(Counter<'p, P>, Outcome)> {
-    let shared = Arc::new(Shared::default());
+    let memory = options.memory.as_ref();
+    let shared = memory.map_or_else(Shared::default, |m| m.for_a_table(pool.current_num_threads()));
+    let (counter, outcome) = ingest_into(shared, archive, (places, counting), options, pool, progress);
+    match memory {
+        Some(memory) if counter.is_full() => Err(memory.too_small()),
+        _ => Ok((counter, outcome)),
+    }
+}
+
+/// The same into tables that were made before.
+pub(super) fn ingest_into<'p, P: Places>(
+    shared: Shared,
+    archive: &Archive,
+    (places, counting): (&'p P, &'p Counting),
+    options: &Ingest,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> (Counter<'p, P>, Outcome) {
+    let shared = Arc::new(shared);
     let reading = Reading {
-        new: &|logs: &FlowLogs| Counter::new(places, counting, shared.clone()).by_interface(logs.ids.len() > 2),
-        restart: &|| shared.cells.clear(),
+        new: &|logs: &FlowLogs| Counter::new(places, counting, shared.clone()).by_interface(logs.are_several()),
+        restart: &|| shared.restart(),
         sieve: None,
         shelf: options.shelf.as_deref(),
         window: counting.window,
     };
-    Ok(read_into(archive, &reading, options, pool, progress))
+    read_into(archive, &reading, options, pool, progress)
 }
 
 /// Hands the records of `archive` to tallies, one a worker, and merges them. With a sieve only the lines that it names
@@ -247,7 +268,7 @@ impl<'a, T: Tally> Run<'a, T> {
     }
 
     fn task(&self, worker: &mut Worker<T>, number: u32) {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.stop.load(Ordering::Relaxed) || worker.tally.is_full() {
             return;
         }
         let task = &self.tasks[number as usize];
@@ -357,6 +378,9 @@ impl<'a, T: Tally> Run<'a, T> {
         lines.restart(self.format(task, b""));
         let mut first = true;
         while let Some((offset, block)) = stream.next_block() {
+            if sink.tally.is_full() {
+                return;
+            }
             match block {
                 Block::Lines(bytes) => {
                     let text = bytes.strip_prefix(BOM).filter(|_| first).unwrap_or(bytes);

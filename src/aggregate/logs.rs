@@ -4,42 +4,67 @@
 //! that differ, so records cannot be compared one by one. For each interface the log with the most bytes counts; another
 //! one counts only in hours in which that one has nothing (it was made later, or a delivery is missing).
 
-use crate::aggregate::finish::{Entry, LeftOut, fold};
+use crate::aggregate::finish::{Each, Entry, LeftOut, fold};
+use crate::aggregate::key::{Cell, FlowKey};
+use crate::aggregate::spill::Room;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keeps one log's cells for each interface and hour.
 pub(super) fn one_per_interface(cells: &mut Vec<Entry>, left_out: &mut LeftOut) {
-    let ranks = ranks(cells);
-    if !ranks.is_empty() {
-        let chosen = chosen(cells, &ranks);
-        cells.retain(|(key, cell)| {
-            let other = chosen
-                .get(&(key.interface, key.hour))
-                .is_some_and(|log| *log != key.log);
-            left_out.logged_twice += if other { cell.bytes } else { 0 };
-            !other
-        });
+    let chosen = Chosen::of(&|f| cells.iter().for_each(|(key, cell)| f(key, cell)), &Room::endless());
+    if !chosen.is_needless() {
+        cells.retain(|(key, cell)| chosen.keeps(key, cell, left_out));
     }
     cells.iter_mut().for_each(|(key, _)| key.log = 0);
-    if !ranks.is_empty() {
+    if !chosen.is_needless() {
         fold(cells);
     }
 }
 
+/// The log that counts in each hour of an interface that several watch.
+#[derive(Debug, Default)]
+pub(super) struct Chosen(HashMap<(u32, u32), u16, RandomState>);
+
+impl Chosen {
+    /// Decides for all cells.
+    pub(super) fn of(each: Each<'_>, room: &Room) -> Chosen {
+        let ranks = ranks(each);
+        if ranks.is_empty() {
+            return Chosen::default();
+        }
+        Chosen(chosen(each, &ranks, room))
+    }
+
+    /// True if no interface is watched twice.
+    pub(super) fn is_needless(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True if the cell counts.
+    pub(super) fn keeps(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> bool {
+        let chosen = self.0.get(&(key.interface, key.hour));
+        let other = chosen.is_some_and(|log| *log != key.log);
+        left_out.logged_twice += if other { cell.bytes } else { 0 };
+        !other
+    }
+}
+
 /// Of each interface that several logs watch: the logs, best first (most bytes, then most records, then lowest number).
-fn ranks(cells: &[Entry]) -> BTreeMap<u32, Vec<u16>> {
-    let several = watched_twice(cells);
+fn ranks(each: Each<'_>) -> BTreeMap<u32, Vec<u16>> {
+    let several = watched_twice(each);
     let mut sums: BTreeMap<u32, BTreeMap<u16, (u128, u64)>> = BTreeMap::new();
     if several.is_empty() {
         return BTreeMap::new();
     }
-    for (key, cell) in cells.iter().filter(|(k, _)| several.contains(&k.interface)) {
-        let sum = sums.entry(key.interface).or_default().entry(key.log).or_default();
-        sum.0 += cell.bytes;
-        sum.1 += cell.flows;
-    }
+    each(&mut |key, cell| {
+        if several.contains(&key.interface) {
+            let sum = sums.entry(key.interface).or_default().entry(key.log).or_default();
+            sum.0 += cell.bytes;
+            sum.1 += cell.flows;
+        }
+    });
     let order = |sums: BTreeMap<u16, (u128, u64)>| {
         let mut list: Vec<(u128, u64, std::cmp::Reverse<u16>)> = sums
             .into_iter()
@@ -54,40 +79,43 @@ fn ranks(cells: &[Entry]) -> BTreeMap<u32, Vec<u16>> {
 }
 
 /// Interfaces with cells of more than one log.
-fn watched_twice(cells: &[Entry]) -> BTreeSet<u32> {
+fn watched_twice(each: Each<'_>) -> BTreeSet<u32> {
     let mut several = BTreeSet::new();
-    let Some(one) = cells.first().map(|(key, _)| key.log) else {
-        return several;
-    };
-    if cells.iter().all(|(key, _)| key.log == one) {
+    let (mut one, mut mixed) = (None, false);
+    each(&mut |key, _| mixed |= *one.get_or_insert(key.log) != key.log);
+    if !mixed {
         return several;
     }
     let mut first: HashMap<u32, u16, RandomState> = HashMap::default();
-    for (key, _) in cells {
+    each(&mut |key, _| {
         if *first.entry(key.interface).or_insert(key.log) != key.log {
             several.insert(key.interface);
         }
-    }
+    });
     several
 }
 
 /// The log that counts in each hour of those interfaces: the best that has anything there.
-fn chosen(cells: &[Entry], ranks: &BTreeMap<u32, Vec<u16>>) -> BTreeMap<(u32, u32), u16> {
+fn chosen(each: Each<'_>, ranks: &BTreeMap<u32, Vec<u16>>, room: &Room) -> HashMap<(u32, u32), u16, RandomState> {
     let rank = |interface: u32, log: u16| ranks.get(&interface).and_then(|r| r.iter().position(|l| *l == log));
-    let mut best: BTreeMap<(u32, u32), u16> = BTreeMap::new();
-    for (key, _) in cells.iter().filter(|(k, _)| ranks.contains_key(&k.interface)) {
-        let log = best.entry((key.interface, key.hour)).or_insert(key.log);
+    let mut best: HashMap<(u32, u32), u16, RandomState> = HashMap::default();
+    each(&mut |key, _| {
+        let place = (key.interface, key.hour);
+        if !ranks.contains_key(&key.interface) || !best.contains_key(&place) && !room.take(24) {
+            return;
+        }
+        let log = best.entry(place).or_insert(key.log);
         if rank(key.interface, key.log) < rank(key.interface, *log) {
             *log = key.log;
         }
-    }
+    });
     best
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides};
+    use crate::aggregate::key::{Bearing, Sides};
     use crate::aggregate::table::{Direction, Role};
     use crate::net::Addr;
 

@@ -3,8 +3,9 @@
 //! Where neither flags nor port ranges told (two high ports, mostly), the record kept both ports. A local port that many
 //! different far ends spoke to, while their ports change, listens; a far port that many local ports spoke to does.
 
-use crate::aggregate::finish::{Entry, fold};
+use crate::aggregate::finish::{Each, Entry, fold};
 use crate::aggregate::key::{FlowKey, Sides};
+use crate::aggregate::spill::Room;
 use crate::aggregate::table::Role;
 use crate::net::Addr;
 use std::collections::{HashMap, HashSet};
@@ -20,19 +21,58 @@ type Far = (Addr, u8, u16);
 
 /// Decides the roles that were left open, and adds up what then shares a key.
 pub(super) fn learn(cells: &mut Vec<Entry>) {
-    let open = |k: &FlowKey| k.sides.role() == Role::Unknown && k.other_port != 0;
-    if !cells.iter().any(|(k, _)| open(k)) {
+    let partners = Partners::of(&|f| cells.iter().for_each(|(key, cell)| f(key, cell)), &Room::endless());
+    if partners.of_local.is_empty() {
         return;
     }
-    let mut of_local: HashMap<Local, HashSet<(Addr, u16)>> = HashMap::new();
-    let mut of_far: HashMap<Far, HashSet<(u32, u16)>> = HashMap::new();
-    for (key, _) in cells.iter().filter(|(k, _)| open(k)) {
-        note(of_local.entry(local(key)).or_default(), (key.peer, key.other_port));
-        note(of_far.entry(far(key)).or_default(), (key.interface, key.port));
+    let mut decided: Vec<Entry> = Vec::new();
+    cells.retain(|(key, cell)| {
+        let is_open = is_open(key);
+        if is_open {
+            decided.push((partners.decide(*key), *cell));
+        }
+        !is_open
+    });
+    fold(&mut decided);
+    cells.append(&mut decided);
+}
+
+/// True if nothing in the records told who listens.
+fn is_open(key: &FlowKey) -> bool {
+    key.sides.role() == Role::Unknown && key.other_port != 0
+}
+
+/// Who spoke to whom, where nothing told who listens.
+#[derive(Debug, Default)]
+pub(super) struct Partners {
+    of_local: HashMap<Local, HashSet<(Addr, u16)>>,
+    of_far: HashMap<Far, HashSet<(u32, u16)>>,
+}
+
+impl Partners {
+    /// Of all cells.
+    pub(super) fn of(each: Each<'_>, room: &Room) -> Partners {
+        let mut partners = Partners::default();
+        each(&mut |key, _| {
+            // Two sets of one each, or two more in sets that there are.
+            if is_open(key) && room.take(300) {
+                note(
+                    partners.of_local.entry(local(key)).or_default(),
+                    (key.peer, key.other_port),
+                );
+                note(partners.of_far.entry(far(key)).or_default(), (key.interface, key.port));
+            }
+        });
+        partners
     }
-    let decide = |key: FlowKey| {
-        let ours = of_local.get(&local(&key)).map_or(0, HashSet::len);
-        let theirs = of_far.get(&far(&key)).map_or(0, HashSet::len);
+
+    /// The same key with its role decided; any other is left as it is.
+    pub(super) fn decide(&self, key: FlowKey) -> FlowKey {
+        if !is_open(&key) {
+            return key;
+        }
+        let ours = self.of_local.get(&local(&key)).map_or(0, HashSet::len);
+        let theirs = self.of_far.get(&far(&key)).map_or(0, HashSet::len);
         let (role, port) = if ours >= PARTNERS && ours >= TIMES * theirs {
             (Role::Server, key.port)
         } else if theirs >= PARTNERS && theirs >= TIMES * ours {
@@ -46,16 +86,7 @@ pub(super) fn learn(cells: &mut Vec<Entry>) {
             other_port: 0,
             ..key
         }
-    };
-    let mut decided: Vec<Entry> = Vec::new();
-    cells.retain(|(key, cell)| {
-        if open(key) {
-            decided.push((decide(*key), *cell));
-        }
-        !open(key)
-    });
-    fold(&mut decided);
-    cells.append(&mut decided);
+    }
 }
 
 fn note<T: std::hash::Hash + Eq>(partners: &mut HashSet<T>, partner: T) {

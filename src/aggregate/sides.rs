@@ -6,8 +6,9 @@
 //! counted as ambiguous.
 
 use crate::aggregate::counter::Places;
-use crate::aggregate::finish::{Entry, LeftOut};
-use crate::aggregate::key::{Bearing, FlowKey, Sides};
+use crate::aggregate::finish::{Each, Entry, LeftOut};
+use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides};
+use crate::aggregate::spill::Room;
 use crate::aggregate::table::{Direction, Interface};
 use crate::net::Addr;
 use foldhash::fast::RandomState;
@@ -21,33 +22,43 @@ const OWN_RECORDS: u64 = 20;
 pub(super) type Known = HashSet<(u32, Addr), RandomState>;
 
 /// Every own address. Addresses behind an interface (pods, carried traffic) are not its own.
-pub(super) fn known_addresses(cells: &[Entry], interfaces: &[Interface], own: &BTreeSet<(String, Addr)>) -> Known {
+pub(super) fn known_addresses(
+    each: Each<'_>,
+    interfaces: &[Interface],
+    own: &BTreeSet<(String, Addr)>,
+    room: &Room,
+) -> Known {
     let mut known = Known::default();
     // Nearly every interface has one address: what was said last need not be said again.
     let mut latest = vec![Addr::default(); interfaces.len()];
     let mut open: HashMap<u32, Open, RandomState> = HashMap::default();
-    for (key, cell) in cells {
+    each(&mut |key, cell| {
         if key.sides.bearing() == Bearing::Open {
             open.entry(key.interface).or_default().note(key, cell.flows);
-            continue;
+            return;
         }
         let latest = latest.get_mut(key.interface as usize);
         let again = latest.as_ref().is_some_and(|a| **a == key.local);
-        if !again && key.local != Addr::default() && !key.sides.is_carried() {
-            known.insert((key.interface, key.local));
+        if !again && key.local != Addr::default() && !key.sides.is_carried() && room.take(0) {
+            // A table that grows holds twice what it had, and the old one.
+            let new = known.insert((key.interface, key.local));
+            room.take(if new { 200 } else { 0 });
             latest.into_iter().for_each(|a| *a = key.local);
         }
-    }
+    });
     for (i, interface) in interfaces.iter().enumerate() {
         let from = (interface.id.clone(), Addr(0));
         let theirs = own.range(from..).take_while(|(id, _)| *id == interface.id);
         known.extend(theirs.map(|(_, a)| (i as u32, *a)));
     }
     // Only now is it known who the candidates are: counted exactly.
-    for (key, cell) in cells.iter().filter(|(k, _)| k.sides.bearing() == Bearing::Open) {
-        if let Some(open) = open.get_mut(&key.interface) {
-            open.count(key, cell.flows);
-        }
+    if !open.is_empty() {
+        each(&mut |key, cell| {
+            let is_open = key.sides.bearing() == Bearing::Open;
+            if let Some(open) = open.get_mut(&key.interface).filter(|_| is_open) {
+                open.count(key, cell.flows);
+            }
+        });
     }
     for (interface, open) in open {
         known.extend(open.own().map(|a| (interface, a)));
@@ -106,27 +117,58 @@ impl Open {
 
 /// Gives every open flow its direction, or counts it as ambiguous.
 pub(super) fn resolve<P: Places>(cells: &mut Vec<Entry>, known: &Known, places: &P, left_out: &mut LeftOut) {
-    let mut sole: HashMap<u32, Option<Addr>, RandomState> = HashMap::default();
-    for (interface, address) in known {
-        let one = sole.entry(*interface).or_insert(Some(*address));
-        *one = one.filter(|a| a == address);
-    }
-    let own = |interface: u32, a: Addr| match sole.get(&interface) {
-        Some(Some(sole)) => *sole == a,
-        Some(None) => known.contains(&(interface, a)),
+    let owners = Owners::of(known);
+    cells.retain_mut(|(key, cell)| match owners.resolve(*key, cell, places, left_out) {
         None => false,
-    };
-    cells.retain_mut(|(key, cell)| {
-        if key.sides.bearing() != Bearing::Open {
-            return true;
+        Some(resolved) => {
+            *key = resolved;
+            true
         }
-        let side = side(*key, &own);
+    });
+}
+
+/// Own addresses, asked by interface.
+pub(super) struct Owners<'k> {
+    known: &'k Known,
+    /// The address of an interface that has one alone.
+    sole: HashMap<u32, Option<Addr>, RandomState>,
+}
+
+impl<'k> Owners<'k> {
+    pub(super) fn of(known: &'k Known) -> Self {
+        let mut sole: HashMap<u32, Option<Addr>, RandomState> = HashMap::default();
+        for (interface, address) in known {
+            let one = sole.entry(*interface).or_insert(Some(*address));
+            *one = one.filter(|a| a == address);
+        }
+        Owners { known, sole }
+    }
+
+    fn own(&self, interface: u32, a: Addr) -> bool {
+        match self.sole.get(&interface) {
+            Some(Some(sole)) => *sole == a,
+            Some(None) => self.known.contains(&(interface, a)),
+            None => false,
+        }
+    }
+
+    /// The key with its direction; nothing if it stays open, which is counted.
+    pub(super) fn resolve<P: Places>(
+        &self,
+        key: FlowKey,
+        cell: &Cell,
+        places: &P,
+        left_out: &mut LeftOut,
+    ) -> Option<FlowKey> {
+        if key.sides.bearing() != Bearing::Open {
+            return Some(key);
+        }
+        let side = side(key, &|interface, a| self.own(interface, a));
         if side.is_none() && (places.class(key.local).is_egress() || places.class(key.peer).is_egress()) {
             left_out.ambiguous += cell.bytes;
         }
-        *key = side.unwrap_or(*key);
-        side.is_some()
-    });
+        side
+    }
 }
 
 fn side(key: FlowKey, is_own: &impl Fn(u32, Addr) -> bool) -> Option<FlowKey> {
@@ -167,51 +209,87 @@ pub(super) fn leave_to_origin(cells: &mut Vec<Entry>, known: &Known, interfaces:
     if !cells.iter().any(|(key, _)| key.sides.is_carried()) {
         return;
     }
-    let mut owners: HashMap<Addr, Vec<u32>, RandomState> = HashMap::default();
-    for (interface, address) in known {
-        owners.entry(*address).or_default().push(*interface);
+    let each = |f: &mut dyn FnMut(&FlowKey, &Cell)| cells.iter().for_each(|(key, cell)| f(key, cell));
+    let origins = Origins::of(&each, known, interfaces, &Room::endless());
+    cells.retain_mut(|(key, cell)| {
+        let stays = origins.keeps(key, cell, left_out);
+        key.sides = key.sides.carried(false).passed(false);
+        stays
+    });
+}
+
+/// Where bytes that were carried for others began.
+pub(super) struct Origins<'i> {
+    interfaces: &'i [Interface],
+    owners: HashMap<Addr, Vec<u32>, RandomState>,
+    sent: HashMap<(u32, Addr, u32), u128, RandomState>,
+}
+
+impl<'i> Origins<'i> {
+    /// Of cells whose directions are known.
+    pub(super) fn of(each: Each<'_>, known: &Known, interfaces: &'i [Interface], room: &Room) -> Self {
+        let mut owners: HashMap<Addr, Vec<u32>, RandomState> = HashMap::default();
+        for (interface, address) in known {
+            owners.entry(*address).or_default().push(*interface);
+        }
+        Origins {
+            interfaces,
+            owners,
+            sent: sent_on(each, room),
+        }
     }
-    let same_network = |a: u32, b: u32| {
-        let of = |i: u32| interfaces.get(i as usize);
+
+    /// True if the cell's bytes began here; others are counted.
+    pub(super) fn keeps(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> bool {
+        let elsewhere = key.sides.is_carried() && (self.leaves_again(key, cell.bytes) || self.is_elsewhere(key));
+        left_out.forwarded += if elsewhere { cell.bytes } else { 0 };
+        !elsewhere
+    }
+
+    fn is_elsewhere(&self, key: &FlowKey) -> bool {
+        let of = self.owners.get(&key.local);
+        of.is_some_and(|list| {
+            list.iter()
+                .any(|o| *o != key.interface && self.same_network(*o, key.interface))
+        })
+    }
+
+    fn same_network(&self, a: u32, b: u32) -> bool {
+        let of = |i: u32| self.interfaces.get(i as usize);
         let agree = |x: Option<&String>, y: Option<&String>| x.is_none() || y.is_none() || x == y;
         match (of(a), of(b)) {
             (Some(a), Some(b)) => agree(a.account.as_ref(), b.account.as_ref()),
             _ => false,
         }
-    };
-    let elsewhere = |key: &FlowKey| {
-        let of = owners.get(&key.local);
-        of.is_some_and(|list| {
-            list.iter()
-                .any(|o| *o != key.interface && same_network(*o, key.interface))
-        })
-    };
-    let sent = sent_on(cells);
-    let leaves_again = |key: &FlowKey, bytes: u128| {
-        let out = sent.get(&(key.interface, key.peer, key.hour)).copied().unwrap_or(0);
+    }
+
+    fn leaves_again(&self, key: &FlowKey, bytes: u128) -> bool {
+        let place = (key.interface, key.peer, key.hour);
+        let out = self.sent.get(&place).copied().unwrap_or(0);
         key.sides.is_passed() && out * 5 >= bytes * 4
-    };
-    cells.retain_mut(|(key, cell)| {
-        let elsewhere = key.sides.is_carried() && (leaves_again(key, cell.bytes) || elsewhere(key));
-        left_out.forwarded += if elsewhere { cell.bytes } else { 0 };
-        key.sides = key.sides.carried(false).passed(false);
-        !elsewhere
-    });
+    }
 }
 
 /// What interfaces that pass traffic on sent from their own address, by far end and hour.
-fn sent_on(cells: &[Entry]) -> HashMap<(u32, Addr, u32), u128, RandomState> {
-    let passing: BTreeSet<u32> = cells
-        .iter()
-        .filter(|(k, _)| k.sides.is_passed())
-        .map(|(k, _)| k.interface)
-        .collect();
-    let mut sent = HashMap::default();
+fn sent_on(each: Each<'_>, room: &Room) -> HashMap<(u32, Addr, u32), u128, RandomState> {
+    let mut passing: BTreeSet<u32> = BTreeSet::new();
+    each(&mut |key, _| {
+        if key.sides.is_passed() {
+            passing.insert(key.interface);
+        }
+    });
+    let mut sent: HashMap<(u32, Addr, u32), u128, RandomState> = HashMap::default();
+    if passing.is_empty() {
+        return sent;
+    }
     let out = Bearing::Known(Direction::Egress);
     let own = |k: &FlowKey| passing.contains(&k.interface) && !k.sides.is_carried() && k.sides.bearing() == out;
-    for (key, cell) in cells.iter().filter(|(k, _)| own(k)) {
-        *sent.entry((key.interface, key.peer, key.hour)).or_default() += cell.bytes;
-    }
+    each(&mut |key, cell| {
+        let place = (key.interface, key.peer, key.hour);
+        if own(key) && (sent.contains_key(&place) || room.take(150)) {
+            *sent.entry(place).or_default() += cell.bytes;
+        }
+    });
     sent
 }
 

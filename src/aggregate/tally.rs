@@ -36,6 +36,11 @@ pub trait Tally: Send {
     /// Good ACCEPT and REJECT records so far.
     fn actions(&self) -> (u64, u64);
 
+    /// True if there is no room for more, or none of it can be kept: the rest of the archive need not be read.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// Takes over another worker's state.
     fn merge(&mut self, other: Self);
 }
@@ -80,6 +85,10 @@ impl<P: Places> Tally for Counter<'_, P> {
 
     fn actions(&self) -> (u64, u64) {
         (self.records.good_accept, self.records.reject_records)
+    }
+
+    fn is_full(&self) -> bool {
+        Counter::is_full(self)
     }
 
     fn merge(&mut self, other: Self) {

@@ -14,6 +14,12 @@ use hashbrown::HashMap;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+mod groups;
+mod largest;
+mod streamed;
+
+pub use streamed::{Streamed, stream_archive, stream_cells};
+
 /// A key of `top --by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -87,6 +93,28 @@ pub enum Ways {
     Both,
 }
 
+/// What `top` was asked.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The keys, as they stand in the answer.
+    pub keys: Vec<Key>,
+    /// Which way.
+    pub ways: Ways,
+    /// How many rows, largest first; 0 for all.
+    pub limit: usize,
+}
+
+/// What `top` answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The largest groups: their keys as text (`-` for none), and their sums.
+    pub rows: Vec<(Vec<String>, Volume)>,
+    /// The number of groups, whatever is shown of them.
+    pub groups: u64,
+    /// Bytes of all groups.
+    pub total_bytes: u128,
+}
+
 /// The coarsest grain that still tells `keys` and `filter` apart.
 pub fn grain_for(keys: &[Key], filter: &Filter, ways: Ways) -> Grain {
     let has = |list: &[Key]| keys.iter().any(|k| list.contains(k));
@@ -129,7 +157,7 @@ impl<'t> Top<'t> {
     /// Folds `table` by `keys`; `filter`'s terms on peers and sums are applied here.
     pub fn of(table: &'t EgressTable, keys: &[Key], filter: &Filter, ways: Ways) -> Self {
         let kept: Vec<bool> = table.peers.iter().map(|p| filter.keeps_peer(p)).collect();
-        let mut groups: HashMap<[u64; KEYS.len()], Group, RandomState> = HashMap::default();
+        let mut groups: HashMap<GroupId, Group, RandomState> = HashMap::default();
         for (i, row) in table.rows.iter().enumerate() {
             let wanted = match ways {
                 Ways::Egress => row.direction == Direction::Egress,
@@ -177,6 +205,15 @@ impl<'t> Top<'t> {
         self.groups.iter().map(|g| g.volume.bytes).sum::<u128>() + self.rest.bytes
     }
 
+    /// All that is shown of it.
+    pub fn answer(mut self, limit: usize) -> Answer {
+        Answer {
+            rows: self.rows(limit),
+            groups: self.len() as u64,
+            total_bytes: self.total_bytes(),
+        }
+    }
+
     /// The `limit` largest groups (0: all): their keys as text (`-` for none), and their sums.
     pub fn rows(&mut self, limit: usize) -> Vec<(Vec<String>, Volume)> {
         let limit = if limit == 0 {
@@ -213,13 +250,19 @@ impl<'t> Top<'t> {
     }
 }
 
-fn group_id(table: &EgressTable, row: &Row, keys: &[Key]) -> [u64; KEYS.len()] {
-    let mut id = [0; KEYS.len()];
+/// What tells groups apart: a slot for each key, and one more for the upper half of a local address.
+type GroupId = [u64; KEYS.len() + 1];
+
+fn group_id(table: &EgressTable, row: &Row, keys: &[Key]) -> GroupId {
+    let mut id = [0; KEYS.len() + 1];
     let peer = table.peer(row);
+    if keys.contains(&Key::Src) {
+        id[KEYS.len()] = (row.local.0 >> 64) as u64;
+    }
     for (slot, key) in id.iter_mut().zip(keys) {
         *slot = match key {
             Key::Eni => u64::from(row.interface),
-            Key::Src => local_number(table, row),
+            Key::Src => row.local.0 as u64,
             Key::Dst => u64::from(row.peer),
             Key::Asn => peer.asn.map_or(0, |a| u64::from(a) + 1),
             Key::Country => peer.country.map_or(0, |c| u64::from(u16::from_be_bytes(c.0))),
@@ -233,17 +276,6 @@ fn group_id(table: &EgressTable, row: &Row, keys: &[Key]) -> [u64; KEYS.len()] {
         };
     }
     id
-}
-
-/// The local address as its place among the interface's own addresses.
-fn local_number(table: &EgressTable, row: &Row) -> u64 {
-    let own = table
-        .interfaces
-        .get(row.interface as usize)
-        .map_or(&[][..], |i| &i.addresses);
-    let bits = row.local.0;
-    own.binary_search(&row.local)
-        .map_or((bits ^ (bits >> 64)) as u64, |i| i as u64)
 }
 
 fn text(table: &EgressTable, row: &Row, key: Key) -> Option<String> {

@@ -37,6 +37,11 @@ impl FlowLogs {
         FlowLogs { ids, of_file }
     }
 
+    /// True if files belong to more than one flow log; those whose name tells none are one of their own.
+    pub fn are_several(&self) -> bool {
+        self.of_file.windows(2).any(|two| two[0] != two[1])
+    }
+
     /// The flow log of a file.
     pub fn of_file(&self, file: u32) -> u32 {
         self.of_file.get(file as usize).copied().unwrap_or(0)

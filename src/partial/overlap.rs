@@ -63,7 +63,7 @@ pub(super) fn without_copies(flows: &mut FlowState, numbers: &[Numbers], again: 
                 b.path, a.path
             ))
         })?;
-        take_out(flows, &gathered, log_of(&a.name) == log_of(&b.name), &mut less);
+        take_out(flows, &gathered, log_of(&a.name) == log_of(&b.name), &mut less)?;
         first.insert(print, if gone == n { kept } else { n });
         if let Some(file) = flows.files.get_mut(gone) {
             file.report.make_copy();
@@ -83,7 +83,7 @@ fn log_of(name: &str) -> Option<String> {
 }
 
 /// What one file had added to the whole.
-fn take_out(flows: &mut FlowState, file: &Gathered, same_log: bool, less: &mut Less) {
+fn take_out(flows: &mut FlowState, file: &Gathered, same_log: bool, less: &mut Less) -> Result<()> {
     let place = |ids: &[String], id: &String| ids.binary_search(id).unwrap_or(0) as u32;
     let logs: Vec<u32> = file.state.logs.iter().map(|id| place(&flows.logs, id)).collect();
     let interface = |n: u32| {
@@ -91,13 +91,14 @@ fn take_out(flows: &mut FlowState, file: &Gathered, same_log: bool, less: &mut L
         let found = flows.interfaces.binary_search_by(|i| i.id.cmp(id)).ok()?;
         u32::try_from(found).ok()
     };
-    for (key, cell) in &file.cells {
+    for entry in file.cells.iter() {
+        let (key, cell) = entry?;
         let log = logs.get(usize::from(key.log)).copied().unwrap_or(0);
         let Some(interface) = interface(key.interface) else {
             continue;
         };
         let log = u16::try_from(log).unwrap_or(0);
-        less.add(RawKey { interface, log, ..*key }, cell);
+        less.add(RawKey { interface, log, ..key }, &cell);
     }
     flows.records.take_out(&file.state.records);
     flows.take_out_rejected(&file.state);
@@ -108,4 +109,5 @@ fn take_out(flows: &mut FlowState, file: &Gathered, same_log: bool, less: &mut L
             seen.take_out(presence);
         }
     }
+    Ok(())
 }

@@ -99,7 +99,7 @@ pub fn plan(inputs: &Inputs, pool: &ThreadPool) -> Result<Plan> {
         sample_files,
         sample_bytes,
         seconds,
-        cells: taken.gathered.cells.len() as u64,
+        cells: taken.gathered.cells.len(),
         state: state.0,
         memory: ScanStats::peak_memory_now(),
     })

@@ -5,7 +5,7 @@ use super::{Asked, Counted, Follow, Inputs, Known, Phases, Scanned, conclude, kn
 use crate::aggregate::counter::Shared;
 use crate::aggregate::raw::{FileState, Gathered, gather};
 use crate::aggregate::{
-    Counter, Counting, Filter, Formats, Grain, Ingest, Places, Progress, ScanStats, WithEndpoints, finish,
+    Counter, Counting, Filter, Formats, Grain, Ingest, Memory, Places, Progress, ScanStats, WithEndpoints, finish,
 };
 use crate::detect::Settings;
 use crate::error::Result;
@@ -91,7 +91,7 @@ pub(super) fn take_some(
         (!inputs.trail.is_empty()).then(|| read_state(&trail_archive, ingest.read, &Wanted::ALL, pool, Seconds::MAX));
     phases.next("trail", trail_archive.bytes());
     let progress = follow(&archive);
-    let gathered = gather(&archive, window, &ingest, pool, &progress);
+    let gathered = gather(&archive, window, &ingest, pool, &progress)?;
     phases.next("read", archive.bytes());
     let mut stats = gathered.outcome.stats(&archive, &gathered.state.records);
     stats.phases = phases.done;
@@ -139,7 +139,7 @@ impl Taken {
     /// `Io` if `out` fails.
     pub fn write(&self, out: &mut dyn Write) -> Result<()> {
         let flows = Some(&self.gathered.state).filter(|_| self.head.flows);
-        let mut cells = self.gathered.cells.iter().map(|c| Ok(*c));
+        let mut cells = self.gathered.cells.iter();
         partial::write(&self.head, flows, &mut cells, self.trail.as_ref(), out)
     }
 }
@@ -147,22 +147,27 @@ impl Taken {
 /// Counts what states hold, as one run over their files would.
 ///
 /// # Errors
-/// `List`, naming a state that is damaged.
+/// `List`, naming a state that is damaged; `Usage` if there are more keys than `memory` lets in.
 pub fn count_states<P: Places>(
     folded: &mut Folded,
     places: &P,
     counting: &Counting,
     own: &BTreeSet<(String, Addr)>,
+    memory: Option<&Memory>,
 ) -> Result<Counted> {
     let mut phases = Phases::default();
     let archive = folded.flows.archive();
     let outcome = folded.flows.outcome(&archive);
-    let apart = outcome.logs.ids.len() > 2;
-    let mut counter = Counter::new(places, counting, Arc::new(Shared::default())).by_interface(apart);
+    let apart = outcome.logs.are_several();
+    let shared = memory.map_or_else(Shared::default, |m| m.for_a_table(1));
+    let mut counter = Counter::new(places, counting, Arc::new(shared)).by_interface(apart);
     counter.adopt_records(&folded.flows.records);
     while let Some((key, cell)) = folded.next_cell()? {
         if let Some(about) = folded.flows.interfaces.get(key.interface as usize) {
             counter.adopt(&key, about, &cell);
+        }
+        if let Some(memory) = memory.filter(|_| counter.is_full()) {
+            return Err(memory.too_small());
         }
     }
     phases.next("merge", 0);
@@ -197,7 +202,8 @@ pub fn scan_states(
     let head = folded.head.clone();
     let (known, trail) = know(inputs, run, head.trail, head.trail_files)?;
     phases.next("trail", 0);
-    let counted = count_known(&mut folded, &known, intel, head.rules.window)?;
+    let memory = inputs.ingest.memory.as_ref();
+    let counted = count_known(&mut folded, &known, intel, head.rules.window, memory)?;
     let inputs = Inputs {
         window: Some(head.rules.window),
         ..inputs.clone()
@@ -211,7 +217,13 @@ pub fn scan_states(
     Ok(conclude(&asked, &side, (known, trail), counted, phases))
 }
 
-fn count_known(folded: &mut Folded, known: &Known, intel: &Intel, window: TimeWindow) -> Result<Counted> {
+fn count_known(
+    folded: &mut Folded,
+    known: &Known,
+    intel: &Intel,
+    window: TimeWindow,
+    memory: Option<&Memory>,
+) -> Result<Counted> {
     let counting = Counting {
         grain: Grain::SCAN,
         filter: Filter::default(),
@@ -219,7 +231,7 @@ fn count_known(folded: &mut Folded, known: &Known, intel: &Intel, window: TimeWi
         largest: 0,
     };
     let places = WithEndpoints::new(intel, &known.inventory);
-    count_states(folded, &places, &counting, &own_addresses(&known.inventory))
+    count_states(folded, &places, &counting, &own_addresses(&known.inventory), memory)
 }
 
 /// Reads a file of a state once more, by the same rules: what [`partial::Fold::fold`] asks for.
@@ -237,5 +249,5 @@ pub fn read_again(file: &FileState, rules: &Rules, remote: &RemoteOptions, pool:
         remote: remote.clone(),
         ..Ingest::default()
     };
-    Some(gather(&archive, rules.window, &ingest, pool, &Progress::default()))
+    gather(&archive, rules.window, &ingest, pool, &Progress::default()).ok()
 }

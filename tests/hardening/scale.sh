@@ -27,4 +27,6 @@ run "$files files" top "$work/many" --by dst
 rm -r "$work/many" "$work/few"
 make keys "$work/keys.log.gz" "$keys"
 run "$keys keys" top "$work/keys.log.gz" --by src
+run "$keys keys, --max-memory 512MiB" top "$work/keys.log.gz" --by src --max-memory 512MiB --temp-dir "$work"
+run "$keys keys, scan --partial, --max-memory 512MiB" scan "$work/keys.log.gz" --partial "$work/state.ftp" --max-memory 512MiB --temp-dir "$work"
 run "$keys keys, scan" scan "$work/keys.log.gz"

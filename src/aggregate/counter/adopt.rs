@@ -50,7 +50,7 @@ impl<P: Places> Counter<'_, P> {
             &facts,
             (sides, other_port),
         );
-        self.wide.entry(key).and_modify(|c| c.add(cell)).or_insert(*cell);
+        self.add_sum(key, cell);
     }
 
     /// Adds counts over records that were read elsewhere.

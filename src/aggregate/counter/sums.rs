@@ -67,6 +67,6 @@ impl<P: Places> Counter<'_, P> {
             last: s.volume.last,
             sample: (0, 0),
         };
-        self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
+        self.add_sum(key, &cell);
     }
 }

@@ -1,20 +1,24 @@
 //! Records to raw cells: the worker's side of a partial state.
 //!
 //! The shared table of a scan serves here too, with source and destination in the places of the local and the far end;
-//! records whose packet addresses differ, and what does not fit a lean cell, go to a table of the worker's own.
+//! records whose packet addresses differ, and what does not fit a lean cell, go to a table of the worker's own. Under a bound
+//! of memory all of it goes to disk when it does not fit, and comes back sorted.
 
 use crate::aggregate::cells::Outbox;
-use crate::aggregate::counter::Shared;
+use crate::aggregate::counter::{STEP, Shared};
 use crate::aggregate::ingest::{Ingest, Progress, read_reporting};
 use crate::aggregate::interner::{Described, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides, hour_bucket, role_of_source};
 use crate::aggregate::outcome::{Outcome, Place};
+use crate::aggregate::raw::sorted::{RawCells, Sorter};
 use crate::aggregate::raw::state::FlowState;
 use crate::aggregate::raw::{RawEntry, RawKey};
+use crate::aggregate::spill::{Memory, Spool, Sums};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Role};
 use crate::aggregate::tally::{Reading, Tally};
 use crate::aggregate::way::{Numbers, Way};
+use crate::error::Result;
 use crate::flow::{Action, Field, FlowDirection, FlowRecord, LogStatus, MISSING, Rows};
 use crate::input::Archive;
 use crate::net::TimeWindow;
@@ -29,6 +33,7 @@ pub struct Gather {
     window: TimeWindow,
     interfaces: Interner,
     shared: Arc<Shared>,
+    spill: Option<Spill>,
     outbox: Outbox,
     wide: HashMap<RawKey, Cell, RandomState>,
     records: RecordCounts,
@@ -42,23 +47,54 @@ pub struct Gathered {
     /// Files, interfaces, flow logs, counts.
     pub state: FlowState,
     /// The cells, sorted by key, each key once.
-    pub cells: Vec<RawEntry>,
+    pub cells: RawCells,
     /// What became of the files.
     pub outcome: Outcome,
 }
 
+/// What goes to disk when it does not fit.
+#[derive(Clone)]
+struct Spill {
+    wide: Arc<Sums<RawKey>>,
+    spool: Arc<Spool>,
+    /// For sorting, in bytes.
+    sorting: u64,
+}
+
+impl Spill {
+    fn new(memory: &Memory, threads: usize) -> Result<(Spill, Shared)> {
+        let spool = Arc::new(Spool::create(&memory.folder)?);
+        let bytes = memory.for_tables(threads);
+        let spill = Spill {
+            wide: Arc::new(Sums::new(bytes / 4, spool.clone())),
+            spool: spool.clone(),
+            sorting: bytes / 2,
+        };
+        Ok((spill, Shared::spilling(bytes, &spool)))
+    }
+}
+
 /// Reads an archive into raw cells. Every content is identified, so that it is known again elsewhere.
+///
+/// # Errors
+/// `Output` if the memory is bounded and what does not fit cannot be written.
 pub fn gather(
     archive: &Archive,
     window: TimeWindow,
     options: &Ingest,
     pool: &ThreadPool,
     progress: &Progress,
-) -> Gathered {
-    let shared = Arc::new(Shared::default());
+) -> Result<Gathered> {
+    let bound = options.memory.as_ref();
+    let bounded = bound.map(|m| Spill::new(m, pool.current_num_threads())).transpose()?;
+    let (spill, shared) = bounded.map_or_else(Default::default, |(spill, shared)| (Some(spill), shared));
+    let shared = Arc::new(shared);
     let reading = Reading {
-        new: &|_| Gather::new(window, shared.clone()),
-        restart: &|| shared.cells.clear(),
+        new: &|_| Gather::new(window, shared.clone(), spill.clone()),
+        restart: &|| {
+            shared.restart();
+            spill.iter().for_each(|s| s.wide.clear());
+        },
         sieve: None,
         shelf: None,
         window,
@@ -69,15 +105,16 @@ pub fn gather(
     };
     let (tally, mut outcome, reports) = read_reporting(archive, &reading, &options, pool, progress);
     outcome.keep(reports);
-    tally.finish(archive, outcome)
+    pool.install(|| tally.finish(archive, outcome))
 }
 
 impl Gather {
-    fn new(window: TimeWindow, shared: Arc<Shared>) -> Self {
+    fn new(window: TimeWindow, shared: Arc<Shared>, spill: Option<Spill>) -> Self {
         Gather {
             window,
             interfaces: Interner::sharing(shared.ids.clone()),
             shared,
+            spill,
             outbox: Outbox::default(),
             wide: HashMap::default(),
             records: RecordCounts::default(),
@@ -121,33 +158,59 @@ impl Gather {
         let packet = Some(ends).filter(|_| ends != (way.src, way.dst));
         if packet.is_some() || !self.outbox.add(&self.shared.cells, &key, &cell) {
             add(&mut self.wide, RawKey::of_flow(&key, packet), &cell);
+            if self.wide.len() >= STEP {
+                self.hand_over();
+            }
         }
     }
 
-    fn finish(mut self, archive: &Archive, outcome: Outcome) -> Gathered {
+    /// Under a bound, what a worker keeps to itself is handed over.
+    fn hand_over(&mut self) {
+        if let Some(spill) = &self.spill {
+            self.wide.drain().for_each(|(key, cell)| spill.wide.add(key, &cell));
+        }
+    }
+
+    /// Hands everything over that waits.
+    fn flush(&mut self) {
         self.outbox.flush(&self.shared.cells);
+        self.hand_over();
+    }
+
+    fn finish(mut self, archive: &Archive, outcome: Outcome) -> Result<Gathered> {
+        self.flush();
         let (interfaces, order) = self.interfaces.about();
-        let mut cells = Vec::with_capacity(self.shared.cells.len() + self.wide.len());
-        let wide = &mut self.wide;
-        self.shared.cells.drain(|key, mut cell| {
-            let key = RawKey::of_flow(&key, None);
-            if let Some(more) = wide.remove(&key) {
-                cell.add(&more);
-            }
-            cells.push((key, cell));
-        });
-        cells.extend(self.wide);
-        for (key, cell) in &mut cells {
+        let mut sorter = self.sorter();
+        let mut push = |(mut key, mut cell): RawEntry| {
             key.interface = order.get(key.interface as usize).copied().unwrap_or(u32::MAX);
             let sample = outcome.place(cell.sample);
             cell.sample = (sample.file, sample.line);
+            sorter.push((key, cell));
+        };
+        self.shared
+            .cells
+            .drain(|key, cell| push((RawKey::of_flow(&key, None), cell)));
+        self.wide.into_iter().for_each(&mut push);
+        if let Some(spill) = &self.spill {
+            spill.wide.drain(|key, cell| push((key, cell)));
         }
-        cells.sort_unstable_by_key(|(key, _)| *key);
-        Gathered {
+        Ok(Gathered {
+            cells: sorter.finish()?,
             state: FlowState::of(archive, &outcome, self.records, interfaces),
-            cells,
             outcome,
+        })
+    }
+
+    /// What sorts, and the memory for it.
+    fn sorter(&self) -> Sorter {
+        let Some(spill) = &self.spill else {
+            return Sorter::default();
+        };
+        if spill.spool.is_used() {
+            self.shared.write_out();
+            spill.wide.write_out();
         }
+        Sorter::spilling(spill.sorting, spill.spool.clone())
     }
 }
 
@@ -164,9 +227,7 @@ impl Gathered {
                 self.state.files.push(file);
             }
         }
-        for (_, cell) in &mut self.cells {
-            cell.sample.0 = places.get(cell.sample.0 as usize).copied().unwrap_or(0);
-        }
+        self.cells.renumber(places);
     }
 }
 
@@ -213,8 +274,12 @@ impl Tally for Gather {
         (self.records.good_accept, self.records.reject_records)
     }
 
+    fn is_full(&self) -> bool {
+        self.shared.is_full()
+    }
+
     fn merge(&mut self, mut other: Self) {
-        other.outbox.flush(&other.shared.cells);
+        other.flush();
         self.interfaces.merge(&other.interfaces);
         self.records.add(&other.records);
         for (key, cell) in other.wide {

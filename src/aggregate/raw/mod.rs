@@ -8,11 +8,13 @@
 mod block;
 mod fold;
 mod gather;
+mod sorted;
 mod state;
 
 pub use block::{BLOCK, BlockReader, encode_block};
 pub use fold::{Numbers, fold_states};
 pub use gather::{Gather, Gathered, gather};
+pub use sorted::RawCells;
 pub(super) use state::sum;
 pub use state::{FileState, FlowState, modified};
 
@@ -53,7 +55,7 @@ pub type RawEntry = (RawKey, Cell);
 
 impl RawKey {
     /// The same with both ends in the places of the local and the far one: what the shared table holds.
-    fn of_flow(key: &FlowKey, packet: Option<(Addr, Addr)>) -> Self {
+    pub(super) fn of_flow(key: &FlowKey, packet: Option<(Addr, Addr)>) -> Self {
         RawKey {
             interface: key.interface,
             src: key.local,
@@ -65,6 +67,21 @@ impl RawKey {
             other_port: key.other_port,
             log: key.log,
             hour: key.hour,
+        }
+    }
+
+    /// The same without the packet's ends.
+    pub(super) fn flow(&self) -> FlowKey {
+        FlowKey {
+            local: self.src,
+            peer: self.dst,
+            interface: self.interface,
+            log: self.log,
+            other_port: self.other_port,
+            hour: self.hour,
+            port: self.port,
+            protocol: self.protocol,
+            sides: self.sides,
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Find data leaving: flow logs (with --trail CloudTrail) to incidents
     #[command(after_long_help = crate::examples::SCAN)]
-    Scan(ScanArgs),
+    Scan(Box<ScanArgs>),
     /// The aggregate itself: bytes by interface, destination, country, hour, …
     #[command(after_long_help = crate::examples::TOP)]
     Top(TopArgs),
@@ -97,6 +97,10 @@ pub(crate) struct ScanArgs {
     pub(crate) judge: JudgeArgs,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) memory: crate::memory::MemoryArgs,
+    #[command(flatten)]
+    pub(crate) temp: crate::memory::TempArgs,
 }
 
 /// How what was counted is judged, and where it is told.
@@ -191,6 +195,10 @@ pub(crate) struct TopArgs {
     pub(crate) totals: bool,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) memory: crate::memory::MemoryArgs,
+    #[command(flatten)]
+    pub(crate) temp: crate::memory::TempArgs,
     #[command(flatten)]
     pub(crate) lists: ListArgs,
     #[command(flatten)]

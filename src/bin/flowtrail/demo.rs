@@ -92,7 +92,7 @@ fn typed(account: &Path, more: &[&str]) -> anyhow::Result<Box<ScanArgs>> {
     }
     all.extend(more.iter().map(ToString::to_string));
     match Cli::try_parse_from(all)?.command {
-        Command::Scan(args) => Ok(Box::new(args)),
+        Command::Scan(args) => Ok(args),
         _ => anyhow::bail!("not a scan"),
     }
 }

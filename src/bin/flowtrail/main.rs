@@ -17,6 +17,7 @@ mod index;
 mod intel;
 mod log;
 mod lookup;
+mod memory;
 mod notify;
 mod output;
 mod quality;

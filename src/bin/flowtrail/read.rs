@@ -73,6 +73,7 @@ impl ReadArgs {
             rejects: self.reject_log()?,
             learned: None,
             shelf: None,
+            memory: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use crate::args::{JudgeArgs, ReadArgs, ScanArgs, ScanFormat, When};
 use crate::notify::Duty;
 use crate::{baseline, hint, output, read, report, run, states};
+use flowtrail::Error;
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity, accept};
 use flowtrail::incident::{AllowList, Incident, Shown, Suppressions, View, sha256};
@@ -28,10 +29,15 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) ->
     if args.states.plan {
         return states::plan(args);
     }
+    if args.temp.temp_dir.is_some() {
+        let text = "--temp-dir is for --partial and --state: what judges goes on in memory";
+        return Err(Error::usage(text).into());
+    }
     let judge = &args.judge;
     let duty = Duty::open(judge, targets)?;
     let mut state = State::open(judge, args.learn)?;
-    let ingest = args.read.ingest()?;
+    let mut ingest = args.read.ingest()?;
+    ingest.memory = args.memory.bound(None);
     let desk = Desk::of(judge, parameters)?;
     let mut inputs = Inputs {
         flows: args.paths.clone(),

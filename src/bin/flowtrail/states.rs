@@ -1,6 +1,7 @@
 //! `scan --partial` and `flowtrail merge`: states of some files, written by many and judged as one.
 
 use crate::args::{FileArgs, JudgeArgs, ReadArgs, ScanArgs};
+use crate::memory::MemoryArgs;
 use crate::notify::Duty;
 use crate::read::S3Args;
 use crate::{hint, output, read, run, scan as command};
@@ -80,6 +81,8 @@ pub(crate) struct MergeArgs {
     judge: JudgeArgs,
     #[command(flatten)]
     s3: S3Args,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Exit with 3 if more than this share of all lines is rejected
     #[arg(long, default_value = "1%", value_parser = crate::args::share, value_name = "SHARE", help_heading = "Input")]
     max_rejected: f64,
@@ -116,11 +119,13 @@ fn inputs(args: &ScanArgs) -> anyhow::Result<Inputs> {
         let text = "standard input cannot become a state: nothing would tell when the same bytes come again";
         return Err(Error::usage(text).into());
     }
+    let mut ingest = args.read.ingest()?;
+    ingest.memory = args.memory.bound(Some(&args.temp));
     Ok(Inputs {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.judge.inventory.clone(),
-        ingest: args.read.ingest()?,
+        ingest,
         window: Some(args.read.window()?),
         ..Inputs::default()
     })
@@ -158,7 +163,8 @@ pub(crate) fn go_on(args: &ScanArgs, folder: &Path, parameters: &Settings, targe
         store::replace_by(&lock, |out| folded.write(true, out))?;
         let _ = std::fs::remove_file(&added);
     }
-    let inputs = desk.inputs(judge, baseline.before.clone());
+    let mut inputs = desk.inputs(judge, baseline.before.clone());
+    inputs.ingest.memory = args.memory.bound(None);
     let folded = fold_all(Fold::open(&[target])?, &args.read.remote())?;
     let scanned = scan::scan_states(folded, &inputs, &intel, &desk.settings, &pool)?;
     desk.show(judge, &scanned, &intel)?;
@@ -205,6 +211,7 @@ pub(crate) fn merge(args: &MergeArgs, parameters: &Settings, targets: &[Target])
     let quiet = args.judge.quiet;
     let duty = Duty::open(&args.judge, targets)?;
     let fold = open(&args.states, quiet)?;
+    has_room_for(args.states.len(), &args.memory)?;
     if let Some(path) = &args.partial {
         output::check(Some(path))?;
         let folded = fold_all(fold, &args.reading().remote())?;
@@ -215,7 +222,8 @@ pub(crate) fn merge(args: &MergeArgs, parameters: &Settings, targets: &[Target])
     let desk = command::Desk::of(&args.judge, parameters)?;
     let intel = args.judge.lists.load(quiet)?;
     let state = command::State::open(&args.judge, false)?;
-    let inputs = desk.inputs(&args.judge, state.before.clone());
+    let mut inputs = desk.inputs(&args.judge, state.before.clone());
+    inputs.ingest.memory = args.memory.bound(None);
     let folded = fold_all(fold, &args.reading().remote())?;
     let pool = scan::threads(0)?;
     let scanned = scan::scan_states(folded, &inputs, &intel, &desk.settings, &pool)?;
@@ -228,6 +236,18 @@ pub(crate) fn merge(args: &MergeArgs, parameters: &Settings, targets: &[Target])
         return Ok(told);
     }
     Ok(desk.code(code, &args.judge, &scanned))
+}
+
+/// States are read side by side.
+fn has_room_for(states: usize, memory: &MemoryArgs) -> flowtrail::Result<()> {
+    /// What one takes that is being read: a block packed, unpacked, and its cells.
+    const EACH: u64 = 3 << 20;
+    match memory.max_memory {
+        Some(bytes) if states as u64 * EACH > bytes + (64 << 20) => Err(Error::usage(format!(
+            "--max-memory {bytes}: {states} states are read side by side, 3 MiB each: fold some of them first (`merge --partial`)"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn fold_all(fold: Fold, remote: &RemoteOptions) -> anyhow::Result<Folded> {

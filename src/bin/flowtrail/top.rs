@@ -3,7 +3,7 @@
 use crate::args::{Direction, Format, TopArgs};
 use crate::{hint, output, read, run, states};
 use flowtrail::Error;
-use flowtrail::aggregate::top::{Key, Top, Ways, cells_are_groups, grain_for, parse_keys};
+use flowtrail::aggregate::top::{Answer, Query, Ways, cells_are_groups, grain_for, parse_keys};
 use flowtrail::aggregate::{Counting, Filter, Shelf};
 use flowtrail::index::{IndexShelf, Manifest};
 use flowtrail::input::{Archive, Family};
@@ -34,35 +34,35 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
             0
         },
     };
+    let query = Query {
+        keys: keys.clone(),
+        ways,
+        limit: args.limit,
+    };
+    let asked = (&query, &counting);
     let mut ingest = args.read.ingest()?;
+    ingest.memory = args.memory.bound(Some(&args.temp));
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.out.quiet);
     if let Some(mut folded) = states::in_place_of_logs(&args.paths, &args.read, args.out.quiet)? {
-        let counted = scan::count_states(&mut folded, &intel, &counting, &Default::default())?;
-        return tell(args, (&keys, &filter, ways), &counted, &intel);
+        let (answer, counted) = scan::top_states(&mut folded, &intel, asked, ingest.memory.as_ref())?;
+        return tell(args, &answer, &counted, &intel);
     }
     let archive = Archive::discover_with(&args.paths, Family::FlowLogs, counting.window, &ingest.remote)?;
     let shelf = shelf(args, &archive, &counting)?.map(Arc::new);
     ingest.shelf = shelf.clone().map(|s| s as Arc<dyn Shelf>);
-    let counted = scan::count_archive(archive, &intel, &counting, &ingest, &Default::default(), &pool, &|a| {
-        bar.follow(a)
-    })?;
+    let (answer, counted) = scan::top_archive(archive, &intel, asked, &ingest, &pool, &|a| bar.follow(a))?;
     bar.done();
     shelf.map_or(Ok(()), |s| s.check())?;
     hint::check(&args.paths, Family::FlowLogs, &counted.archive)?;
     read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
-    tell(args, (&keys, &filter, ways), &counted, &intel)
+    tell(args, &answer, &counted, &intel)
 }
 
 /// Says what was not read, and writes the table.
-fn tell(
-    args: &TopArgs,
-    (keys, filter, ways): (&[Key], &Filter, Ways),
-    counted: &scan::Counted,
-    intel: &Intel,
-) -> anyhow::Result<u8> {
+fn tell(args: &TopArgs, answer: &Answer, counted: &scan::Counted, intel: &Intel) -> anyhow::Result<u8> {
     read::warn_of_lists(intel, counted.outcome.span, args.out.quiet);
     let code = read::account(&args.read, args.out.quiet, &counted.stats)?;
     if counted.left_out.ambiguous > 0 && !args.out.quiet {
@@ -71,12 +71,11 @@ fn tell(
             "{n} in flows whose direction the records do not tell: not counted"
         ));
     }
-    let mut top = Top::of(&counted.table, keys, filter, ways).and(counted.left_out.smaller);
-    let grid = grid(&mut top, args);
+    let grid = grid(answer, args);
     output::to(args.out.output.as_deref(), |out| {
         output::write_grid(args.out.format, &grid, out)?;
         if args.totals {
-            totals(&top, args.out.format, out)?;
+            totals(answer, args.out.format, out)?;
         }
         Ok(())
     })?;
@@ -103,8 +102,8 @@ fn shelf(args: &TopArgs, archive: &Archive, counting: &Counting) -> flowtrail::R
 }
 
 /// The last line of `--totals`: the number of groups and their bytes, whatever `--limit` shows of them.
-fn totals(top: &Top<'_>, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (groups, bytes) = (top.len(), top.total_bytes());
+fn totals(answer: &Answer, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (groups, bytes) = (answer.groups, answer.total_bytes);
     match format {
         Format::Csv => writeln!(out, "groups,{groups},total_bytes,{bytes}")?,
         Format::Json | Format::Ndjson => {
@@ -115,7 +114,7 @@ fn totals(top: &Top<'_>, format: Format, out: &mut dyn Write) -> anyhow::Result<
             writeln!(
                 out,
                 "\n{} groups, {} in all",
-                grouped(groups as u128),
+                grouped(groups.into()),
                 human_bytes(bytes)
             )?;
         }
@@ -123,11 +122,11 @@ fn totals(top: &Top<'_>, format: Format, out: &mut dyn Write) -> anyhow::Result<
     Ok(())
 }
 
-fn grid(top: &mut Top<'_>, args: &TopArgs) -> Grid {
+fn grid(answer: &Answer, args: &TopArgs) -> Grid {
     let keys: Vec<&str> = args.by.split(',').map(str::trim).collect();
     let mut grid = Grid::new(&[&keys[..], &["bytes", "packets", "flows", "first_seen", "last_seen"]].concat());
-    for (texts, v) in top.rows(args.limit) {
-        let mut row: Vec<Cell> = texts.into_iter().map(Cell::Text).collect();
+    for (texts, v) in &answer.rows {
+        let mut row: Vec<Cell> = texts.iter().cloned().map(Cell::Text).collect();
         row.extend([
             Cell::Bytes(v.bytes),
             Cell::Count(v.packets),

@@ -1,0 +1,190 @@
+//! One part of the shared table: an index of tagged numbers into dense cells, and what was written out of it.
+
+use super::lean::{Item, Lean, LeanKey};
+use crate::aggregate::key::{Cell, FlowKey};
+use crate::aggregate::spill::{Extent, Packed, Spool, pack_cell, unpack_cell};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use std::hash::BuildHasher;
+
+const TAG_SHIFT: u32 = 24;
+const NUMBER: u32 = (1 << TAG_SHIFT) - 1;
+
+#[derive(Debug, Default)]
+struct Written {
+    lean: Vec<Extent>,
+    wide: Vec<Extent>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// Tag and number + 1 of a cell, 0 where there is none; the length is a power of two.
+    pub(super) slots: Vec<u32>,
+    pub(super) cells: Vec<Lean>,
+    pub(super) wide: HashMap<FlowKey, Cell, RandomState>,
+    /// Lean and wide cells that were written out.
+    written: Written,
+}
+
+impl Part {
+    #[inline]
+    pub(super) fn add(&mut self, item: &Item, hash: &RandomState) {
+        match self.find(item.key, item.hash, hash) {
+            Ok(number) if self.cells[number].add(item) => {}
+            Ok(_) => self.add_wide(item.key, &item.lean().cell()),
+            Err(at) => self.insert(at, item.hash, item.lean()),
+        }
+    }
+
+    /// Adds the sums of several records.
+    pub(super) fn add_sum(&mut self, key: LeanKey, cell: &Cell, hash: &RandomState) {
+        match Lean::of(key, cell) {
+            Some(lean) => self.merge(lean, hash),
+            None => self.add_wide(key, cell),
+        }
+    }
+
+    fn merge(&mut self, lean: Lean, hash: &RandomState) {
+        let h = hash.hash_one(lean.key);
+        match self.find(lean.key, h, hash) {
+            Ok(number) if self.cells[number].merge(&lean) => {}
+            Ok(_) => self.add_wide(lean.key, &lean.cell()),
+            Err(at) => self.insert(at, h, lean),
+        }
+    }
+
+    /// The number of a key's cell, or the place of its slot.
+    #[inline(always)]
+    fn find(&mut self, key: LeanKey, h: u64, hash: &RandomState) -> Result<usize, usize> {
+        if (self.cells.len() + 1) * 4 > self.slots.len() * 3 {
+            self.grow(hash);
+        }
+        let mask = self.slots.len() - 1;
+        let tag = tag(h);
+        let mut at = h as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return Err(at);
+            }
+            let number = (slot & NUMBER) as usize - 1;
+            if slot >> TAG_SHIFT == tag && self.cells[number].key == key {
+                return Ok(number);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn insert(&mut self, at: usize, h: u64, lean: Lean) {
+        let number = self.cells.len() as u32 + 1;
+        if number > NUMBER {
+            return self.add_wide(lean.key, &lean.cell());
+        }
+        if self.cells.len() == self.cells.capacity() {
+            // By a quarter: what doubles wastes up to half of the memory.
+            self.cells.reserve_exact(16.max(self.cells.len() / 4));
+        }
+        self.cells.push(lean);
+        self.slots[at] = tag(h) << TAG_SHIFT | number;
+    }
+
+    #[cold]
+    fn add_wide(&mut self, key: LeanKey, cell: &Cell) {
+        self.wide.entry(key.key()).and_modify(|c| c.add(cell)).or_insert(*cell);
+    }
+
+    #[cold]
+    fn grow(&mut self, hash: &RandomState) {
+        let size = (self.slots.len() * 2).max(32);
+        self.slots.clear();
+        self.slots.resize(size, 0);
+        for (cell, number) in self.cells.iter().zip(1u32..) {
+            let h = hash.hash_one(cell.key);
+            let mut at = h as usize & (size - 1);
+            while self.slots[at] != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            self.slots[at] = tag(h) << TAG_SHIFT | number;
+        }
+    }
+
+    /// Cells in memory.
+    pub(super) fn len(&self) -> usize {
+        // A wide cell takes as much as three lean ones.
+        self.cells.len() + self.wide.len() * 3
+    }
+
+    /// True if something was written out.
+    pub(super) fn is_written(&self) -> bool {
+        !self.written.lean.is_empty() || !self.written.wide.is_empty()
+    }
+
+    /// Makes room for so many cells at once, so that nothing is moved while it fills.
+    pub(super) fn make_room(&mut self, cells: usize) {
+        if self.cells.capacity() == 0 {
+            self.cells.reserve_exact(cells);
+        }
+    }
+
+    /// Writes out all cells, and begins anew in the same memory.
+    pub(super) fn write(&mut self, spool: &Spool) {
+        if !self.cells.is_empty() {
+            let mut bytes = Vec::with_capacity(self.cells.len() * Lean::BYTES);
+            self.cells.iter().for_each(|lean| lean.pack(&mut bytes));
+            self.written.lean.push(spool.write(&bytes));
+            self.cells.clear();
+            self.slots.fill(0);
+        }
+        if !self.wide.is_empty() {
+            let mut bytes = Vec::new();
+            for (key, cell) in self.wide.drain() {
+                key.pack(&mut bytes);
+                pack_cell(&cell, &mut bytes);
+            }
+            self.written.wide.push(spool.write(&bytes));
+        }
+    }
+
+    /// Gives the memory of what was written back.
+    pub(super) fn shrink(&mut self) {
+        (self.cells, self.slots, self.wide) = Default::default();
+    }
+
+    /// Takes in again what was written out.
+    pub(super) fn load(&mut self, spool: &Spool, hash: &RandomState) {
+        let Written { lean, wide } = std::mem::take(&mut self.written);
+        let mut bytes = Vec::new();
+        for extent in lean {
+            spool.read(extent, &mut bytes);
+            let cells = bytes.chunks_exact(Lean::BYTES);
+            cells.for_each(|lean| self.merge(Lean::unpack(lean), hash));
+        }
+        for extent in wide {
+            spool.read(extent, &mut bytes);
+            let mut from = bytes.as_slice();
+            while !from.is_empty() {
+                let (key, cell) = (FlowKey::unpack(&mut from), unpack_cell(&mut from));
+                self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
+            }
+        }
+    }
+
+    /// Hands out every key once with its sums.
+    pub(super) fn hand_out(self, each: &mut impl FnMut(FlowKey, Cell)) {
+        let mut wide = self.wide;
+        drop(self.slots);
+        for lean in &self.cells {
+            let (key, mut cell) = (lean.key.key(), lean.cell());
+            if let Some(more) = wide.remove(&key) {
+                cell.add(&more);
+            }
+            each(key, cell);
+        }
+        wide.into_iter().for_each(|(key, cell)| each(key, cell));
+    }
+}
+
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 48) as u32 & 0xff
+}

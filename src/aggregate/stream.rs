@@ -1,0 +1,173 @@
+//! What [`finish`](super::finish::finish) decides, for sums that went to disk: cell after cell, as often as it takes to learn
+//! what only the whole can tell.
+//!
+//! Where no cell needs another one, each is handed on as it comes back from disk. Otherwise all are written once more, each key
+//! once, and every step of `finish` learns in a pass of its own, over what the steps before it let through. What is learned is
+//! about interfaces, their addresses and hours, and is kept in memory.
+
+use crate::aggregate::cells::{Lean, LeanKey};
+use crate::aggregate::counter::{Counter, Places};
+use crate::aggregate::finish::LeftOut;
+use crate::aggregate::key::{Cell, FlowKey, Grain};
+use crate::aggregate::logs::Chosen;
+use crate::aggregate::roles::Partners;
+use crate::aggregate::sides::{Origins, Owners, known_addresses};
+use crate::aggregate::spill::{Extent, Packed, Room, Spool, pack_cell, unpack_cell};
+use crate::aggregate::table::Interface;
+use crate::error::Result;
+use crate::net::Addr;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Takes cells whose directions and roles are decided; interfaces are numbers in a list sorted by id.
+pub(super) type Taker<'t> = &'t mut dyn FnMut(&[Interface], &FlowKey, &Cell);
+
+/// Hands out every cell that counts, and returns the interfaces, and what was left out. `room` is for what is learned.
+///
+/// # Errors
+/// `Output` if the disk failed.
+pub(super) fn stream<P: Places>(
+    mut counter: Counter<'_, P>,
+    (places, grain): (&P, &Grain),
+    own: &BTreeSet<(String, Addr)>,
+    (spool, room): (&Arc<Spool>, &Room),
+    take: Taker<'_>,
+) -> Result<(Vec<Interface>, LeftOut)> {
+    let plain = counter.is_plain() && !grain.port;
+    counter.write_out();
+    let (interfaces, order) = counter.interfaces.sorted();
+    let placed = |key: FlowKey| FlowKey {
+        interface: order.get(key.interface as usize).copied().unwrap_or(u32::MAX),
+        ..key
+    };
+    let mut left_out = LeftOut::default();
+    if plain {
+        counter.drain(|key, cell| take(&interfaces, &placed(key), &cell));
+    } else {
+        let mut settled = Settled::new(spool.clone());
+        counter.drain(|key, cell| settled.push(&placed(key), &cell));
+        settled.write();
+        spool.check()?;
+        left_out = settled.decide((places, grain), (&interfaces, own), room, take);
+    }
+    spool.check()?;
+    Ok((interfaces, left_out))
+}
+
+/// Cells on disk, each key once.
+struct Settled {
+    spool: Arc<Spool>,
+    lean: Vec<u8>,
+    wide: Vec<u8>,
+    written: Vec<(bool, Extent)>,
+    /// Some cell was carried for an address behind an interface.
+    carried: bool,
+}
+
+/// Bytes that are written at once.
+const CHUNK: usize = 1 << 20;
+
+impl Settled {
+    fn new(spool: Arc<Spool>) -> Self {
+        Settled {
+            spool,
+            lean: Vec::with_capacity(CHUNK),
+            wide: Vec::new(),
+            written: Vec::new(),
+            carried: false,
+        }
+    }
+
+    fn push(&mut self, key: &FlowKey, cell: &Cell) {
+        self.carried |= key.sides.is_carried();
+        match LeanKey::of(key).and_then(|key| Lean::of(key, cell)) {
+            Some(lean) => lean.pack(&mut self.lean),
+            None => {
+                key.pack(&mut self.wide);
+                pack_cell(cell, &mut self.wide);
+            }
+        }
+        if self.lean.len() + self.wide.len() >= CHUNK {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        for (is_lean, bytes) in [(true, &mut self.lean), (false, &mut self.wide)] {
+            if !bytes.is_empty() {
+                self.written.push((is_lean, self.spool.write(bytes)));
+                bytes.clear();
+            }
+        }
+    }
+
+    fn each(&self, f: &mut dyn FnMut(&FlowKey, &Cell)) {
+        let mut bytes = Vec::new();
+        for (is_lean, extent) in &self.written {
+            self.spool.read(*extent, &mut bytes);
+            if *is_lean {
+                for lean in bytes.chunks_exact(Lean::BYTES).map(Lean::unpack) {
+                    f(&lean.key.key(), &lean.cell());
+                }
+                continue;
+            }
+            let mut from = bytes.as_slice();
+            while !from.is_empty() {
+                f(&FlowKey::unpack(&mut from), &unpack_cell(&mut from));
+            }
+        }
+    }
+
+    fn decide<P: Places>(
+        &self,
+        (places, grain): (&P, &Grain),
+        (interfaces, own): (&[Interface], &BTreeSet<(String, Addr)>),
+        room: &Room,
+        take: Taker<'_>,
+    ) -> LeftOut {
+        let chosen = Chosen::of(&|f| self.each(f), room);
+        let counted = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
+            self.each(&mut |key, cell| {
+                if chosen.keeps(key, cell, &mut LeftOut::default()) {
+                    f(&FlowKey { log: 0, ..*key }, cell);
+                }
+            });
+        };
+        let known = known_addresses(&counted, interfaces, own, room);
+        let owners = Owners::of(&known);
+        let sided = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
+            counted(&mut |key, cell| {
+                if let Some(key) = owners.resolve(*key, cell, places, &mut LeftOut::default()) {
+                    f(&key, cell);
+                }
+            });
+        };
+        let origins = self.carried.then(|| Origins::of(&sided, &known, interfaces, room));
+        let begun = |key: FlowKey, cell: &Cell, left_out: &mut LeftOut| {
+            let stays = origins.as_ref().is_none_or(|o| o.keeps(&key, cell, left_out));
+            let sides = key.sides.carried(false).passed(false);
+            stays.then_some(FlowKey { sides, ..key })
+        };
+        let here = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
+            sided(&mut |key, cell| {
+                if let Some(key) = begun(*key, cell, &mut LeftOut::default()) {
+                    f(&key, cell);
+                }
+            });
+        };
+        let partners = match grain.port {
+            true => Partners::of(&here, room),
+            false => Partners::default(),
+        };
+        let mut left_out = LeftOut::default();
+        self.each(&mut |key, cell| {
+            if chosen.keeps(key, cell, &mut left_out)
+                && let Some(key) = owners.resolve(FlowKey { log: 0, ..*key }, cell, places, &mut left_out)
+                && let Some(key) = begun(key, cell, &mut left_out)
+            {
+                take(interfaces, &partners.decide(key), cell);
+            }
+        });
+        left_out
+    }
+}

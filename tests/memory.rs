@@ -1,0 +1,393 @@
+//! A bound of memory changes no byte of what is told, leaves nothing behind on disk, and fails honestly when the disk does.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![allow(clippy::print_stdout, reason = "what was skipped")]
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const BIN: &str = env!("CARGO_BIN_EXE_flowtrail");
+/// Hardly a cell fits: everything goes to disk again and again.
+const TINY: &str = "4K";
+
+fn flowtrail(folder: &Path, args: &[&str]) -> Output {
+    Command::new(BIN).current_dir(folder).args(args).output().unwrap()
+}
+
+fn told(folder: &Path, args: &[&str]) -> Vec<u8> {
+    let out = flowtrail(folder, args);
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert!(matches!(out.status.code(), Some(0 | 3)), "{args:?}: {text}");
+    out.stdout
+}
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+const V2: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+
+/// An address: home, outside, or of IPv6; of few or of many.
+fn address(n: &mut Numbers) -> String {
+    match n.below(10) {
+        0..4 => format!("10.0.{}.{}", n.below(2), n.below(9)),
+        4..8 => format!("198.51.{}.{}", n.below(99), n.below(40)),
+        8 => format!("2001:db8::{:x}", n.below(300)),
+        _ => format!("2001:db8:{:x}::{:x}", n.below(3), n.below(300)),
+    }
+}
+
+fn line(n: &mut Numbers, packet: bool) -> String {
+    let (src, dst) = (address(n), address(n));
+    let ports = [
+        (50_000, 443),
+        (443, 50_000),
+        (40_000 + n.below(9), 41_000),
+        (41_000, 40_001),
+    ][n.below(4) as usize];
+    let start = match n.below(400) {
+        0 => 9_000_000_000,
+        m => 1_772_409_600 + m * 700,
+    };
+    // Two of them do not fit 64 bits together.
+    let bytes = if n.below(50) == 0 {
+        9_223_372_036_854_775_807
+    } else {
+        n.below(9_000_000)
+    };
+    let mut text = format!(
+        "2 111111111111 eni-{:02} {src} {dst} {} {} {} 9 {bytes} {start} {} ACCEPT OK",
+        n.below(12),
+        ports.0,
+        ports.1,
+        [6, 17][n.below(2) as usize],
+        start + 60
+    );
+    if packet {
+        let far = n.below(4) == 0;
+        let ends = if far { (address(n), address(n)) } else { (src, dst) };
+        let way = ["-", "-", "egress", "ingress"][n.below(4) as usize];
+        write!(text, " {} {} {way}", ends.0, ends.1).unwrap();
+    }
+    text
+}
+
+/// Files of several forms, under two flow logs and none.
+fn archive(folder: &Path, lines: usize) {
+    let mut n = Numbers(7);
+    let v3 = format!("{V2} pkt-srcaddr pkt-dstaddr flow-direction");
+    let forms = [
+        (V2, false, "log"),
+        (v3.as_str(), true, "log.gz"),
+        (V2, false, "json"),
+        (v3.as_str(), true, "log"),
+    ];
+    fs::create_dir(folder.join("logs")).unwrap();
+    for (i, (header, packet, form)) in forms.iter().enumerate() {
+        let all: Vec<String> = (0..lines / forms.len()).map(|_| line(&mut n, *packet)).collect();
+        let text = format!("{header}\n{}\n", all.join("\n"));
+        let name = match i {
+            3 => format!("logs/plain.{form}"),
+            _ => format!(
+                "logs/111111111111_vpcflowlogs_us-east-1_fl-0{}_20260302T0000Z_{i:08x}.{form}",
+                i % 2
+            ),
+        };
+        let bytes = match *form {
+            "log.gz" => {
+                let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+                gz.write_all(text.as_bytes()).unwrap();
+                gz.finish().unwrap()
+            }
+            "json" => all
+                .iter()
+                .map(|l| format!("{{\"message\":\"{l}\"}}\n"))
+                .collect::<String>()
+                .into_bytes(),
+            _ => text.into_bytes(),
+        };
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_bound_changes_no_byte_of_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("spill")).unwrap();
+    archive(folder.path(), 40_000);
+    let questions: [&[&str]; 9] = [
+        &["--by", "eni,dst", "--limit", "0", "--totals"],
+        &["--by", "eni,dst", "--where", "family=ipv4", "--limit", "7", "--totals"],
+        &["--by", "dst", "--direction", "both", "--limit", "0"],
+        &["--by", "src,port,hour", "--direction", "both", "--limit", "0"],
+        &["--by", "eni,port,class", "--direction", "ingress", "--limit", "50"],
+        &["--by", "asn,country,service", "--limit", "0", "--totals"],
+        &[
+            "--by",
+            "hour,class",
+            "--where",
+            "bytes>1000 country!=US",
+            "--limit",
+            "0",
+            "--totals",
+        ],
+        &[
+            "--by",
+            "src,dst",
+            "--where",
+            "class=home,external",
+            "--direction",
+            "both",
+            "--limit",
+            "0",
+        ],
+        &[
+            "--by",
+            "dst,hour",
+            "--from",
+            "2026-03-02",
+            "--to",
+            "2026-03-04",
+            "--limit",
+            "3",
+        ],
+    ];
+    for question in questions {
+        let top = |more: &[&str]| {
+            let args = [&["top", "logs", "--format", "csv"], question, more].concat();
+            String::from_utf8(told(folder.path(), &args)).unwrap()
+        };
+        let whole = top(&["--quiet"]);
+        for (threads, size) in [("1", TINY), ("2", TINY), ("2", "64K"), ("2", "1G")] {
+            // Rows that are shown must fit, as they are.
+            let room = if question.contains(&"0") && size != "1G" {
+                "16M"
+            } else {
+                size
+            };
+            let bound = [
+                "--quiet",
+                "--threads",
+                threads,
+                "--max-memory",
+                room,
+                "--temp-dir",
+                "spill",
+            ];
+            assert_eq!(top(&bound), whole, "{question:?} {bound:?}");
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path().join("spill")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_bound_changes_no_byte_of_a_state() {
+    let folder = tempfile::tempdir().unwrap();
+    archive(folder.path(), 40_000);
+    let state = |name: &str, more: &[&str]| {
+        let args = [&["scan", "logs", "--quiet", "--partial", name], more].concat();
+        told(folder.path(), &args);
+        fs::read(folder.path().join(name)).unwrap()
+    };
+    let whole = state("whole.ftp", &[]);
+    for threads in ["1", "2"] {
+        for size in [TINY, "1M", "1G"] {
+            let bound = ["--threads", threads, "--max-memory", size, "--temp-dir", "."];
+            assert!(state("bounded.ftp", &bound) == whole, "{bound:?}");
+        }
+    }
+    let top = |more: &[&str]| {
+        let args = [
+            &[
+                "top",
+                "whole.ftp",
+                "--quiet",
+                "--by",
+                "src,dst,port",
+                "--limit",
+                "9",
+                "--totals",
+            ],
+            more,
+        ]
+        .concat();
+        told(folder.path(), &args)
+    };
+    assert_eq!(top(&["--max-memory", "8M"]), top(&[]));
+    let merged = [
+        "merge",
+        "whole.ftp",
+        "--max-memory",
+        "8M",
+        "--quiet",
+        "--partial",
+        "again.ftp",
+    ];
+    told(folder.path(), &merged);
+    assert!(fs::read(folder.path().join("again.ftp")).unwrap() == whole);
+}
+
+#[test]
+fn what_judges_says_when_its_memory_is_too_small() {
+    let folder = tempfile::tempdir().unwrap();
+    archive(folder.path(), 40_000);
+    told(folder.path(), &["scan", "logs", "--quiet", "--partial", "whole.ftp"]);
+    let large = ["scan", "logs", "--quiet", "--format", "json"];
+    assert_eq!(
+        told(folder.path(), &[&large[..], &["--max-memory", "1G"]].concat()),
+        told(folder.path(), &large)
+    );
+    for command in [["scan", "logs"], ["merge", "whole.ftp"]] {
+        let out = flowtrail(
+            folder.path(),
+            &[&command[..], &["--quiet", "--max-memory", "1M"]].concat(),
+        );
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{text}");
+        assert!(text.contains("--max-memory 1048576: what judges holds"), "{text}");
+    }
+    let all = [
+        "top",
+        "logs",
+        "--by",
+        "src,dst,port,hour",
+        "--direction",
+        "both",
+        "--where",
+        "class=home,external",
+    ];
+    let out = flowtrail(
+        folder.path(),
+        &[&all[..], &["--limit", "0", "--max-memory", "1K"]].concat(),
+    );
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(text.contains("rows that are shown"), "{text}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    archive(folder.path(), 400);
+    for command in [&["top", "logs"][..], &["scan", "logs", "--partial", "x.ftp"]] {
+        let bound = ["--max-memory", "1M", "--temp-dir", "nowhere"];
+        let out = flowtrail(folder.path(), &[command, &bound[..]].concat());
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(4), "{text}");
+        assert!(text.contains("nowhere: cannot be written"), "{text}");
+        assert!(!folder.path().join("x.ftp").exists());
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod faults {
+    use super::*;
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    /// A disk that is full, or broken, at some write or read of the file.
+    #[test]
+    fn a_full_disk_ends_the_run_with_4_and_leaves_nothing() {
+        if !Command::new("strace")
+            .arg("--version")
+            .output()
+            .is_ok_and(|o| o.status.success())
+        {
+            println!("skipped: no strace here");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("spill")).unwrap();
+        archive(folder.path(), 8_000);
+        let commands = [
+            &["top", "logs", "--by", "src,dst,port", "--limit", "5", "--threads", "1"][..],
+            &["scan", "logs", "--partial", "x.ftp", "--threads", "1"],
+        ];
+        for command in commands {
+            for (inject, said) in [
+                ("lseek:error=ENOSPC:when=3", "No space left"),
+                ("lseek:error=EIO:when=400+", "Input/output error"),
+            ] {
+                let bound = ["--quiet", "--max-memory", TINY, "--temp-dir", "spill"];
+                let out = Command::new("strace")
+                    .current_dir(folder.path())
+                    .args(["-f", "-o", "/dev/null", "-e", &format!("inject={inject}"), BIN])
+                    .args(command)
+                    .args(bound)
+                    .output()
+                    .unwrap();
+                let text = String::from_utf8_lossy(&out.stderr);
+                assert_eq!(out.status.code(), Some(4), "{command:?} {inject}: {text}");
+                assert!(
+                    text.contains("spill: cannot be written") && text.contains(said),
+                    "{text}"
+                );
+                assert!(out.stdout.is_empty() && !folder.path().join("x.ftp").exists());
+                assert_eq!(fs::read_dir(folder.path().join("spill")).unwrap().count(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_signal_leaves_nothing_in_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("spill")).unwrap();
+        fs::write(
+            folder.path().join("some.log"),
+            format!("{V2}\n{}\n", line(&mut Numbers(1), false)),
+        )
+        .unwrap();
+        let mut run = Command::new(BIN)
+            .current_dir(folder.path())
+            .args(["top", "-", "--max-memory", TINY, "--temp-dir", "spill"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut to = run.stdin.take().unwrap();
+        let mut n = Numbers(3);
+        let text: String = (0..40_000).map(|_| line(&mut n, false) + "\n").collect();
+        to.write_all(format!("{V2}\n{text}").as_bytes()).unwrap();
+        to.flush().unwrap();
+        // It waits for more, with its file open.
+        let open = format!("/proc/{}/fd", run.id());
+        let spill = folder.path().join("spill");
+        let holds = || {
+            let links = fs::read_dir(&open)
+                .unwrap()
+                .flatten()
+                .filter_map(|e| fs::read_link(e.path()).ok());
+            links.into_iter().any(|l| l.starts_with(&spill))
+        };
+        let mut waited = 0;
+        while !holds() && waited < 400 {
+            std::thread::sleep(Duration::from_millis(50));
+            waited += 1;
+        }
+        assert!(holds(), "the file was never opened");
+        assert_eq!(
+            fs::read_dir(&spill).unwrap().count(),
+            0,
+            "it has no name while it is used"
+        );
+        Command::new("kill").arg(run.id().to_string()).status().unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(143));
+        assert_eq!(fs::read_dir(&spill).unwrap().count(), 0);
+        drop(to);
+    }
+}
