@@ -553,7 +553,7 @@ fn state(data: &[u8]) {
     };
     if let Ok(mut folded) = folded() {
         let _ = folded.trail().map(flowtrail::trail::TrailState::finish);
-        let _ = count_states(&mut folded, &Nowhere, &counting, &BTreeSet::new());
+        let _ = count_states(&mut folded, &Nowhere, &counting, &BTreeSet::new(), None);
     }
     if let Ok(folded) = folded() {
         let _ = folded.write(true, &mut std::io::sink());
