@@ -126,7 +126,7 @@ impl<'p, P: Places> Counter<'p, P> {
     /// Counts many records at once.
     pub fn rows(&mut self, rows: &Rows<'_>) {
         self.records.observe_rows(rows);
-        self.interfaces.expect(self.task, rows.dictionaries());
+        self.interfaces.announce(self.task, rows.dictionaries());
         let dictionaries = Dictionaries::of(rows);
         let both = [Field::SrcAddr, Field::DstAddr].iter().all(|f| rows.format.has(*f));
         if !both || rows.format.is_transit_gateway() {

@@ -163,7 +163,7 @@ impl Interner {
     }
 
     /// Announces records with codes of these dictionaries of a task, or without codes.
-    pub fn expect(&mut self, task: u32, dictionaries: Option<usize>) {
+    pub fn announce(&mut self, task: u32, dictionaries: Option<usize>) {
         let of = dictionaries.map(|d| (task, d));
         if of.is_none() || of != self.seen.of {
             self.seen.of = of;
