@@ -87,8 +87,53 @@ fn ipv6(i: &[u8]) -> Option<Addr> {
     if i.len() > LONGEST || !i.contains(&b':') {
         return None;
     }
-    let ip: Ipv6Addr = std::str::from_utf8(i).ok()?.parse().ok()?;
+    let ip = match usual_ipv6(i) {
+        Some(bits) => Ipv6Addr::from_bits(bits),
+        None => std::str::from_utf8(i).ok()?.parse().ok()?,
+    };
     Some(Addr::from(std::net::IpAddr::V6(ip)))
+}
+
+/// Groups of hexadecimal digits, zeros left out at most once: what AWS writes. The standard library reads everything else
+/// (and says what is none), and is the twin in the tests.
+fn usual_ipv6(text: &[u8]) -> Option<u128> {
+    const GROUPS: u32 = 8;
+    let (mut all, mut groups, mut gap) = (0u128, 0u32, None);
+    let (mut value, mut digits, mut at) = (0u128, 0, 0);
+    if text.starts_with(b"::") {
+        (gap, at) = (Some(0), 2);
+    }
+    while let Some(b) = text.get(at) {
+        at += 1;
+        if let Some(digit) = (*b as char).to_digit(16).filter(|_| digits < 4) {
+            (value, digits) = (value << 4 | u128::from(digit), digits + 1);
+            continue;
+        }
+        if *b != b':' || digits == 0 || groups == GROUPS - 1 {
+            return None;
+        }
+        (all, groups, value, digits) = (all << 16 | value, groups + 1, 0, 0);
+        if text.get(at) == Some(&b':') {
+            if gap.is_some() {
+                return None;
+            }
+            (gap, at) = (Some(groups), at + 1);
+        }
+    }
+    if digits > 0 {
+        (all, groups) = (all << 16 | value, groups + 1);
+    } else if gap != Some(groups) {
+        return None;
+    }
+    match gap {
+        None => (groups == GROUPS).then_some(all),
+        Some(0) => (groups < GROUPS).then_some(all),
+        Some(before) if groups < GROUPS => {
+            let behind = 16 * (groups - before);
+            Some((all >> behind) << (16 * (GROUPS - before)) | all & ((1 << behind) - 1))
+        }
+        Some(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +196,24 @@ mod tests {
         #[test]
         fn addresses_agree_with_the_standard_library(s in "[0-9a-f:.]{1,24}|[0-9]{1,3}(\\.[0-9]{1,3}){3}") {
             prop_assert_eq!(address(s.as_bytes()), s.parse::<Addr>().ok());
+        }
+
+        /// Whole ones with zeros left out or not, and such with one letter too many or too few.
+        #[test]
+        fn ipv6_agrees_with_the_standard_library(
+            bits in any::<u128>(), keep in any::<u128>(), style in 0..3, at in 0usize..40, edit in "[0-9a-fA-F:]?", drop in any::<bool>()
+        ) {
+            let a = Ipv6Addr::from_bits(bits & keep & keep.rotate_left(37));
+            let mut text = match style {
+                0 => a.to_string(),
+                1 => a.segments().map(|g| format!("{g:x}")).join(":"),
+                _ => a.segments().map(|g| format!("{g:04X}")).join(":"),
+            };
+            prop_assert_eq!(address(text.as_bytes()), text.parse::<Addr>().ok());
+            let at = at.min(text.len());
+            let end = (at + usize::from(drop)).min(text.len());
+            text.replace_range(at..end, &edit);
+            prop_assert_eq!(address(text.as_bytes()), text.parse::<Addr>().ok(), "{}", text);
         }
 
         #[test]
