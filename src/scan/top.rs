@@ -1,8 +1,8 @@
 //! `top`: what was counted, folded by some keys, in memory or beside it.
 
 use super::{Counted, Follow, Phases, count_archive, count_states};
-use crate::aggregate::top::{Answer, Query, Top, stream_archive, stream_cells};
-use crate::aggregate::{Counting, EgressTable, Ingest, Memory, Places, ScanStats};
+use crate::aggregate::top::{Answer, Query, Streamed, Top, stream_archive, stream_cells};
+use crate::aggregate::{Counting, EgressTable, Ingest, Memory, Outcome, Places, ScanStats};
 use crate::error::Result;
 use crate::input::Archive;
 use crate::partial::Folded;
@@ -35,14 +35,7 @@ pub fn top_archive<P: Places>(
     }
     stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();
-    let counted = Counted {
-        table: EgressTable::default(),
-        left_out: told.left_out,
-        archive,
-        outcome,
-        stats,
-    };
-    Ok((told.answer, counted))
+    Ok(streamed(told, archive, outcome, stats))
 }
 
 /// Answers of what states hold.
@@ -69,6 +62,11 @@ pub fn top_states<P: Places>(
     phases.next("merge", 0);
     let mut stats = outcome.stats(&archive, &told.records);
     stats.phases = phases.done;
+    Ok(streamed(told, archive, outcome, stats))
+}
+
+/// What was told without a table.
+fn streamed(told: Streamed, archive: Archive, outcome: Outcome, stats: ScanStats) -> (Answer, Counted) {
     let counted = Counted {
         table: EgressTable::default(),
         left_out: told.left_out,
@@ -76,7 +74,7 @@ pub fn top_states<P: Places>(
         outcome,
         stats,
     };
-    Ok((told.answer, counted))
+    (told.answer, counted)
 }
 
 fn answer(counted: &Counted, query: &Query, counting: &Counting) -> Answer {
