@@ -175,7 +175,7 @@ fn a_bound_changes_no_byte_of_a_table() {
         for (threads, size) in [("1", TINY), ("2", TINY), ("2", "64K"), ("2", "1G")] {
             // Rows that are shown must fit, as they are.
             let room = if question.contains(&"0") && size != "1G" {
-                "16M"
+                "96M"
             } else {
                 size
             };

@@ -161,6 +161,16 @@ impl Cells {
         }
     }
 
+    /// Ends counting: each key has one place from here on.
+    pub(in crate::aggregate) fn seal(&self) {
+        self.parts.iter().for_each(|part| lock(part).seal());
+    }
+
+    /// Shows every key once with its sums, after [`Cells::seal`].
+    pub(in crate::aggregate) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
+        self.parts.iter().for_each(|part| lock(part).each(each));
+    }
+
     /// Keeps, of the sums that `keeps` (bytes, packets, records) lets through, the `limit` largest and all that are as
     /// large as the smallest of those. Returns how many others `keeps` let through, and their bytes.
     pub fn keep_largest(&self, limit: usize, keeps: impl Fn(u128, u128, u64) -> bool) -> Rest {

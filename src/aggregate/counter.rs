@@ -80,6 +80,18 @@ struct Ends {
     transit: bool,
     /// It came in for an address that is not ours.
     passed: bool,
+    /// Both ends are at home.
+    inside: bool,
+}
+
+impl Ends {
+    fn is_open(&self) -> bool {
+        self.bearing == Bearing::Open
+    }
+
+    fn is_ingress(&self) -> bool {
+        self.bearing == Bearing::Known(Direction::Ingress)
+    }
 }
 
 impl<'p, P: Places> Counter<'p, P> {
@@ -119,7 +131,7 @@ impl<'p, P: Places> Counter<'p, P> {
         let counted = matches!(r.action, Action::Accept | Action::Unknown) && !r.format().is_transit_gateway();
         let way = Way::of_record(r).filter(|_| counted && self.counting.window.contains(r.start.unwrap_or(0)));
         if let Some(ends) = way.and_then(|way| self.ends(&way)) {
-            self.count(&Numbers::of_record(line, r), (r, || None), &ends);
+            self.count(&Numbers::of_record(line, r), (r, || None), ends);
         }
     }
 
@@ -151,7 +163,7 @@ impl<'p, P: Places> Counter<'p, P> {
             }
             if let Some(ends) = self.ends_to(&Way::of_row(c, i), of_dst) {
                 let codes = || dictionaries.of_row(i);
-                self.count(&Numbers::of_row(rows, i), (&(rows, i), codes), &ends);
+                self.count(&Numbers::of_row(rows, i), (&(rows, i), codes), ends);
             }
         }
     }
@@ -221,12 +233,18 @@ impl<'p, P: Places> Counter<'p, P> {
                 carried: behind_it || passed && bearing == Bearing::Known(Direction::Egress),
                 transit,
                 passed,
+                inside: home_src && home_dst,
             }
         })
     }
 
     #[inline]
-    fn count(&mut self, f: &Numbers, (texts, codes): (&impl Described, impl FnOnce() -> Option<Codes>), ends: &Ends) {
+    fn count(
+        &mut self,
+        f: &Numbers,
+        (texts, codes): (&impl Described, impl FnOnce() -> Option<Codes>),
+        mut ends: Ends,
+    ) {
         let of_source = role_of_source(f.tcp_flags, f.protocol, f.src_port, f.dst_port);
         let (port, other_port) = ports(of_source, ends.bearing, f.src_port, f.dst_port);
         let facts = RecordFacts {
@@ -239,22 +257,23 @@ impl<'p, P: Places> Counter<'p, P> {
         if !self.counting.filter.keeps_record(&facts, || texts.interface()) {
             return;
         }
-        let ingress = ends.bearing == Bearing::Known(Direction::Ingress);
+        let ingress = ends.is_ingress();
         let role = if ingress { of_source.flip() } else { of_source };
         // Which end of an open flow is ours, and whose a carried one is, can only be told by interface.
-        let apart = self.by_interface || ends.bearing == Bearing::Open || ends.carried;
+        let apart = self.by_interface || ends.is_open() || ends.carried;
         let mut interface = u32::MAX;
-        self.entangled |= ends.bearing == Bearing::Open || ends.carried;
+        self.entangled |= ends.is_open() || ends.carried;
         if apart {
             interface = self.interfaces.intern_coded(codes(), texts);
             if ends.transit {
                 self.interfaces.note_transit(if ends.passed { f.bytes } else { 0 });
             }
+            self.settle(&mut ends);
         }
         let sides = Sides::new(ends.bearing, role)
             .carried(ends.carried)
             .passed(ends.carried && ends.passed);
-        let key = self.key(interface, f.start, ends, &facts, (sides, other_port));
+        let key = self.key(interface, f.start, &ends, &facts, (sides, other_port));
         let cell = Cell {
             bytes: f.bytes.into(),
             packets: f.packets.into(),
@@ -265,6 +284,21 @@ impl<'p, P: Places> Counter<'p, P> {
         };
         if !self.outbox.add(&self.shared.cells, &key, &cell) {
             self.add_wide(key, &cell);
+        }
+    }
+
+    /// Bytes that the interface sends from an address known to be its own, to another address of home, need not wait for the
+    /// whole to tell their direction: it will tell the same ([`Owners`](super::sides::Owners)).
+    #[inline]
+    fn settle(&mut self, ends: &mut Ends) {
+        if self.counting.grain.inward {
+            return;
+        }
+        if !ends.is_open() {
+            let own = !ends.carried && ends.local != Addr::default();
+            self.interfaces.note_own(ends.local, own);
+        } else if ends.inside && self.interfaces.owns(ends.local) {
+            ends.bearing = Bearing::Known(Direction::Egress);
         }
     }
 
@@ -306,10 +340,13 @@ impl<'p, P: Places> Counter<'p, P> {
         let grain = &self.counting.grain;
         // While the sides are open both ends are needed, whatever the grain.
         let open = ends.bearing == Bearing::Open;
-        let peer = if grain.peer || open {
-            ends.peer
-        } else {
-            class_as_peer(ends.class)
+        let told = grain.peer && (grain.inward || ends.carried || other != 0 || !ends.is_ingress());
+        let classed = !told && !open;
+        let sides = match grain.port {
+            true => sides,
+            false => Sides::new(sides.bearing(), Role::Unknown)
+                .carried(sides.is_carried())
+                .passed(sides.is_passed()),
         };
         FlowKey {
             local: if grain.local || open || ends.carried {
@@ -317,20 +354,14 @@ impl<'p, P: Places> Counter<'p, P> {
             } else {
                 Addr::default()
             },
-            peer,
+            peer: if classed { class_as_peer(ends.class) } else { ends.peer },
             interface,
             log: self.log,
             other_port: if grain.port { other } else { 0 },
             hour: if grain.hour { hour_bucket(start) } else { 0 },
             port: if grain.port { facts.port } else { 0 },
             protocol: if grain.port { facts.protocol } else { 0 },
-            sides: if grain.port {
-                sides
-            } else {
-                Sides::new(sides.bearing(), Role::Unknown)
-                    .carried(sides.is_carried())
-                    .passed(sides.is_passed())
-            },
+            sides: sides.classed(classed),
         }
     }
 
@@ -380,12 +411,16 @@ impl<'p, P: Places> Counter<'p, P> {
         }
     }
 
-    /// Every key with its sums, once.
-    pub(super) fn into_entries(mut self) -> Vec<(FlowKey, Cell)> {
+    /// Shows every key with its sums, once, after [`Counter::seal`].
+    pub(super) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
+        self.shared.cells.each(each);
+        self.wide.iter().for_each(|(key, cell)| each(key, cell));
+    }
+
+    /// Ends counting: each key has one place from here on.
+    pub(super) fn seal(&mut self) {
         self.flush();
-        let mut entries = Vec::with_capacity(self.shared.cells.len() + self.wide.len());
-        self.drain(|key, cell| entries.push((key, cell)));
-        entries
+        self.shared.cells.seal();
     }
 
     /// Hands out every key with its sums, once.

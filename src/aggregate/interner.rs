@@ -5,6 +5,7 @@
 
 use crate::aggregate::table::{Interface, Signs};
 use crate::flow::{Field, FlowRecord, LogFormat, Rows};
+use crate::net::Addr;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,6 +152,8 @@ struct Entry {
     number: u32,
     transit: u64,
     passed: u128,
+    /// An address that a record showed to be its own; the default if none did.
+    own: Addr,
 }
 
 impl Interner {
@@ -247,6 +250,21 @@ impl Interner {
         }
     }
 
+    /// Notes that the record interned last showed an address of its interface, if it did.
+    #[inline]
+    pub fn note_own(&mut self, own: Addr, shown: bool) {
+        if let Some(entry) = self.entries.get_mut(self.last as usize).filter(|_| shown) {
+            entry.own = own;
+        }
+    }
+
+    /// True if the address was noted last for the interface of the record interned last.
+    #[inline]
+    pub fn owns(&self, address: Addr) -> bool {
+        let entry = self.entries.get(self.last as usize);
+        entry.is_some_and(|e| e.own == address && address != Addr::default())
+    }
+
     fn place(&mut self, id: &[u8]) -> u32 {
         if let Some(n) = self.places.get(id) {
             return *n;
@@ -301,6 +319,7 @@ impl Entry {
             number,
             transit: 0,
             passed: 0,
+            own: Addr::default(),
         }
     }
 

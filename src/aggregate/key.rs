@@ -99,6 +99,24 @@ impl Sides {
         self.0 & Self::CARRIED != 0
     }
 
+    /// A bit that the shared table leaves free.
+    pub(super) const CLASSED: u8 = 1 << 7;
+
+    /// The same, marked: in the place of the peer stands its class ([`class_as_peer`]).
+    #[must_use]
+    pub const fn classed(self, classed: bool) -> Self {
+        if classed {
+            Sides(self.0 | Self::CLASSED)
+        } else {
+            Sides(self.0 & !Self::CLASSED)
+        }
+    }
+
+    /// True if the peer is told by its class alone.
+    pub const fn is_classed(self) -> bool {
+        self.0 & Self::CLASSED != 0
+    }
+
     /// The direction, as far as known.
     pub const fn bearing(self) -> Bearing {
         match self.0 >> 2 & 3 {
@@ -147,10 +165,13 @@ pub struct Grain {
     pub ingress: bool,
     /// Traffic between home addresses too.
     pub home: bool,
+    /// Peers apart also where bytes come in.
+    pub inward: bool,
 }
 
 impl Grain {
-    /// All of it: what a scan needs.
+    /// What a scan needs: all of it, but of what comes in only how much, by which service and from what class of far end:
+    /// single far ends matter where bytes go, not where they come from.
     pub const SCAN: Grain = Grain {
         interface: true,
         local: true,
@@ -159,6 +180,7 @@ impl Grain {
         port: true,
         ingress: true,
         home: true,
+        inward: false,
     };
 
     /// None of it: sums by class of peer, for runs that want no table.
@@ -170,6 +192,7 @@ impl Grain {
         port: false,
         ingress: false,
         home: false,
+        inward: false,
     };
 }
 

@@ -4,24 +4,12 @@
 //! that differ, so records cannot be compared one by one. For each interface the log with the most bytes counts; another
 //! one counts only in hours in which that one has nothing (it was made later, or a delivery is missing).
 
-use crate::aggregate::finish::{Each, Entry, LeftOut, fold};
 use crate::aggregate::key::{Cell, FlowKey};
+use crate::aggregate::rules::{Each, LeftOut};
 use crate::aggregate::spill::Room;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Keeps one log's cells for each interface and hour.
-pub(super) fn one_per_interface(cells: &mut Vec<Entry>, left_out: &mut LeftOut) {
-    let chosen = Chosen::of(&|f| cells.iter().for_each(|(key, cell)| f(key, cell)), &Room::endless());
-    if !chosen.is_needless() {
-        cells.retain(|(key, cell)| chosen.keeps(key, cell, left_out));
-    }
-    cells.iter_mut().for_each(|(key, _)| key.log = 0);
-    if !chosen.is_needless() {
-        fold(cells);
-    }
-}
 
 /// The log that counts in each hour of an interface that several watch.
 #[derive(Debug, Default)]
@@ -35,11 +23,6 @@ impl Chosen {
             return Chosen::default();
         }
         Chosen(chosen(each, &ranks, room))
-    }
-
-    /// True if no interface is watched twice.
-    pub(super) fn is_needless(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// True if the cell counts.
@@ -81,11 +64,6 @@ fn ranks(each: Each<'_>) -> BTreeMap<u32, Vec<u16>> {
 /// Interfaces with cells of more than one log.
 fn watched_twice(each: Each<'_>) -> BTreeSet<u32> {
     let mut several = BTreeSet::new();
-    let (mut one, mut mixed) = (None, false);
-    each(&mut |key, _| mixed |= *one.get_or_insert(key.log) != key.log);
-    if !mixed {
-        return several;
-    }
     let mut first: HashMap<u32, u16, RandomState> = HashMap::default();
     each(&mut |key, _| {
         if *first.entry(key.interface).or_insert(key.log) != key.log {
@@ -119,7 +97,7 @@ mod tests {
     use crate::aggregate::table::{Direction, Role};
     use crate::net::Addr;
 
-    fn cell(interface: u32, log: u16, hour: u32, bytes: u128) -> Entry {
+    fn cell(interface: u32, log: u16, hour: u32, bytes: u128) -> (FlowKey, Cell) {
         let sides = Sides::new(Bearing::Known(Direction::Egress), Role::Client);
         let key = FlowKey {
             local: Addr::v4(1),
@@ -145,9 +123,10 @@ mod tests {
         )
     }
 
-    fn kept(mut cells: Vec<Entry>) -> (Vec<(u32, u32, u128)>, u128) {
+    fn kept(mut cells: Vec<(FlowKey, Cell)>) -> (Vec<(u32, u32, u128)>, u128) {
         let mut left_out = LeftOut::default();
-        one_per_interface(&mut cells, &mut left_out);
+        let chosen = Chosen::of(&|f| cells.iter().for_each(|(k, c)| f(k, c)), &Room::endless());
+        cells.retain(|(key, cell)| chosen.keeps(key, cell, &mut left_out));
         (
             cells.iter().map(|(k, c)| (k.interface, k.hour, c.bytes)).collect(),
             left_out.logged_twice,

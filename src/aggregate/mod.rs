@@ -3,6 +3,7 @@
 //! Records become sums in per-worker hash tables, tables are merged, and one sorted [`EgressTable`] comes out. Any split
 //! of the input over files, threads or runs gives the same table.
 
+mod bins;
 pub mod cells;
 mod copies;
 pub mod counter;
@@ -20,6 +21,7 @@ pub mod places;
 pub mod raw;
 pub mod rejects;
 mod roles;
+mod rules;
 pub mod shelf;
 pub mod spill;
 mod sides;
@@ -36,13 +38,14 @@ pub mod workers;
 
 pub use counter::{Counter, Counting, Places};
 pub use filter::Filter;
-pub use finish::{LeftOut, finish};
+pub use finish::finish;
 pub use formats::Formats;
 pub use ingest::{Ingest, Progress, ingest, read_into};
 pub use key::Grain;
 pub use outcome::Outcome;
 pub use places::WithEndpoints;
 pub use rejects::RejectLog;
+pub use rules::LeftOut;
 pub use shelf::{Facts, Shelf, Summed};
 pub use spill::Memory;
 pub use stats::ScanStats;

@@ -3,8 +3,8 @@
 //! Where neither flags nor port ranges told (two high ports, mostly), the record kept both ports. A local port that many
 //! different far ends spoke to, while their ports change, listens; a far port that many local ports spoke to does.
 
-use crate::aggregate::finish::{Each, Entry, fold};
 use crate::aggregate::key::{FlowKey, Sides};
+use crate::aggregate::rules::Each;
 use crate::aggregate::spill::Room;
 use crate::aggregate::table::Role;
 use crate::net::Addr;
@@ -20,25 +20,7 @@ type Local = (u32, Addr, u8, u16);
 type Far = (Addr, u8, u16);
 
 /// Decides the roles that were left open, and adds up what then shares a key.
-pub(super) fn learn(cells: &mut Vec<Entry>) {
-    let partners = Partners::of(&|f| cells.iter().for_each(|(key, cell)| f(key, cell)), &Room::endless());
-    if partners.of_local.is_empty() {
-        return;
-    }
-    let mut decided: Vec<Entry> = Vec::new();
-    cells.retain(|(key, cell)| {
-        let is_open = is_open(key);
-        if is_open {
-            decided.push((partners.decide(*key), *cell));
-        }
-        !is_open
-    });
-    fold(&mut decided);
-    cells.append(&mut decided);
-}
-
-/// True if nothing in the records told who listens.
-fn is_open(key: &FlowKey) -> bool {
+pub(super) fn is_open(key: &FlowKey) -> bool {
     key.sides.role() == Role::Unknown && key.other_port != 0
 }
 
@@ -81,7 +63,7 @@ impl Partners {
             (Role::Unknown, key.port.min(key.other_port))
         };
         FlowKey {
-            sides: Sides::new(key.sides.bearing(), role),
+            sides: Sides::new(key.sides.bearing(), role).classed(key.sides.is_classed()),
             port,
             other_port: 0,
             ..key
@@ -109,7 +91,7 @@ mod tests {
     use crate::aggregate::key::{Bearing, Cell};
     use crate::aggregate::table::Direction;
 
-    fn cell(peer: u32, port: u16, other_port: u16) -> Entry {
+    fn cell(peer: u32, port: u16, other_port: u16) -> (FlowKey, Cell) {
         let sides = Sides::new(Bearing::Known(Direction::Egress), Role::Unknown);
         let (local, peer) = (Addr::v4(1), Addr::v4(peer));
         let key = FlowKey {
@@ -136,9 +118,10 @@ mod tests {
         )
     }
 
-    fn roles(mut cells: Vec<Entry>) -> Vec<(Role, u16)> {
-        learn(&mut cells);
-        let mut all: Vec<_> = cells.iter().map(|(k, _)| (k.sides.role(), k.port)).collect();
+    fn roles(cells: Vec<(FlowKey, Cell)>) -> Vec<(Role, u16)> {
+        let partners = Partners::of(&|f| cells.iter().for_each(|(k, c)| f(k, c)), &Room::endless());
+        let decided = cells.iter().map(|(key, _)| partners.decide(*key));
+        let mut all: Vec<_> = decided.map(|k| (k.sides.role(), k.port)).collect();
         all.dedup();
         all
     }

@@ -6,11 +6,11 @@
 //! counted as ambiguous.
 
 use crate::aggregate::counter::Places;
-use crate::aggregate::finish::{Each, Entry, LeftOut};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides};
+use crate::aggregate::rules::{Each, LeftOut};
 use crate::aggregate::spill::Room;
 use crate::aggregate::table::{Direction, Interface};
-use crate::net::Addr;
+use crate::net::{Addr, Class};
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeSet;
@@ -19,52 +19,7 @@ const OWN_SHARE: (u64, u64) = (99, 100);
 const OWN_RECORDS: u64 = 20;
 
 /// (interface, address) pairs that are the interface's own side.
-pub(super) type Known = HashSet<(u32, Addr), RandomState>;
-
-/// Every own address. Addresses behind an interface (pods, carried traffic) are not its own.
-pub(super) fn known_addresses(
-    each: Each<'_>,
-    interfaces: &[Interface],
-    own: &BTreeSet<(String, Addr)>,
-    room: &Room,
-) -> Known {
-    let mut known = Known::default();
-    // Nearly every interface has one address: what was said last need not be said again.
-    let mut latest = vec![Addr::default(); interfaces.len()];
-    let mut open: HashMap<u32, Open, RandomState> = HashMap::default();
-    each(&mut |key, cell| {
-        if key.sides.bearing() == Bearing::Open {
-            open.entry(key.interface).or_default().note(key, cell.flows);
-            return;
-        }
-        let latest = latest.get_mut(key.interface as usize);
-        let again = latest.as_ref().is_some_and(|a| **a == key.local);
-        if !again && key.local != Addr::default() && !key.sides.is_carried() && room.take(0) {
-            // A table that grows holds twice what it had, and the old one.
-            let new = known.insert((key.interface, key.local));
-            room.take(if new { 200 } else { 0 });
-            latest.into_iter().for_each(|a| *a = key.local);
-        }
-    });
-    for (i, interface) in interfaces.iter().enumerate() {
-        let from = (interface.id.clone(), Addr(0));
-        let theirs = own.range(from..).take_while(|(id, _)| *id == interface.id);
-        known.extend(theirs.map(|(_, a)| (i as u32, *a)));
-    }
-    // Only now is it known who the candidates are: counted exactly.
-    if !open.is_empty() {
-        each(&mut |key, cell| {
-            let is_open = key.sides.bearing() == Bearing::Open;
-            if let Some(open) = open.get_mut(&key.interface).filter(|_| is_open) {
-                open.count(key, cell.flows);
-            }
-        });
-    }
-    for (interface, open) in open {
-        known.extend(open.own().map(|a| (interface, a)));
-    }
-    known
-}
+type Known = HashSet<(u32, Addr), RandomState>;
 
 /// The open flows of one interface, and the addresses that may stand in nearly all of them.
 ///
@@ -115,33 +70,72 @@ impl Open {
     }
 }
 
-/// Gives every open flow its direction, or counts it as ambiguous.
-pub(super) fn resolve<P: Places>(cells: &mut Vec<Entry>, known: &Known, places: &P, left_out: &mut LeftOut) {
-    let owners = Owners::of(known);
-    cells.retain_mut(|(key, cell)| match owners.resolve(*key, cell, places, left_out) {
-        None => false,
-        Some(resolved) => {
-            *key = resolved;
-            true
-        }
-    });
-}
-
-/// Own addresses, asked by interface.
-pub(super) struct Owners<'k> {
-    known: &'k Known,
+/// Own addresses, asked by interface. Addresses behind an interface (pods, carried traffic) are not its own.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    known: Known,
     /// The address of an interface that has one alone.
     sole: HashMap<u32, Option<Addr>, RandomState>,
 }
 
-impl<'k> Owners<'k> {
-    pub(super) fn of(known: &'k Known) -> Self {
+impl Owners {
+    /// Learns from all cells, and from addresses that the inventory tells (`own`: interface id, address).
+    pub(super) fn learn(each: Each<'_>, interfaces: &[Interface], own: &BTreeSet<(String, Addr)>, room: &Room) -> Self {
+        let (mut known, open) = shown(each, interfaces.len(), room);
+        for (i, interface) in interfaces.iter().enumerate() {
+            let from = (interface.id.clone(), Addr(0));
+            let theirs = own.range(from..).take_while(|(id, _)| *id == interface.id);
+            known.extend(theirs.map(|(_, a)| (i as u32, *a)));
+        }
+        let owners = Owners::of(known);
+        if !open {
+            return owners;
+        }
+        let often = owners.stand_nearly_everywhere(each);
+        match often.is_empty() {
+            true => owners,
+            false => Owners::of(owners.known.into_iter().chain(often).collect()),
+        }
+    }
+
+    fn of(known: Known) -> Self {
         let mut sole: HashMap<u32, Option<Addr>, RandomState> = HashMap::default();
-        for (interface, address) in known {
+        for (interface, address) in &known {
             let one = sole.entry(*interface).or_insert(Some(*address));
             *one = one.filter(|a| a == address);
         }
         Owners { known, sole }
+    }
+
+    /// Addresses that stand in nearly all open flows of an interface of which no end is known.
+    fn stand_nearly_everywhere(&self, each: Each<'_>) -> Vec<(u32, Addr)> {
+        let untold = |key: &FlowKey| {
+            let own = |a| self.own(key.interface, a);
+            key.sides.bearing() == Bearing::Open && !own(key.local) && !own(key.peer)
+        };
+        let mut open: HashMap<u32, Open, RandomState> = HashMap::default();
+        each(&mut |key, cell| {
+            if untold(key) {
+                open.entry(key.interface).or_default().note(key, cell.flows);
+            }
+        });
+        // Only now is it known who the candidates are: counted exactly.
+        if !open.is_empty() {
+            each(&mut |key, cell| {
+                if let Some(open) = open.get_mut(&key.interface).filter(|_| untold(key)) {
+                    open.count(key, cell.flows);
+                }
+            });
+        }
+        let own = |(i, open): (u32, Open)| open.own().map(|a| (i, a)).collect::<Vec<_>>();
+        open.into_iter().flat_map(own).collect()
+    }
+
+    /// All of them: interface and address, sorted.
+    pub(super) fn sorted(&self) -> Vec<(u32, Addr)> {
+        let mut known: Vec<(u32, Addr)> = self.known.iter().copied().collect();
+        known.sort_unstable();
+        known
     }
 
     fn own(&self, interface: u32, a: Addr) -> bool {
@@ -163,62 +157,71 @@ impl<'k> Owners<'k> {
         if key.sides.bearing() != Bearing::Open {
             return Some(key);
         }
-        let side = side(key, &|interface, a| self.own(interface, a));
-        if side.is_none() && (places.class(key.local).is_egress() || places.class(key.peer).is_egress()) {
-            left_out.ambiguous += cell.bytes;
+        let classes = || [key.local, key.peer].map(|a| places.class(a));
+        match (self.own(key.interface, key.local), self.own(key.interface, key.peer)) {
+            (true, false) => Some(outward(key)),
+            (false, true) => Some(turned(key)),
+            // From one of its addresses to another: sent.
+            (true, true) if classes() == [Class::Home; 2] => Some(outward(key)),
+            _ => {
+                let leaves = classes().into_iter().any(Class::is_egress);
+                left_out.ambiguous += if leaves { cell.bytes } else { 0 };
+                None
+            }
         }
-        side
     }
 }
 
-fn side(key: FlowKey, is_own: &impl Fn(u32, Addr) -> bool) -> Option<FlowKey> {
-    let role = key.sides.role();
-    let own = |a: Addr| is_own(key.interface, a);
-    match (own(key.local), own(key.peer)) {
-        (true, false) => Some(FlowKey {
-            sides: Sides::new(Bearing::Known(Direction::Egress), role),
-            ..key
-        }),
-        (false, true) => {
-            let sides = Sides::new(Bearing::Known(Direction::Ingress), role.flip());
-            let (local, peer) = (key.peer, key.local);
-            // The local side's port comes first where nobody is known to listen.
-            let unknown = key.other_port != 0;
-            let (port, other_port) = if unknown {
-                (key.other_port, key.port)
-            } else {
-                (key.port, 0)
-            };
-            Some(FlowKey {
-                local,
-                peer,
-                sides,
-                port,
-                other_port,
-                ..key
-            })
+/// Addresses that one-sided records show as the interface's own, and whether there are open flows.
+fn shown(each: Each<'_>, interfaces: usize, room: &Room) -> (Known, bool) {
+    let (mut known, mut open) = (Known::default(), false);
+    // Nearly every interface has one address: what was said last need not be said again.
+    let mut latest = vec![Addr::default(); interfaces];
+    each(&mut |key, _| {
+        if key.sides.bearing() == Bearing::Open {
+            open = true;
+            return;
         }
-        _ => None,
-    }
-}
-
-/// Leaves bytes that an interface carried for an address behind it to the interface that owns the address, if that one
-/// is in the archive (it logged them too), and bytes that only came in to be sent on to the record that sends them.
-/// Pods and secondary addresses belong to nobody else and stay.
-pub(super) fn leave_to_origin(cells: &mut Vec<Entry>, known: &Known, interfaces: &[Interface], left_out: &mut LeftOut) {
-    if !cells.iter().any(|(key, _)| key.sides.is_carried()) {
-        return;
-    }
-    let each = |f: &mut dyn FnMut(&FlowKey, &Cell)| cells.iter().for_each(|(key, cell)| f(key, cell));
-    let origins = Origins::of(&each, known, interfaces, &Room::endless());
-    cells.retain_mut(|(key, cell)| {
-        let stays = origins.keeps(key, cell, left_out);
-        key.sides = key.sides.carried(false).passed(false);
-        stays
+        let latest = latest.get_mut(key.interface as usize);
+        let again = latest.as_ref().is_some_and(|a| **a == key.local);
+        if !again && key.local != Addr::default() && !key.sides.is_carried() && room.take(0) {
+            // A table that grows holds twice what it had, and the old one.
+            let new = known.insert((key.interface, key.local));
+            room.take(if new { 200 } else { 0 });
+            latest.into_iter().for_each(|a| *a = key.local);
+        }
     });
+    (known, open)
+}
+
+/// An open flow whose source is the interface's.
+fn outward(key: FlowKey) -> FlowKey {
+    let sides = Sides::new(Bearing::Known(Direction::Egress), key.sides.role());
+    FlowKey { sides, ..key }
+}
+
+/// An open flow whose destination is the interface's.
+fn turned(key: FlowKey) -> FlowKey {
+    // The local side's port comes first where nobody is known to listen.
+    let (port, other_port) = match key.other_port {
+        0 => (key.port, 0),
+        other => (other, key.port),
+    };
+    FlowKey {
+        local: key.peer,
+        peer: key.local,
+        sides: Sides::new(Bearing::Known(Direction::Ingress), key.sides.role().flip()),
+        port,
+        other_port,
+        ..key
+    }
 }
 
 /// Where bytes that were carried for others began.
+///
+/// They are left to the interface that owns the address, if that one is in the archive (it logged them too); bytes that only
+/// came in to be sent on are left to the record that sends them. Pods and secondary addresses belong to nobody else and stay.
+#[derive(Debug)]
 pub(super) struct Origins<'i> {
     interfaces: &'i [Interface],
     owners: HashMap<Addr, Vec<u32>, RandomState>,
@@ -227,9 +230,9 @@ pub(super) struct Origins<'i> {
 
 impl<'i> Origins<'i> {
     /// Of cells whose directions are known.
-    pub(super) fn of(each: Each<'_>, known: &Known, interfaces: &'i [Interface], room: &Room) -> Self {
+    pub(super) fn of(each: Each<'_>, own: &Owners, interfaces: &'i [Interface], room: &Room) -> Self {
         let mut owners: HashMap<Addr, Vec<u32>, RandomState> = HashMap::default();
-        for (interface, address) in known {
+        for (interface, address) in &own.known {
             owners.entry(*address).or_default().push(*interface);
         }
         Origins {

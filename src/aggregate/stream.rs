@@ -2,16 +2,13 @@
 //! what only the whole can tell.
 //!
 //! Where no cell needs another one, each is handed on as it comes back from disk. Otherwise all are written once more, each key
-//! once, and every step of `finish` learns in a pass of its own, over what the steps before it let through. What is learned is
-//! about interfaces, their addresses and hours, and is kept in memory.
+//! once, and the [rules](super::rules) are learned in passes over them. What is learned is about interfaces, their addresses and
+//! hours, and is kept in memory.
 
 use crate::aggregate::cells::{Lean, LeanKey};
 use crate::aggregate::counter::{Counter, Places};
-use crate::aggregate::finish::LeftOut;
 use crate::aggregate::key::{Cell, FlowKey, Grain};
-use crate::aggregate::logs::Chosen;
-use crate::aggregate::roles::Partners;
-use crate::aggregate::sides::{Origins, Owners, known_addresses};
+use crate::aggregate::rules::{LeftOut, Rules};
 use crate::aggregate::spill::{Extent, Packed, Room, Spool, pack_cell, unpack_cell};
 use crate::aggregate::table::Interface;
 use crate::error::Result;
@@ -60,8 +57,6 @@ struct Settled {
     lean: Vec<u8>,
     wide: Vec<u8>,
     written: Vec<(bool, Extent)>,
-    /// Some cell was carried for an address behind an interface.
-    carried: bool,
 }
 
 /// Bytes that are written at once.
@@ -74,12 +69,10 @@ impl Settled {
             lean: Vec::with_capacity(CHUNK),
             wide: Vec::new(),
             written: Vec::new(),
-            carried: false,
         }
     }
 
     fn push(&mut self, key: &FlowKey, cell: &Cell) {
-        self.carried |= key.sides.is_carried();
         match LeanKey::of(key).and_then(|key| Lean::of(key, cell)) {
             Some(lean) => lean.pack(&mut self.lean),
             None => {
@@ -125,47 +118,11 @@ impl Settled {
         room: &Room,
         take: Taker<'_>,
     ) -> LeftOut {
-        let chosen = Chosen::of(&|f| self.each(f), room);
-        let counted = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
-            self.each(&mut |key, cell| {
-                if chosen.keeps(key, cell, &mut LeftOut::default()) {
-                    f(&FlowKey { log: 0, ..*key }, cell);
-                }
-            });
-        };
-        let known = known_addresses(&counted, interfaces, own, room);
-        let owners = Owners::of(&known);
-        let sided = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
-            counted(&mut |key, cell| {
-                if let Some(key) = owners.resolve(*key, cell, places, &mut LeftOut::default()) {
-                    f(&key, cell);
-                }
-            });
-        };
-        let origins = self.carried.then(|| Origins::of(&sided, &known, interfaces, room));
-        let begun = |key: FlowKey, cell: &Cell, left_out: &mut LeftOut| {
-            let stays = origins.as_ref().is_none_or(|o| o.keeps(&key, cell, left_out));
-            let sides = key.sides.carried(false).passed(false);
-            stays.then_some(FlowKey { sides, ..key })
-        };
-        let here = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
-            sided(&mut |key, cell| {
-                if let Some(key) = begun(*key, cell, &mut LeftOut::default()) {
-                    f(&key, cell);
-                }
-            });
-        };
-        let partners = match grain.port {
-            true => Partners::of(&here, room),
-            false => Partners::default(),
-        };
+        let rules = Rules::learn(&|f| self.each(f), (places, grain), (interfaces, own), room);
         let mut left_out = LeftOut::default();
         self.each(&mut |key, cell| {
-            if chosen.keeps(key, cell, &mut left_out)
-                && let Some(key) = owners.resolve(FlowKey { log: 0, ..*key }, cell, places, &mut left_out)
-                && let Some(key) = begun(key, cell, &mut left_out)
-            {
-                take(interfaces, &partners.decide(key), cell);
+            if let Some(key) = rules.decide(key, cell, &mut left_out) {
+                take(interfaces, &key, cell);
             }
         });
         left_out

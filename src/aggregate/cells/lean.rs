@@ -2,7 +2,7 @@
 
 use crate::aggregate::key::{Cell, FlowKey, Sides};
 use crate::aggregate::spill::bytes_of;
-use crate::net::{Addr, Class};
+use crate::net::Addr;
 use std::hash::{Hash, Hasher};
 
 /// A [`FlowKey`] of IPv4 addresses in three words.
@@ -17,9 +17,9 @@ impl Hash for LeanKey {
     }
 }
 
-/// Marks in the byte of the sides.
+/// Marks in the byte of the sides, beside those of [`Sides`].
 const NO_LOCAL: u64 = 1 << 6;
-const PEER_IS_CLASS: u64 = 1 << 7;
+const PEER_IS_CLASS: u64 = Sides::CLASSED as u64;
 
 impl LeanKey {
     /// The key, if it fits.
@@ -30,12 +30,12 @@ impl LeanKey {
             None if key.local == Addr::default() => (0, NO_LOCAL),
             None => return None,
         };
-        let (peer, is_class) = match key.peer.as_v4() {
-            Some(n) => (n, 0),
-            None if key.peer.0 < Class::ALL.len() as u128 => (key.peer.0 as u32, PEER_IS_CLASS),
+        let peer = match key.peer.as_v4() {
+            Some(n) => n,
+            None if key.sides.is_classed() => key.peer.0 as u32,
             None => return None,
         };
-        let sides = u64::from(key.sides.bits()) | no_local | is_class;
+        let sides = u64::from(key.sides.bits()) | no_local;
         let rest = u64::from(key.log) << 48 | u64::from(key.other_port) << 32 | u64::from(key.port) << 16;
         Some(LeanKey([
             u64::from(local) << 32 | u64::from(peer),
@@ -66,7 +66,7 @@ impl LeanKey {
             hour: place as u32,
             port: (rest >> 16) as u16,
             protocol: (rest >> 8) as u8,
-            sides: Sides::from_bits(rest as u8 & 0x3f),
+            sides: Sides::from_bits(rest as u8 & !(NO_LOCAL as u8)),
         }
     }
 }
@@ -165,7 +165,7 @@ impl Lean {
     pub(in crate::aggregate) const BYTES: usize = 60;
 
     /// Adds other sums; false, and nothing is changed, if one would not fit.
-    pub(super) fn merge(&mut self, other: &Lean) -> bool {
+    pub(in crate::aggregate) fn merge(&mut self, other: &Lean) -> bool {
         let (bytes, packets) = (
             self.bytes.checked_add(other.bytes),
             self.packets.checked_add(other.packets),

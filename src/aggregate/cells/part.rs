@@ -169,18 +169,32 @@ impl Part {
         }
     }
 
-    /// Hands out every key once with its sums.
-    pub(super) fn hand_out(self, each: &mut impl FnMut(FlowKey, Cell)) {
-        let mut wide = self.wide;
-        drop(self.slots);
-        for lean in &self.cells {
-            let (key, mut cell) = (lean.key.key(), lean.cell());
-            if let Some(more) = wide.remove(&key) {
-                cell.add(&more);
-            }
-            each(key, cell);
+    /// Brings together what stands in two places: sums that grew too large for a lean cell. Nothing is added afterwards.
+    pub(super) fn seal(&mut self) {
+        self.slots = Vec::new();
+        if !self.wide.is_empty() {
+            let wide = &mut self.wide;
+            self.cells.retain(|lean| match wide.get_mut(&lean.key.key()) {
+                Some(cell) => {
+                    cell.add(&lean.cell());
+                    false
+                }
+                None => true,
+            });
         }
-        wide.into_iter().for_each(|(key, cell)| each(key, cell));
+    }
+
+    /// Hands out every key once with its sums.
+    pub(super) fn hand_out(mut self, each: &mut impl FnMut(FlowKey, Cell)) {
+        self.seal();
+        self.cells.iter().for_each(|lean| each(lean.key.key(), lean.cell()));
+        self.wide.into_iter().for_each(|(key, cell)| each(key, cell));
+    }
+
+    /// Shows every key once with its sums, after [`Part::seal`].
+    pub(super) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
+        self.cells.iter().for_each(|lean| each(&lean.key.key(), &lean.cell()));
+        self.wide.iter().for_each(|(key, cell)| each(key, cell));
     }
 }
 

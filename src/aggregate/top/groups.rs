@@ -72,7 +72,7 @@ impl<'q, P: Places> Groups<'q, P> {
             Ways::Ingress => direction == Direction::Ingress,
             Ways::Both => true,
         };
-        let facts = if asked { self.facts(key.peer) } else { return None };
+        let facts = if asked { self.facts(key) } else { return None };
         let wanted = match direction {
             Direction::Egress => facts.class.is_egress() || self.grain.home,
             Direction::Ingress => self.grain.ingress,
@@ -94,8 +94,8 @@ impl<'q, P: Places> Groups<'q, P> {
         (wanted && facts.kept).then_some(group)
     }
 
-    fn facts(&mut self, peer: Addr) -> Facts {
-        let is_class = !self.grain.peer && peer.0 < Class::ALL.len() as u128;
+    fn facts(&mut self, key: &FlowKey) -> Facts {
+        let (peer, is_class) = (key.peer, key.sides.is_classed());
         let needed = |k: &Key| matches!(k, Key::Asn | Key::Country | Key::Service);
         if !self.query.keys.iter().any(needed) && !self.filter.needs_peer() {
             let class = if is_class {

@@ -2,11 +2,11 @@
 //! are kept. The answer is that of [`Top`](super::Top), byte for byte.
 
 use crate::aggregate::counter::{Counter, Counting, Places, Shared};
-use crate::aggregate::finish::LeftOut;
 use crate::aggregate::ingest::{Ingest, Progress, ingest_into};
 use crate::aggregate::key::Cell;
 use crate::aggregate::outcome::Outcome;
 use crate::aggregate::raw::{FlowState, RawEntry};
+use crate::aggregate::rules::LeftOut;
 use crate::aggregate::spill::{Memory, Room, Spool, Sums};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::stream::stream;

@@ -1,0 +1,329 @@
+//! Cells in the order of the table, without a second copy of them all.
+//!
+//! Cells come in the order of a hash. They are put into bins by interface, each small enough to be sorted while it is in the
+//! cache; sorted are numbers of cells. Cells that share a key (an open flow that turned out to be a known one, peers that are
+//! told by class alone) become one. A bin holds lean cells of one cache line, and wide ones for what does not fit.
+
+use crate::aggregate::cells::{Lean, LeanKey};
+use crate::aggregate::counter::Places;
+use crate::aggregate::key::{Bearing, Cell, FlowKey, peer_as_class};
+use crate::aggregate::table::{Direction, Peer, Row, order};
+use crate::net::Addr;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use rayon::prelude::*;
+use std::cmp::Ordering;
+
+const BINS: usize = 256;
+
+/// All cells of a table to be.
+#[derive(Debug)]
+pub(super) struct Bins {
+    interfaces: usize,
+    bins: Vec<Bin>,
+    /// Far ends, and whether they are classes, as they were met.
+    peers: HashMap<(Addr, bool), u32, RandomState>,
+}
+
+#[derive(Debug, Default)]
+struct Bin {
+    lean: Vec<Lean>,
+    wide: Vec<(FlowKey, Cell)>,
+    /// Numbers of the peers of lean and of wide cells, as they were met.
+    peers: [Vec<u32>; 2],
+    sorted: Vec<Place>,
+}
+
+/// Where a row stands, and which cell makes it: a lean one, or beyond those a wide one.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    order: u128,
+    rest: Rest,
+    cell: u32,
+}
+
+/// The order of rows of one interface, hour, peer and direction: local address, protocol, port, role (as `Row::rest`).
+///
+/// IPv4 fits a word as a whole. Other addresses are cut, in the same order; what was cut is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rest(u64);
+
+impl Rest {
+    const V4: u64 = 1 << 62;
+    const BEYOND: u64 = 1 << 63;
+
+    fn of(key: &FlowKey) -> Self {
+        let service = u64::from(key.protocol) << 18 | u64::from(key.port) << 2 | key.sides.role() as u64;
+        Rest(match key.local.as_v4() {
+            Some(local) => Rest::V4 | u64::from(local) << 26 | service,
+            None if key.local < Addr::v4(0) => 0,
+            None => Rest::BEYOND | (key.local.0 >> 65) as u64,
+        })
+    }
+
+    /// True if nothing was cut.
+    fn is_whole(self) -> bool {
+        self.0 & Rest::V4 != 0 && self.0 & Rest::BEYOND == 0
+    }
+}
+
+impl Bins {
+    /// For cells of so many interfaces.
+    pub(super) fn new(interfaces: usize) -> Self {
+        Bins {
+            interfaces: interfaces.max(1),
+            bins: (0..BINS).map(|_| Bin::default()).collect(),
+            peers: HashMap::default(),
+        }
+    }
+
+    fn number(&self, interface: u32) -> usize {
+        (interface as usize * BINS / self.interfaces).min(BINS - 1)
+    }
+
+    /// Adds a cell whose direction is known.
+    pub(super) fn put(&mut self, key: &FlowKey, cell: &Cell) {
+        let next = self.peers.len() as u32;
+        let peer = *self.peers.entry((key.peer, key.sides.is_classed())).or_insert(next);
+        let number = self.number(key.interface);
+        let bin = &mut self.bins[number];
+        match LeanKey::of(key).and_then(|key| Lean::of(key, cell)) {
+            Some(lean) => {
+                bin.lean.push(lean);
+                bin.peers[0].push(peer);
+            }
+            None => {
+                bin.wide.push((*key, *cell));
+                bin.peers[1].push(peer);
+            }
+        }
+    }
+
+    /// The peers, sorted by address, and the rows, sorted; `row` makes one of a key, its sums and the number of its peer.
+    pub(super) fn into_table<P: Places>(
+        mut self,
+        places: &P,
+        row: impl Fn(&FlowKey, &Cell, u32) -> Row + Sync,
+    ) -> (Vec<Peer>, Vec<Row>) {
+        let (peers, numbers) = self.number_peers(places);
+        self.bins.par_iter_mut().for_each(|bin| bin.sort(&numbers));
+        let lists = self.bins.iter_mut().map(|bin| std::mem::take(&mut bin.sorted));
+        let sorted: Vec<Place> = lists.collect::<Vec<_>>().concat();
+        let row = |place: Place| {
+            let bin = &self.bins[self.number((place.order >> 96) as u32)];
+            let (key, cell) = bin.cell(place.cell);
+            row(&key, &cell, (place.order >> 32) as u32)
+        };
+        (peers, sorted.into_par_iter().map(row).collect())
+    }
+
+    /// The peers, sorted, and for each as it was met its place among them.
+    fn number_peers<P: Places>(&mut self, places: &P) -> (Vec<Peer>, Vec<u32>) {
+        let mut sorted: Vec<((Addr, bool), u32)> = self.peers.drain().collect();
+        sorted.sort_unstable();
+        let mut numbers = vec![0; sorted.len()];
+        for ((_, met), number) in sorted.iter().zip(0..) {
+            numbers[*met as usize] = number;
+        }
+        let peer = |((addr, classed), _): &((Addr, bool), u32)| match classed {
+            true => Peer::of_class(*addr, peer_as_class(*addr)),
+            false => places.peer(*addr),
+        };
+        (sorted.par_iter().map(peer).collect(), numbers)
+    }
+}
+
+impl Bin {
+    fn cell(&self, at: u32) -> (FlowKey, Cell) {
+        let at = at as usize;
+        match self.lean.get(at) {
+            Some(lean) => (lean.key.key(), lean.cell()),
+            None => self.wide[at - self.lean.len()],
+        }
+    }
+
+    fn sort(&mut self, numbers: &[u32]) {
+        let lean = self.lean.iter().map(|lean| lean.key.key());
+        let keys = lean.chain(self.wide.iter().map(|(key, _)| *key));
+        let peers = std::mem::take(&mut self.peers);
+        let peers = peers.iter().flatten().map(|met| numbers[*met as usize]);
+        let place = |((key, peer), cell): ((FlowKey, u32), u32)| Place {
+            order: order(key.interface, key.hour, peer, direction(&key)),
+            rest: Rest::of(&key),
+            cell,
+        };
+        let mut sorted: Vec<Place> = keys.zip(peers).zip(0..).map(place).collect();
+        sorted.par_sort_unstable_by(|a, b| self.compare(a, b));
+        sorted.dedup_by(|b, a| {
+            let same = self.compare(a, b).is_eq();
+            if same {
+                a.cell = self.merge(a.cell, b.cell);
+            }
+            same
+        });
+        self.sorted = sorted;
+    }
+
+    fn compare(&self, a: &Place, b: &Place) -> Ordering {
+        let by_order = a.order.cmp(&b.order).then(a.rest.cmp(&b.rest));
+        match by_order {
+            Ordering::Equal if !a.rest.is_whole() => self.rest(a.cell).cmp(&self.rest(b.cell)),
+            told => told,
+        }
+    }
+
+    /// What [`Rest`] cut.
+    fn rest(&self, at: u32) -> impl Ord + use<> {
+        let (key, _) = self.cell(at);
+        (key.local, key.protocol, key.port, key.sides.role())
+    }
+
+    /// Adds the second cell to the first; tells where the sums stand.
+    fn merge(&mut self, into: u32, from: u32) -> u32 {
+        let lean = self.lean.len();
+        if let Some(more) = self.lean.get(from as usize).copied()
+            && let Some(sums) = self.lean.get_mut(into as usize)
+            && sums.merge(&more)
+        {
+            return into;
+        }
+        let (_, more) = self.cell(from);
+        if let Some((_, sums)) = (into as usize).checked_sub(lean).and_then(|at| self.wide.get_mut(at)) {
+            sums.add(&more);
+            return into;
+        }
+        let (key, mut sums) = self.cell(into);
+        sums.add(&more);
+        self.wide.push((key, sums));
+        (lean + self.wide.len() - 1) as u32
+    }
+}
+
+fn direction(key: &FlowKey) -> Direction {
+    match key.sides.bearing() {
+        Bearing::Known(direction) => direction,
+        Bearing::Open => Direction::Egress,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::key::{Sides, class_as_peer};
+    use crate::aggregate::table::{Role, Sample, Volume};
+    use crate::net::Class;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    struct AllExternal;
+
+    impl Places for AllExternal {
+        fn class(&self, _: Addr) -> Class {
+            Class::External
+        }
+
+        fn peer(&self, addr: Addr) -> Peer {
+            Peer::of_class(addr, Class::External)
+        }
+    }
+
+    fn key((interface, hour, local, peer, port, role): (u32, u32, u8, u8, u16, u8)) -> FlowKey {
+        let role = [Role::Client, Role::Server, Role::Unknown][usize::from(role)];
+        let address = |n: u8| match n {
+            0 => Addr::default(),
+            1..4 => Addr::v4(0x0a00_0000 + u32::from(n)),
+            _ => Addr(0x2001_0db8 << 96 | u128::from(n) << 60),
+        };
+        let direction = if port % 2 == 0 {
+            Direction::Egress
+        } else {
+            Direction::Ingress
+        };
+        let classed = peer == 0;
+        FlowKey {
+            local: address(local),
+            peer: if classed {
+                class_as_peer(Class::S3)
+            } else {
+                address(peer)
+            },
+            interface,
+            log: 0,
+            other_port: 0,
+            hour,
+            port,
+            protocol: 6,
+            sides: Sides::new(Bearing::Known(direction), role).classed(classed),
+        }
+    }
+
+    type Told = (u32, u32, Addr, Direction, Addr, u16, Role, u128);
+
+    fn quickly(cells: &[(FlowKey, Cell)]) -> Vec<Told> {
+        let mut bins = Bins::new(7);
+        cells.iter().for_each(|(key, cell)| bins.put(key, cell));
+        let (peers, rows) = bins.into_table(&AllExternal, |key, cell, peer| Row {
+            interface: key.interface,
+            peer,
+            hour: key.hour.into(),
+            local: key.local,
+            port: key.port,
+            protocol: key.protocol,
+            direction: direction(key),
+            role: key.sides.role(),
+            volume: Volume {
+                bytes: cell.bytes,
+                ..Volume::EMPTY
+            },
+            sample: Sample::default(),
+        });
+        assert!(peers.is_sorted_by_key(|p| p.addr));
+        let told = |r: &Row| {
+            let peer = peers[r.peer as usize].addr;
+            let hour = r.hour as u32;
+            (
+                r.interface,
+                hour,
+                peer,
+                r.direction,
+                r.local,
+                r.port,
+                r.role,
+                r.volume.bytes,
+            )
+        };
+        rows.iter().map(told).collect()
+    }
+
+    fn slowly(cells: &[(FlowKey, Cell)]) -> Vec<Told> {
+        let mut sums = BTreeMap::new();
+        for (k, cell) in cells {
+            let key = (
+                k.interface,
+                k.hour,
+                k.peer,
+                direction(k),
+                k.local,
+                k.port,
+                k.sides.role(),
+            );
+            *sums.entry(key).or_insert(0u128) += cell.bytes;
+        }
+        let told = |((i, h, p, d, l, port, r), bytes)| (i, h, p, d, l, port, r, bytes);
+        sums.into_iter().map(told).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_in_order_and_each_key_once(
+            cells in prop::collection::vec(
+                ((0u32..7, 0u32..3, 0u8..7, 0u8..7, 0u16..3, 0u8..3), prop_oneof![1u128..100, Just(u128::from(u64::MAX))]),
+                0..200,
+            ),
+        ) {
+            let cell = |bytes| Cell { bytes, packets: 1, flows: 1, first: 5, last: 9, sample: (0, 1) };
+            let cells: Vec<(FlowKey, Cell)> = cells.into_iter().map(|(k, bytes)| (key(k), cell(bytes))).collect();
+            prop_assert_eq!(quickly(&cells), slowly(&cells));
+        }
+    }
+}

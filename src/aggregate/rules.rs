@@ -1,0 +1,130 @@
+//! What only the whole can tell of a cell, learned in passes over all cells and then asked for each.
+//!
+//! In this order: of several flow logs on one interface one counts; open directions are resolved; bytes carried for another
+//! interface of the archive are left to that interface; listening ports are learned. Each step learns from what the steps
+//! before it let through, so no split of the input changes a byte. Where the cells stand, in memory or on disk, is no matter.
+
+use crate::aggregate::cells::Rest;
+use crate::aggregate::counter::Places;
+use crate::aggregate::key::{Cell, FlowKey, Grain};
+use crate::aggregate::logs::Chosen;
+use crate::aggregate::roles::{Partners, is_open as has_both_ports};
+use crate::aggregate::sides::{Origins, Owners};
+use crate::aggregate::spill::Room;
+use crate::aggregate::table::Interface;
+use crate::net::Addr;
+use std::collections::BTreeSet;
+
+/// Shows all cells, as often as it is asked; their interfaces are numbers in a list sorted by id.
+pub(super) type Each<'e> = &'e dyn Fn(&mut dyn FnMut(&FlowKey, &Cell));
+
+/// What was left out of the table, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Egress or ingress whose direction nothing decides, in bytes.
+    pub ambiguous: u128,
+    /// Carried for another interface of the archive, which logged it too, in bytes.
+    pub forwarded: u128,
+    /// Logged once more by another flow log on the same interface, in bytes.
+    pub logged_twice: u128,
+    /// Groups that the answer will not show (see [`Counting::largest`](crate::aggregate::Counting)).
+    pub smaller: Rest,
+}
+
+/// Decides about each cell.
+pub(super) struct Rules<'a, P> {
+    places: &'a P,
+    chosen: Chosen,
+    owners: Owners,
+    origins: Option<Origins<'a>>,
+    partners: Partners,
+}
+
+/// Which questions there are at all.
+#[derive(Debug, Default)]
+struct Met {
+    log: Option<u16>,
+    several_logs: bool,
+    carried: bool,
+    both_ports: bool,
+}
+
+impl Met {
+    fn of(each: Each<'_>) -> Met {
+        let mut met = Met::default();
+        each(&mut |key, _| {
+            met.several_logs |= *met.log.get_or_insert(key.log) != key.log;
+            met.carried |= key.sides.is_carried();
+            met.both_ports |= has_both_ports(key);
+        });
+        met
+    }
+}
+
+impl<'a, P: Places> Rules<'a, P> {
+    /// Learns from all cells; `own` are addresses that the inventory tells, `room` is for what is learned.
+    pub(super) fn learn(
+        each: Each<'_>,
+        (places, grain): (&'a P, &Grain),
+        (interfaces, own): (&'a [Interface], &BTreeSet<(String, Addr)>),
+        room: &Room,
+    ) -> Self {
+        let met = Met::of(each);
+        let mut rules = Rules {
+            places,
+            chosen: Chosen::default(),
+            owners: Owners::learn(each, interfaces, own, room),
+            origins: None,
+            partners: Partners::default(),
+        };
+        if met.several_logs {
+            rules.chosen = Chosen::of(each, room);
+        }
+        if met.carried {
+            let sided = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
+                each(&mut |key, cell| {
+                    if let Some(key) = rules.sided(key, cell, &mut LeftOut::default()) {
+                        f(&key, cell);
+                    }
+                });
+            };
+            rules.origins = Some(Origins::of(&sided, &rules.owners, interfaces, room));
+        }
+        if met.both_ports && grain.port {
+            let begun = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
+                each(&mut |key, cell| {
+                    if let Some(key) = rules.begun(key, cell, &mut LeftOut::default()) {
+                        f(&key, cell);
+                    }
+                });
+            };
+            rules.partners = Partners::of(&begun, room);
+        }
+        rules
+    }
+
+    /// The key under which a cell counts; nothing if it does not, which is noted.
+    pub(super) fn decide(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
+        self.begun(key, cell, left_out).map(|key| self.partners.decide(key))
+    }
+
+    /// Addresses that are the interfaces' own, sorted.
+    pub(super) fn addresses(&self) -> Vec<(u32, Addr)> {
+        self.owners.sorted()
+    }
+
+    /// With its direction, if its log counts.
+    fn sided(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
+        let counts = self.chosen.keeps(key, cell, left_out);
+        let key = FlowKey { log: 0, ..*key };
+        counts.then(|| self.owners.resolve(key, cell, self.places, left_out))?
+    }
+
+    /// The same, if its bytes began here.
+    fn begun(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
+        let key = self.sided(key, cell, left_out)?;
+        let stays = self.origins.as_ref().is_none_or(|o| o.keeps(&key, cell, left_out));
+        let sides = key.sides.carried(false).passed(false);
+        stays.then_some(FlowKey { sides, ..key })
+    }
+}
