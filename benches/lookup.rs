@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use flowtrail::aggregate::{Filter, Ingest, Progress, workers};
 use flowtrail::input::{Archive, Family};
 use flowtrail::intel::{Intel, IntelOptions};
-use flowtrail::lookup::search::{Search, Target, What, search};
+use flowtrail::lookup::search::{Detail, Search, Target, What, search};
 use flowtrail::net::TimeWindow;
 use std::hint::black_box;
 
@@ -60,7 +60,7 @@ fn look_ups(c: &mut Criterion) {
             window: TimeWindow::ALL,
             why: String::new(),
         }];
-        let wanted = Search::new(&targets, &filter, TimeWindow::ALL, &intel, true);
+        let wanted = Search::new(&targets, &filter, TimeWindow::ALL, &intel, Detail::Records);
         for (way, slow) in [("search", false), ("every line", true)] {
             group.bench_function(BenchmarkId::new(way, name), |b| {
                 b.iter(|| {

@@ -74,8 +74,8 @@ impl Open {
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     known: Known,
-    /// The address of an interface that has one alone.
-    sole: HashMap<u32, Option<Addr>, RandomState>,
+    /// By interface: nothing is known, one address alone, or several (none here).
+    sole: Vec<Option<Option<Addr>>>,
 }
 
 impl Owners {
@@ -87,22 +87,24 @@ impl Owners {
             let theirs = own.range(from..).take_while(|(id, _)| *id == interface.id);
             known.extend(theirs.map(|(_, a)| (i as u32, *a)));
         }
-        let owners = Owners::of(known);
+        let owners = Owners::of(known, interfaces.len());
         if !open {
             return owners;
         }
         let often = owners.stand_nearly_everywhere(each);
         match often.is_empty() {
             true => owners,
-            false => Owners::of(owners.known.into_iter().chain(often).collect()),
+            false => Owners::of(owners.known.into_iter().chain(often).collect(), interfaces.len()),
         }
     }
 
-    fn of(known: Known) -> Self {
-        let mut sole: HashMap<u32, Option<Addr>, RandomState> = HashMap::default();
+    fn of(known: Known, interfaces: usize) -> Self {
+        let mut sole = vec![None; interfaces];
         for (interface, address) in &known {
-            let one = sole.entry(*interface).or_insert(Some(*address));
-            *one = one.filter(|a| a == address);
+            if let Some(sole) = sole.get_mut(*interface as usize) {
+                let one = sole.get_or_insert(Some(*address));
+                *one = one.filter(|a| a == address);
+            }
         }
         Owners { known, sole }
     }
@@ -139,10 +141,10 @@ impl Owners {
     }
 
     fn own(&self, interface: u32, a: Addr) -> bool {
-        match self.sole.get(&interface) {
-            Some(Some(sole)) => *sole == a,
-            Some(None) => self.known.contains(&(interface, a)),
-            None => false,
+        match self.sole.get(interface as usize) {
+            Some(Some(Some(sole))) => *sole == a,
+            Some(Some(None)) => self.known.contains(&(interface, a)),
+            _ => false,
         }
     }
 

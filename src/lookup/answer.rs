@@ -18,7 +18,7 @@ use crate::lookup::card::{About, Behind, Caller, Card, Exact, Membership, Met, P
 use crate::lookup::key::Key;
 use crate::lookup::records::Records;
 use crate::lookup::resolve::{Estate, Ties, resolve};
-use crate::lookup::search::{Found, Search, Target, What, search};
+use crate::lookup::search::{Detail, Found, Search, Target, What, search};
 use crate::lookup::traffic::Reading;
 use crate::lookup::{calls, history};
 use crate::net::{Addr, TimeWindow};
@@ -117,7 +117,11 @@ pub fn look_up(request: &Request, from: &Sources<'_>, pool: &ThreadPool, progres
         .map(|(n, k)| resolve(k, n, index_of(n), &from.estate, &class))
         .collect();
     let targets: Vec<Target> = ties.iter().flat_map(|t| t.targets.iter().cloned()).collect();
-    let (mut found, outcome) = run(request, from, &targets, request.records, pool, progress)?;
+    let detail = match request.records {
+        true => Detail::Records,
+        false => Detail::Services,
+    };
+    let (mut found, outcome) = run(request, from, &targets, detail, pool, progress)?;
     let records = std::mem::take(&mut found.records);
     let reading = Reading {
         found: &found,
@@ -147,14 +151,14 @@ fn run(
     request: &Request,
     from: &Sources<'_>,
     targets: &[Target],
-    keep: bool,
+    detail: Detail,
     pool: &ThreadPool,
     progress: &Progress,
 ) -> Result<(Found, Option<Outcome>)> {
     let Some(archive) = from.flows.filter(|_| !targets.is_empty()) else {
         return Ok((Found::default(), None));
     };
-    let wanted = Search::new(targets, &request.filter, from.estate.window, from.intel, keep);
+    let wanted = Search::new(targets, &request.filter, from.estate.window, from.intel, detail);
     let shelf = from.index.map(|i| i.shelf(&wanted, archive)).transpose()?.map(Arc::new);
     let ingest = Ingest {
         shelf: shelf.clone().map(|s| s as Arc<dyn Shelf>),
@@ -367,7 +371,7 @@ fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool:
         filter: Filter::default(),
         ..request.clone()
     };
-    let (found, outcome) = run(&everything, from, &targets, false, pool, &Progress::default())?;
+    let (found, outcome) = run(&everything, from, &targets, Detail::Ends, pool, &Progress::default())?;
     if outcome.is_none() {
         return Ok(());
     }
@@ -378,13 +382,8 @@ fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool:
         intel: from.intel,
     };
     for (n, (card, key)) in cards.iter_mut().zip(&request.keys).enumerate() {
-        let ends = reading.of(n, &Key::Session(String::new())).peers.into_iter();
-        let mut others: Vec<_> = ends
-            .filter(|e| e.class.is_egress() && e.sent.0 > 0 && !key.holds(e.ip))
-            .collect();
-        others.sort_by_key(|e| (std::cmp::Reverse(e.sent), e.ip));
-        card.pivot.destinations_all = others.len() as u64;
-        card.pivot.destinations = others.into_iter().take(TOP).collect();
+        let others = reading.destinations(n, |ip| !key.holds(ip), TOP);
+        (card.pivot.destinations_all, card.pivot.destinations) = others;
     }
     Ok(())
 }

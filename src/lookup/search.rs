@@ -66,13 +66,24 @@ pub enum Side {
     Open,
 }
 
+/// What is kept of what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Sums by the two ends alone.
+    Ends,
+    /// Sums by ends, port and protocol.
+    Services,
+    /// These, and the records themselves.
+    Records,
+}
+
 /// Targets, filter and what is to be kept.
 pub struct Search<'s, P> {
     targets: &'s [Target],
     filter: &'s Filter,
     window: TimeWindow,
     places: &'s P,
-    keep: bool,
+    detail: Detail,
     addresses: HashMap<Addr, Vec<u32>, RandomState>,
     networks: Vec<(IpNetwork, u32)>,
     names: HashMap<Vec<u8>, Vec<u32>, RandomState>,
@@ -153,13 +164,13 @@ pub fn search<P: Places>(
 
 impl<'s, P: Places> Search<'s, P> {
     /// Prepares a search.
-    pub fn new(targets: &'s [Target], filter: &'s Filter, window: TimeWindow, places: &'s P, keep: bool) -> Self {
+    pub fn new(targets: &'s [Target], filter: &'s Filter, window: TimeWindow, places: &'s P, detail: Detail) -> Self {
         let mut search = Search {
             targets,
             filter,
             window,
             places,
-            keep,
+            detail,
             addresses: HashMap::default(),
             networks: Vec::new(),
             names: HashMap::default(),
@@ -193,7 +204,7 @@ impl<'s, P: Places> Search<'s, P> {
     /// True if sums by the hour tell it all: no term about single records, no time inside an hour.
     pub(super) fn asks_by_the_hour(&self) -> bool {
         let windows = self.targets.iter().map(|t| t.window).chain([self.window]);
-        !self.keep && !self.filter.needs_sums() && windows.into_iter().all(|w| w.is_by_the_hour())
+        self.detail != Detail::Records && !self.filter.needs_sums() && windows.into_iter().all(|w| w.is_by_the_hour())
     }
 
     fn needles(&self) -> Option<Needles> {
@@ -283,6 +294,10 @@ impl<'s, P: Places> Hits<'s, P> {
     fn count(&mut self, r: &Asked<'_>, texts: &impl Described, log: u16) {
         let interface = self.interfaces.intern(r.interface.unwrap_or(b"-"), texts);
         let start = r.volume.first;
+        let (port, protocol) = match self.search.detail {
+            Detail::Ends => (0, 0),
+            _ => (r.port, r.protocol),
+        };
         for (target, side) in &self.met {
             let (near, far) = if *side == Side::To {
                 (r.dst, r.src)
@@ -296,8 +311,8 @@ impl<'s, P: Places> Hits<'s, P> {
                 near,
                 far,
                 side: *side,
-                port: r.port,
-                protocol: r.protocol,
+                port,
+                protocol,
                 accepted: r.accepted,
                 log,
                 twice: false,
@@ -312,12 +327,13 @@ impl<'s, P: Places> Hits<'s, P> {
             let interface = place.get(cell.interface as usize).copied().unwrap_or(0);
             (Cell { interface, ..cell }, volume)
         };
-        let cells: BTreeMap<Cell, Volume> = self.cells.into_iter().map(renumber).collect();
-        let cells = one_log_each(cells);
+        let mut cells: Vec<(Cell, Volume)> = self.cells.into_iter().map(renumber).collect();
+        cells.sort_unstable_by_key(|(cell, _)| *cell);
+        one_log_each(&mut cells);
         let mut records = self.records;
         records.sort();
         Found {
-            cells: cells.into_iter().collect(),
+            cells,
             interfaces,
             records,
             counts: self.counts,
@@ -326,9 +342,13 @@ impl<'s, P: Places> Hits<'s, P> {
 }
 
 /// Several flow logs on one interface: on every day the one with the most bytes counts, the others are marked.
-fn one_log_each(cells: BTreeMap<Cell, Volume>) -> BTreeMap<Cell, Volume> {
+fn one_log_each(cells: &mut [(Cell, Volume)]) {
+    let several = cells.windows(2).any(|w| matches!(w, [a, b] if a.0.log != b.0.log));
+    if !several {
+        return;
+    }
     let mut sums: BTreeMap<(u32, Seconds), BTreeMap<u16, (u128, u64)>> = BTreeMap::new();
-    for (cell, volume) in &cells {
+    for (cell, volume) in &*cells {
         let day = sums.entry((cell.interface, cell.day)).or_default();
         let sum = day.entry(cell.log).or_default();
         *sum = (sum.0 + volume.bytes, sum.1 + volume.flows);
@@ -340,11 +360,9 @@ fn one_log_each(cells: BTreeMap<Cell, Volume>) -> BTreeMap<Cell, Volume> {
             .max_by_key(|(log, sum)| (**sum, std::cmp::Reverse(**log)))
             .map(|(log, _)| *log)
     };
-    let mark = |(c, v): (Cell, Volume)| {
-        let twice = best(&c).is_some_and(|log| log != c.log);
-        (Cell { twice, ..c }, v)
-    };
-    cells.into_iter().map(mark).collect()
+    for (cell, _) in cells {
+        cell.twice = best(cell).is_some_and(|log| log != cell.log);
+    }
 }
 
 impl<P: Places> Tally for Hits<'_, P> {
@@ -365,7 +383,7 @@ impl<P: Places> Tally for Hits<'_, P> {
         if !self.is_wanted(&asked) {
             return;
         }
-        if self.search.keep {
+        if self.search.detail == Detail::Records {
             self.records.keep((self.task, line), r);
         }
         if !r.format().is_transit_gateway() {
@@ -476,7 +494,7 @@ mod tests {
     fn answer(dir: &std::path::Path, keys: &[usize], slow: bool, threads: usize) -> String {
         let archive = Archive::discover(&[dir], Family::FlowLogs).unwrap();
         let (targets, filter) = (targets(keys), Filter::default());
-        let wanted = Search::new(&targets, &filter, TimeWindow::ALL, &Nowhere, true);
+        let wanted = Search::new(&targets, &filter, TimeWindow::ALL, &Nowhere, Detail::Records);
         let pool = workers::pool(threads).unwrap();
         let (found, outcome) = search(&wanted, &archive, &Ingest::default(), slow, &pool, &Progress::default());
         let lines = outcome.counts.lines + outcome.counts.searched;

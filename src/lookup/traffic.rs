@@ -13,6 +13,8 @@ use crate::lookup::card::{Day, Exact, FarEnd, Flows, Met, PortUse, When};
 use crate::lookup::key::Key;
 use crate::lookup::search::{Cell, Found, Side, Target, What};
 use crate::net::{Addr, Class, TimeWindow};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 /// What the flow logs say of one key.
 #[derive(Debug, Default)]
@@ -47,16 +49,15 @@ impl<'r> Reading<'r> {
     pub(super) fn of(&self, number: usize, key: &Key) -> Traffic {
         let seen = self.seen(number);
         let own = self.own_interfaces(key, &seen);
-        let originators = seen.iter().any(|s| s.cell.accepted && !self.passes_on(self.id(s.cell)));
+        let passing = self.passing(&seen);
         let mut flows = Flows::default();
         let mut ports: BTreeMap<(u16, u8), PortUse> = BTreeMap::new();
         let mut days: BTreeMap<u64, Day> = BTreeMap::new();
         let mut ends = FarEnds::default();
         for s in &seen {
-            let id = self.id(s.cell);
             match () {
                 () if !s.cell.accepted => flows.rejected.add(s.volume),
-                () if originators && self.passes_on(id) => flows.passed_on.add(s.volume),
+                () if passing.contains(&s.cell.interface) => flows.passed_on.add(s.volume),
                 () if s.cell.twice || !own.is_empty() && !own.contains(&s.cell.interface) => {
                     flows.seen_elsewhere.add(s.volume)
                 }
@@ -68,7 +69,7 @@ impl<'r> Reading<'r> {
                     }
                     add_port(&mut ports, s);
                     add_day(&mut days, s);
-                    ends.add(s, id);
+                    ends.add(s);
                 }
             }
         }
@@ -80,7 +81,50 @@ impl<'r> Reading<'r> {
         Traffic {
             flows,
             interfaces: self.met(&seen, &own),
-            peers: ends.finish(self.intel),
+            peers: ends.finish(|_| true).iter().map(|e| self.far_end(e)).collect(),
+        }
+    }
+
+    /// How many other ends that `wanted` lets through the key's interfaces sent to, and the `most` that got most.
+    pub(super) fn destinations(&self, number: usize, wanted: impl Fn(Addr) -> bool, most: usize) -> (u64, Vec<FarEnd>) {
+        let seen = self.seen(number);
+        let passing = self.passing(&seen);
+        let mut ends = FarEnds::default();
+        let counts = |s: &&Seen<'_>| s.cell.accepted && !s.cell.twice && !passing.contains(&s.cell.interface);
+        seen.iter().filter(counts).for_each(|s| ends.add(s));
+        let mut ends = ends.finish(|e| e.sent > 0 && self.intel.class(e.ip).is_egress() && wanted(e.ip));
+        ends.sort_unstable_by_key(|e| (std::cmp::Reverse(e.sent), e.ip));
+        let largest = ends.iter().take(most).map(|e| self.far_end(e)).collect();
+        (ends.len() as u64, largest)
+    }
+
+    /// Interfaces that only pass on what others that are there began.
+    fn passing(&self, seen: &[Seen<'_>]) -> BTreeSet<u32> {
+        let accepted: BTreeSet<u32> = seen
+            .iter()
+            .filter(|s| s.cell.accepted)
+            .map(|s| s.cell.interface)
+            .collect();
+        let name = |i: u32| self.found.interfaces.get(i as usize).map_or("-", |i| i.id.as_str());
+        let (passing, originators): (BTreeSet<u32>, BTreeSet<u32>) =
+            accepted.into_iter().partition(|i| self.passes_on(name(*i)));
+        match originators.is_empty() {
+            true => BTreeSet::new(),
+            false => passing,
+        }
+    }
+
+    fn far_end(&self, end: &End) -> FarEnd {
+        let name = |i: &u32| self.found.interfaces.get(*i as usize).map_or("-", |i| i.id.as_str());
+        FarEnd {
+            ip: end.ip,
+            class: self.intel.class(end.ip),
+            country: self.intel.country(end.ip),
+            labels: self.intel.labels(end.ip).into_iter().map(str::to_owned).collect(),
+            sent: Exact(end.sent),
+            received: Exact(end.received),
+            flows: end.flows,
+            interfaces: end.interfaces.iter().map(|i| name(i).to_owned()).collect(),
         }
     }
 
@@ -137,13 +181,13 @@ impl<'r> Reading<'r> {
 
     /// Addresses of interfaces whose records leave the side open: the inventory's, else the one that most records have.
     fn own_addresses(&self, cells: &[&(Cell, Volume)]) -> BTreeMap<u32, BTreeSet<Addr>> {
-        let mut met: BTreeMap<u32, BTreeMap<Addr, u64>> = BTreeMap::new();
+        let mut met: BTreeMap<u32, HashMap<Addr, u64, RandomState>> = BTreeMap::new();
         for (cell, volume) in cells.iter().filter(|(c, _)| c.side == Side::Open) {
             let counts = met.entry(cell.interface).or_default();
             *counts.entry(cell.near).or_default() += volume.flows;
             *counts.entry(cell.far).or_default() += volume.flows;
         }
-        let of = |(interface, counts): (u32, BTreeMap<Addr, u64>)| {
+        let of = |(interface, counts): (u32, HashMap<Addr, u64, RandomState>)| {
             let id = self
                 .found
                 .interfaces
@@ -275,31 +319,49 @@ fn add_day(days: &mut BTreeMap<u64, Day>, s: &Seen<'_>) {
     entry.flows += s.volume.flows;
 }
 
-/// Other ends while they are summed: bytes to them, from them, records, interfaces.
+/// Other ends while they are summed, cell by cell.
 #[derive(Default)]
-struct FarEnds<'r>(BTreeMap<Addr, (u128, u128, u64, BTreeSet<&'r str>)>);
+struct FarEnds(Vec<(Addr, u32, [u128; 2], u64)>);
 
-impl<'r> FarEnds<'r> {
-    fn add(&mut self, s: &Seen<'_>, id: &'r str) {
-        let (sent, received, flows, interfaces) = self.0.entry(s.far).or_default();
-        *(if s.to { received } else { sent }) += s.volume.bytes;
-        *flows += s.volume.flows;
-        interfaces.insert(id);
+/// Sums of one other end.
+struct End {
+    ip: Addr,
+    sent: u128,
+    received: u128,
+    flows: u64,
+    /// Numbers of the interfaces that met it, ascending: in order of their ids.
+    interfaces: Vec<u32>,
+}
+
+impl FarEnds {
+    fn add(&mut self, s: &Seen<'_>) {
+        let bytes = s.volume.bytes;
+        let ways = if s.to { [0, bytes] } else { [bytes, 0] };
+        self.0.push((s.far, s.cell.interface, ways, s.volume.flows));
     }
 
-    fn finish(self, intel: &Intel) -> Vec<FarEnd> {
-        let mut all: Vec<_> = self.0.into_iter().collect();
-        all.sort_by_key(|(a, (sent, received, ..))| (std::cmp::Reverse(sent + received), *a));
-        let of = |(ip, (sent, received, flows, interfaces)): (Addr, (u128, u128, u64, BTreeSet<&str>))| FarEnd {
-            ip,
-            class: intel.class(ip),
-            country: intel.country(ip),
-            labels: intel.labels(ip).into_iter().map(str::to_owned).collect(),
-            sent: Exact(sent),
-            received: Exact(received),
-            flows,
-            interfaces: interfaces.into_iter().map(str::to_owned).collect(),
-        };
-        all.into_iter().map(of).collect()
+    /// Those that `keeps` lets through, by bytes.
+    fn finish(mut self, keeps: impl Fn(&End) -> bool) -> Vec<End> {
+        self.0.sort_unstable_by_key(|(ip, interface, ..)| (*ip, *interface));
+        let mut all = Vec::new();
+        for cells in self.0.chunk_by(|a, b| a.0 == b.0) {
+            let mut end = End {
+                ip: cells.first().map_or(Addr::default(), |c| c.0),
+                sent: 0,
+                received: 0,
+                flows: 0,
+                interfaces: Vec::new(),
+            };
+            for (_, interface, [sent, received], flows) in cells {
+                end.sent += sent;
+                end.received += received;
+                end.flows += flows;
+                end.interfaces.push(*interface);
+            }
+            end.interfaces.dedup();
+            all.extend(Some(end).filter(&keeps));
+        }
+        all.sort_unstable_by_key(|e| (std::cmp::Reverse(e.sent + e.received), e.ip));
+        all
     }
 }
