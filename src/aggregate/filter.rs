@@ -126,6 +126,11 @@ impl Filter {
         !self.peers.is_empty()
     }
 
+    /// True if everything passes.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.peers.is_empty() && self.sums.is_empty()
+    }
+
     /// True if some term is about sums: of a group, or of a record where records are asked one by one.
     pub fn needs_sums(&self) -> bool {
         !self.sums.is_empty()

@@ -244,6 +244,9 @@ impl<'s, P: Places> Search<'s, P> {
 
     /// The filter's view: the interface's side is local, the other the peer, as `top` has it.
     fn passes(&self, r: &Asked<'_>) -> bool {
+        if self.filter.is_empty() {
+            return true;
+        }
         let (src, dst) = (r.src, r.dst);
         let home = |a| self.places.class(a) == Class::Home;
         let inward = match r.direction {

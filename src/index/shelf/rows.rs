@@ -258,13 +258,15 @@ impl Stretch {
     }
 
     fn narrow(&mut self, rows: &Range<usize>) {
-        let cut = |c: &mut Vec<ByteArray>| *c = c.get(rows.clone()).unwrap_or_default().to_vec();
-        [&mut self.interface, &mut self.local, &mut self.peer]
-            .into_iter()
-            .for_each(cut);
+        let whole = [&mut self.interface, &mut self.local, &mut self.peer];
+        whole.into_iter().for_each(|c| cut(c, rows));
         let optional = self.packet.iter_mut().chain(&mut self.facts);
-        for column in optional.flatten() {
-            *column = column.get(rows.clone()).unwrap_or_default().to_vec();
-        }
+        optional.flatten().for_each(|c| cut(c, rows));
     }
+}
+
+/// Keeps some of the values.
+fn cut<T>(column: &mut Vec<T>, rows: &Range<usize>) {
+    column.truncate(rows.end);
+    column.drain(..rows.start.min(column.len()));
 }
