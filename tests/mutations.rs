@@ -272,7 +272,11 @@ fn all(count: u64) {
         .unwrap_or(12);
     let clock = Instant::now();
     watch(clock);
-    let wanted = |t: &&Target| chosen.is_empty() || chosen.split(',').any(|c| c == t.name);
+    let names: Vec<&str> = chosen.split([',', ' ']).filter(|n| !n.is_empty()).collect();
+    for name in &names {
+        assert!(TARGETS.iter().any(|t| t.name == *name), "no target is called {name}");
+    }
+    let wanted = |t: &&Target| names.is_empty() || names.contains(&t.name);
     let wrong: Vec<String> = TARGETS
         .iter()
         .filter(wanted)

@@ -3,8 +3,8 @@
 //! An own bucket whose data events are recorded leaves an event of every upload. Where all that are known have theirs recorded,
 //! bytes without an event went to a bucket of somebody else's. Where some have not, log shipping to these looks the same: then
 //! only hours count that stand out by the measure of `unaccounted-s3`, less the most that the interface left open before. The
-//! policy must concern the interface (its calls come through an endpoint) and refuse every bucket of others; else, and in hours
-//! without any data event, they are unknown.
+//! policy must concern the interface (its calls come through an endpoint) and refuse every bucket of others; else, and on
+//! days without any data event or beyond the trail's first and last hour, they are unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +17,10 @@ use crate::aggregate::Interface;
 use crate::attribute::{Bounds, Reconciliation, Way};
 use crate::coverage::Selectors;
 use crate::detect::unaccounted_s3::{Parameters, standing_out};
-use crate::net::{Addr, Seconds};
+use crate::net::{Addr, HOUR, Seconds};
 use crate::trail::Access;
+
+const DAY: Seconds = 24 * HOUR;
 
 /// What no request shows, and both logs together say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,7 +101,9 @@ struct Ground<'a> {
     blind: Vec<String>,
     /// Endpoints through which each address called S3.
     through: BTreeMap<Addr, BTreeSet<&'a str>>,
-    /// Hours with a data event.
+    /// First and last hour of the trail.
+    span: (Seconds, Seconds),
+    /// Days with a data event.
     heard: BTreeSet<Seconds>,
     /// Hours that stand out, with the most of any hour before.
     loud: BTreeMap<u32, BTreeMap<Seconds, u128>>,
@@ -118,6 +122,7 @@ impl<'a> Ground<'a> {
         let own = own_buckets(archive, &selectors, &accounts);
         let recorded = |b: &&String| Some(selectors.scope(b)).is_some_and(|s| s.write && !s.part);
         let blind = own.iter().filter(|b| !recorded(b)).cloned().collect();
+        let hours = index.rows.iter().map(|r| r.hour);
         let data = index.rows.iter().filter(|r| r.access != Access::Management);
         Ground {
             policy,
@@ -128,7 +133,8 @@ impl<'a> Ground<'a> {
             blind,
             own,
             through: through(archive),
-            heard: data.map(|r| r.hour).collect(),
+            span: (hours.clone().min().unwrap_or(0), hours.max().unwrap_or(0)),
+            heard: data.map(|r| r.hour / DAY).collect(),
             loud: standing_out(books, &Parameters::default()),
         }
     }
@@ -174,7 +180,8 @@ impl<'a> Ground<'a> {
         let (Some(usual), Some(balance)) = (usual, balance) else {
             return Bounds::default();
         };
-        if !self.selectors || !self.heard.contains(&hour) {
+        let covered = (self.span.0..=self.span.1).contains(&hour) && self.heard.contains(&(hour / DAY));
+        if !self.selectors || !covered {
             return Bounds::default();
         }
         let low = open.saturating_sub(usual);
