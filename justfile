@@ -165,13 +165,14 @@ mutations count="1000000" targets="":
     CARGO_PROFILE_QUICK_OVERFLOW_CHECKS=true CARGO_PROFILE_QUICK_DEBUG_ASSERTIONS=true \
         nice cargo test --locked --profile quick --no-default-features --test mutations -- --ignored --nocapture
 
-# libFuzzer on every target of fuzz/targets.rs, so many seconds each (needs cargo-fuzz; a nightly, or RUSTC_BOOTSTRAP=1)
+# libFuzzer on every target of fuzz/targets.rs, so many seconds each (installs cargo-fuzz once, needs a C++ compiler; a
+# nightly, or the stable compiler told to allow it)
 fuzz seconds="60" targets="line format gzip content envelope wrapping trail splitter parquet mmdb lists baseline state index journal filters config inventory alerts result":
     bash fuzz/run.sh {{seconds}} "{{targets}}"
 
-# the tests of the files that hold unsafe code, under AddressSanitizer (needs a nightly)
+# the tests of the files that hold unsafe code, under AddressSanitizer (a nightly, or the stable compiler told to allow it)
 asan:
-    RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --locked --lib --target x86_64-unknown-linux-gnu --target-dir target/asan -- input::mmap input::reader flow::tokens flow::simd flow::rows flow::lines
+    bash tests/hardening/asan.sh
 
 # the same under valgrind, which needs no nightly
 valgrind:

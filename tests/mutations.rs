@@ -252,6 +252,9 @@ fn campaign(target: &Target, count: u64, start: u64, clock: Instant) -> Vec<Stri
     for n in 0..count {
         let data = mutated(&seeds, &mut random);
         once(target, clock, &data).unwrap_or_else(|e| tell(format!("mutation {n} of {start}"), &data, e));
+        if n % 100_000 == 99_999 {
+            println!("{}: {} in {:.1?}", target.name, n + 1, began.elapsed());
+        }
     }
     println!(
         "{}: {count} mutations of {} seeds in {:.1?}",
