@@ -106,6 +106,10 @@ coverage-range range:
 reconcile-range range:
     FLOWTRAIL_RANGE={{range}} cargo test --test reconcile the_range -- --nocapture
 
+# what an endpoint policy for own accounts would have stopped, beside the truth of generated archives
+what-if-range program +ranges:
+    python3 benches/what_if_range.py {{program}} {{ranges}}
+
 # look at reports in headless Chromium, phone to desktop, light and dark: no sideways scrolling, contrast, no request
 look out="target/look":
     bash tests/look/run.sh {{out}}
