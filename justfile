@@ -159,6 +159,10 @@ hardening:
 faults program="target/debug/flowtrail":
     bash tests/hardening/faults.sh {{program}}
 
+# what each command asks of the system when its inputs are local: no network, no write but to its outputs (needs strace)
+local program="target/debug/flowtrail":
+    bash tests/hardening/local.sh {{program}}
+
 # keys made to collide, beside random ones: processor time of both, and their ratio (fails above 2)
 flooding program="target/release/flowtrail" keys="1000000":
     python3 tests/hardening/flood.py {{program}} {{keys}}

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Verdict;
-use super::judge::{Request, judge};
+use super::judge::{Request, concerns, judge};
 use super::policy::Policy;
 
 /// An account that nobody has: AWS gives out none that begins with four zeros.
@@ -25,7 +25,7 @@ pub(super) fn refused(
 ) -> bool {
     let strangers = strangers(policy, accounts);
     let known: Vec<&str> = accounts.iter().map(String::as_str).collect();
-    let named = named(policy, own);
+    let named = named(policy, &upload.action, own);
     let asks = |bucket: &str, owner: &str| {
         let request = Request {
             bucket,
@@ -35,7 +35,7 @@ pub(super) fn refused(
         judge(policy, &request) == Verdict::Stopped
     };
     let all = |bucket: &str| strangers.iter().all(|owner| asks(bucket, owner));
-    // a bucket that only the policy names may be ours, without data events
+    // a bucket that only the policy opens by name may be ours, without data events
     let new = |bucket: &String| all(bucket) && known.iter().all(|owner| asks(bucket, owner));
     all(NAMELESS) && named.iter().all(new)
 }
@@ -48,9 +48,10 @@ fn strangers(policy: &Policy, own: &BTreeSet<String>) -> BTreeSet<String> {
     values.map(|v| instance(v)).chain([NOBODY.to_owned()]).collect()
 }
 
-/// Buckets that the policy names, without those in `own`.
-fn named(policy: &Policy, own: &BTreeSet<String>) -> BTreeSet<String> {
-    let patterns = policy.statements.iter().flat_map(|s| &s.resources.0);
+/// Buckets that the policy opens by name for such calls, without those in `own`.
+fn named(policy: &Policy, action: &str, own: &BTreeSet<String>) -> BTreeSet<String> {
+    let opening = policy.statements.iter().filter(|s| s.allows && concerns(s, action));
+    let patterns = opening.flat_map(|s| &s.resources.0);
     let names = patterns.filter_map(|p| p.strip_prefix(ARN)?.split('/').next());
     names.filter(|n| *n != "*" && !own.contains(*n)).map(instance).collect()
 }
