@@ -106,6 +106,10 @@ coverage-range range:
 reconcile-range range:
     FLOWTRAIL_RANGE={{range}} cargo test --test reconcile the_range -- --nocapture
 
+# what an endpoint policy for own accounts would have stopped, beside the truth of generated archives
+what-if-range program +ranges:
+    python3 benches/what_if_range.py {{program}} {{ranges}}
+
 # look at reports in headless Chromium, phone to desktop, light and dark: no sideways scrolling, contrast, no request
 look out="target/look":
     bash tests/look/run.sh {{out}}
@@ -135,9 +139,14 @@ notify:
     bash tests/notify/rsyslog.sh tests/data/notify
     git diff --stat tests/data/notify
 
-# write the stored exports of tests/data/exports anew from the stored result; look at the difference
+# write the stored result of the sample account (its long lists cut) and its exports in tests/data/exports anew; look at the difference
 golden-exports:
-    for format in csv asff ocsf ecs; do cargo run --quiet -- report tests/data/exports/result.json --format $format -o tests/data/exports/account.$format; done
+    cargo build
+    cd samples/account && ../../target/debug/flowtrail scan flow --trail trail --tor-exits intel/torbulkexitlist \
+        --threat-list intel/threat-list.txt --inventory inventory/describe-network-interfaces.json \
+        --quiet --format json -o ../../target/exports-result.json
+    python3 tests/validate/cut.py target/exports-result.json > tests/data/exports/result.json
+    for format in csv asff ocsf ecs; do target/debug/flowtrail report tests/data/exports/result.json --format $format -o tests/data/exports/account.$format; done
     git diff --stat tests/data/exports
 
 # every row of docs/reliability.md that the tests keep, with figures; then faults at every system call (needs strace)
@@ -149,6 +158,10 @@ hardening:
 # kill and errno at every system call of every writer, truncation, signals, limits (needs strace and faultdrive.py)
 faults program="target/debug/flowtrail":
     bash tests/hardening/faults.sh {{program}}
+
+# what each command asks of the system when its inputs are local: no network, no write but to its outputs (needs strace)
+local program="target/debug/flowtrail":
+    bash tests/hardening/local.sh {{program}}
 
 # keys made to collide, beside random ones: processor time of both, and their ratio (fails above 2)
 flooding program="target/release/flowtrail" keys="1000000":
@@ -165,13 +178,14 @@ mutations count="1000000" targets="":
     CARGO_PROFILE_QUICK_OVERFLOW_CHECKS=true CARGO_PROFILE_QUICK_DEBUG_ASSERTIONS=true \
         nice cargo test --locked --profile quick --no-default-features --test mutations -- --ignored --nocapture
 
-# libFuzzer on every target of fuzz/targets.rs, so many seconds each (needs cargo-fuzz; a nightly, or RUSTC_BOOTSTRAP=1)
+# libFuzzer on every target of fuzz/targets.rs, so many seconds each (installs cargo-fuzz once, needs a C++ compiler; a
+# nightly, or the stable compiler told to allow it)
 fuzz seconds="60" targets="line format gzip content envelope wrapping trail splitter parquet mmdb lists baseline state index journal filters config inventory alerts result":
     bash fuzz/run.sh {{seconds}} "{{targets}}"
 
-# the tests of the files that hold unsafe code, under AddressSanitizer (needs a nightly)
+# the tests of the files that hold unsafe code, under AddressSanitizer (a nightly, or the stable compiler told to allow it)
 asan:
-    RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --locked --lib --target x86_64-unknown-linux-gnu --target-dir target/asan -- input::mmap input::reader flow::tokens flow::simd flow::rows flow::lines
+    bash tests/hardening/asan.sh
 
 # the same under valgrind, which needs no nightly
 valgrind:

@@ -6,9 +6,11 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 targets=${2:-line}
-command -v cargo-fuzz > /dev/null || { echo "cargo-fuzz is not here: cargo install --locked cargo-fuzz"; exit 2; }
+PATH="$PWD/target/tools/bin:$PATH"
+command -v cargo-fuzz > /dev/null || cargo install --quiet --locked --debug cargo-fuzz --root target/tools || exit 2
 cargo="cargo +nightly"
 rustup toolchain list 2> /dev/null | grep -q nightly || { cargo=cargo; export RUSTC_BOOTSTRAP=1; }
+$cargo fuzz build || exit 2
 bad=0
 for target in $targets; do
   mkdir -p "fuzz/corpus/$target" "fuzz/found/$target"

@@ -180,6 +180,31 @@ fn unsafe_code_stands_in_the_named_files_only() {
     assert_eq!(found, UNSAFE);
 }
 
+#[test]
+fn nothing_listens_and_only_named_files_open_connections() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    let with = |words: &[&str]| -> Vec<String> {
+        let holds = |path: &&PathBuf| {
+            let text = fs::read_to_string(path).expect("source is text");
+            let code = text.lines().map(|l| l.split("//").next().unwrap_or_default());
+            code.flat_map(|l| l.split(|c: char| !c.is_alphanumeric() && c != '_'))
+                .any(|word| words.contains(&word))
+        };
+        let name = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        files.iter().filter(holds).map(name).collect()
+    };
+    let listeners = ["TcpListener", "UdpSocket", "UnixListener", "UnixDatagram"];
+    assert!(with(&listeners).is_empty(), "{:?}", with(&listeners));
+    let connections = with(&["TcpStream", "UnixStream", "reqwest"]);
+    let wanted = |path: &String| ["src/notify/", "src/input/remote"].iter().any(|w| path.starts_with(w));
+    assert!(
+        !connections.is_empty() && connections.iter().all(wanted),
+        "{connections:?}"
+    );
+}
+
 /// Crates below these versions had a flaw that input could reach; the advisories are named in docs/reliability.md.
 const FLOORS: [(&str, [u64; 3]); 11] = [
     ("bytes", [1, 11, 1]),

@@ -422,10 +422,144 @@ fn an_endpoint_for_own_accounts_would_have_stopped_the_foreign_write_and_nothing
         .filter(|i| i["verdict"] == "stopped")
         .collect();
     assert_eq!(stopped.len(), 1);
-    // what went to S3 with credentials that are not ours has no bucket in any log: neither stopped nor allowed
-    assert_eq!(answer["sums"]["unknown"]["bytes"], answer["unexplained_bytes"]);
-    assert!(answer["unexplained_bytes"].as_u64().unwrap() > 1_000_000_000);
+    // what went to S3 with credentials that are not ours: every own bucket has data events, so both logs together say it
+    let peers = truth["incidents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|i| i["id"] == "instance-upload")
+        .unwrap()["peers"]
+        .clone();
+    let sent = |ip: &str| {
+        let of = peers.as_array().unwrap().iter().find(|p| p["ip"] == ip).unwrap();
+        of["bytes_out"].as_u64().unwrap()
+    };
+    let foreign = sent("54.231.171.24") + sent("54.231.202.73");
+    let bytes = &answer["inferred"]["stopped_bytes"];
+    let (low, high) = (bytes["low"].as_u64().unwrap(), bytes["high"].as_u64().unwrap());
+    assert!(low <= foreign && foreign <= high, "{low} {foreign} {high}");
+    assert!(
+        low >= foreign / 100 * 99 && high <= foreign / 100 * 102,
+        "{low} {foreign} {high}"
+    );
+    assert_eq!(answer["inferred"]["broken_bytes"], 0);
+    assert_eq!(answer["inferred"]["buckets_without_data_events"], json!([]));
+    assert_eq!(answer["sums"]["unknown"]["bytes"], 0);
+    // what the same machine read before stays allowed
+    let of_incident = stopped_by(&answer, "stopped in part");
+    assert_eq!(of_incident.len(), 1);
+    assert_eq!(of_incident[0]["inferred_bytes"], *bytes);
+    assert!(of_incident[0]["sums"]["allowed"]["count"].as_u64().unwrap() >= 620);
     assert_eq!(answer["unsupported"], json!([]));
+}
+
+fn stopped_by<'a>(answer: &'a Value, verdict: &str) -> Vec<&'a Value> {
+    let all = answer["incidents"].as_array().unwrap().iter();
+    all.filter(|i| i["verdict"] == verdict).collect()
+}
+
+/// An upload that no event explains (`hit`), or one into an own bucket (`miss`), against a policy; the trail goes on after it.
+fn upload(which: &str, selectors: Option<&str>, policy: &str, also: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let later = r#"{"Records":[{"eventTime":"2026-01-14T00:10:00Z","eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances",
+        "eventCategory":"Management","recipientAccountId":"123456789012","sourceIPAddress":"10.0.1.20","eventID":"00000000-0000-4000-8000-0000000000ff"}]}"#;
+    let (policy, later, also) = (
+        put("policy.json", policy),
+        put("later.json", later),
+        put("also.json", also),
+    );
+    let sample = |end: &str| {
+        let path = root().join(format!("samples/detectors/unaccounted-s3/{which}.{end}"));
+        path.to_str().unwrap().to_owned()
+    };
+    let (log, trail) = (sample("log"), sample("json"));
+    let mut args = vec!["contain", "--what-if", &policy, "--flows", &log, "--trail", &trail];
+    args.extend(["--trail", &later, "--trail", &also, "--quiet", "--format", "json"]);
+    let inventory = selectors.map(|bucket| {
+        put(
+            "selectors.json",
+            &json!({"TrailARN": "arn:aws:cloudtrail:us-east-1:123456789012:trail/t", "EventSelectors": [{"ReadWriteType": "All",
+                "IncludeManagementEvents": true, "DataResources": [{"Type": "AWS::S3::Object", "Values": [bucket]}]}]})
+            .to_string(),
+        )
+    });
+    if let Some(path) = &inventory {
+        args.extend(["--inventory", path]);
+    }
+    serde_json::from_str(&done(&args)).unwrap()
+}
+
+const OWN_ACCOUNTS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*",
+    "Condition":{"StringEquals":{"s3:ResourceAccount":"123456789012"}}}]}"#;
+const NOTHING_ELSE: &str = r#"{"Records":[]}"#;
+const ALL: Option<&str> = Some("arn:aws:s3");
+
+#[test]
+fn an_upload_that_no_own_bucket_can_have_taken_would_have_been_stopped() {
+    let answer = upload("hit", ALL, OWN_ACCOUNTS, NOTHING_ELSE);
+    let bytes = &answer["inferred"]["stopped_bytes"];
+    let (low, high) = (bytes["low"].as_u64().unwrap(), bytes["high"].as_u64().unwrap());
+    // 900 MB went, and the 4 MB that came back are acknowledged
+    assert!(low > 890_000_000 && low <= high && high <= 900_000_000, "{low} {high}");
+    assert_eq!(
+        answer["inferred"]["broken_bytes"], low,
+        "no result was given, so it is in no incident"
+    );
+    assert_eq!(answer["sums"]["stopped"]["bytes"], 0, "no request shows it");
+    let line = &answer["lines"][0];
+    assert_eq!(
+        (&line["verdict"], &line["evidence"]),
+        (&json!("stopped"), &json!("inferred"))
+    );
+    // a bucket named by a selector is as good, while no other own bucket is known
+    let named = upload("hit", Some("arn:aws:s3:::backups/"), OWN_ACCOUNTS, NOTHING_ELSE);
+    assert_eq!(named["inferred"]["stopped_bytes"], *bytes);
+}
+
+#[test]
+fn a_backup_to_an_own_bucket_is_not_stopped() {
+    let answer = upload("miss", ALL, OWN_ACCOUNTS, NOTHING_ELSE);
+    assert_eq!(answer["inferred"]["stopped_bytes"], json!({"low": 0, "high": 0}));
+    assert_eq!(answer["sums"]["stopped"], json!({"count": 0, "bytes": 0}));
+    assert_eq!(answer["sums"]["unknown"]["bytes"], 0);
+}
+
+#[test]
+fn without_coverage_and_under_other_policies_it_stays_unknown() {
+    let open = |answer: &Value| {
+        assert_eq!(answer["inferred"]["stopped_bytes"], json!({"low": 0, "high": 0}));
+        assert_eq!(answer["sums"]["unknown"]["bytes"], answer["unexplained_bytes"]);
+        assert!(answer["unexplained_bytes"].as_u64().unwrap() > 890_000_000);
+    };
+    open(&upload("hit", None, OWN_ACCOUNTS, NOTHING_ELSE));
+    let everybody = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
+    open(&upload("hit", ALL, everybody, NOTHING_ELSE));
+    let partner = OWN_ACCOUNTS.replace("\"123456789012\"", "[\"123456789012\",\"999999999999\"]");
+    open(&upload("hit", ALL, &partner, NOTHING_ELSE));
+}
+
+#[test]
+fn beside_an_own_bucket_without_data_events_only_what_stands_out_counts() {
+    let shipping = r#"{"Records":[{"eventTime":"2026-01-06T00:10:00Z","eventSource":"s3.amazonaws.com","eventName":"GetBucketLocation",
+        "eventCategory":"Management","managementEvent":true,"recipientAccountId":"123456789012","sourceIPAddress":"10.0.1.20",
+        "requestParameters":{"bucketName":"ops-logs"},"eventID":"00000000-0000-4000-8000-0000000000fe",
+        "resources":[{"type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::ops-logs","accountId":"123456789012"}]}]}"#;
+    let answer = upload("hit", Some("arn:aws:s3:::backups/"), OWN_ACCOUNTS, shipping);
+    assert_eq!(answer["inferred"]["buckets_without_data_events"], json!(["ops-logs"]));
+    // the detector of such uploads speaks for it: nothing like it was ever sent before
+    assert!(answer["inferred"]["stopped_bytes"]["low"].as_u64().unwrap() > 890_000_000);
+    let failed = shipping.replace("\"eventCategory\"", "\"errorCode\":\"NoSuchBucket\",\"eventCategory\"");
+    let answer = upload("hit", Some("arn:aws:s3:::backups/"), OWN_ACCOUNTS, &failed);
+    assert_eq!(
+        answer["inferred"]["buckets_without_data_events"],
+        json!([]),
+        "somebody guessed a name"
+    );
 }
 
 #[test]

@@ -832,3 +832,106 @@ fn a_terminal_of_one_column_harms_nobody() {
         }
     }
 }
+
+/// A state of each of two folders that hold the same content.
+fn two_states(folder: &Path) -> [PathBuf; 2] {
+    ["a", "b"].map(|name| {
+        let (archive, state) = (folder.join(name), folder.join(format!("{name}.state")));
+        fs::create_dir(&archive).unwrap();
+        fs::write(archive.join("x.log"), LINE.repeat(50)).unwrap();
+        let args = [
+            "scan",
+            archive.to_str().unwrap(),
+            "--partial",
+            state.to_str().unwrap(),
+            "--quiet",
+        ];
+        let out = run(&args);
+        assert!(out.status.success(), "{}", stderr(&out));
+        state
+    })
+}
+
+#[test]
+fn a_state_from_elsewhere_makes_merge_read_nothing_but_the_content_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let states = two_states(folder.path());
+    let args = [
+        "merge",
+        states[0].to_str().unwrap(),
+        states[1].to_str().unwrap(),
+        "--format",
+        "ndjson",
+    ];
+    if has("strace") {
+        // The copy is read once more, and nothing else: no connection, and no listener either.
+        let seen = traced("network,openat", &args);
+        let network = ["socket(", "connect(", "bind(", "listen(", "accept"];
+        let asked: Vec<&String> = seen.iter().filter(|l| network.iter().any(|n| l.contains(n))).collect();
+        assert!(asked.is_empty(), "{asked:#?}");
+        assert!(seen.iter().any(|l| l.contains("x.log")), "the copy is read once more");
+    }
+    let places = ["a", "b"].map(|d| folder.path().join(d).join("x.log"));
+    let secret = folder.path().join("secret");
+    let other = LINE.replace("eni-0a", "eni-0c").repeat(50);
+    fs::write(&secret, &other).unwrap();
+    let become_: [(&str, &dyn Fn(&Path)); 4] = [
+        ("a pipe", &|p| {
+            let made = Command::new("mkfifo").arg(p).status().unwrap();
+            assert!(made.success());
+        }),
+        ("a folder", &|p| {
+            fs::create_dir(p).unwrap();
+            fs::write(p.join("y.log"), LINE.repeat(50)).unwrap();
+        }),
+        ("a link to another file of that size", &|p| symlink(&secret, p).unwrap()),
+        ("nothing", &|_| {}),
+    ];
+    for (what, make) in become_ {
+        for place in &places {
+            let _ = fs::remove_file(place);
+            let _ = fs::remove_dir_all(place);
+            make(place);
+        }
+        let begun = Instant::now();
+        let out = run(&args);
+        assert_eq!(out.status.code(), Some(2), "{what}: {}", stderr(&out));
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: waited");
+        assert!(
+            stderr(&out).contains("neither can be read any more"),
+            "{what}: {}",
+            stderr(&out)
+        );
+        assert!(out.stdout.is_empty() && !stderr(&out).contains("eni-0c"), "{what}");
+    }
+}
+
+#[test]
+fn a_state_that_states_four_billion_of_anything_makes_no_room_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let [state, _] = two_states(folder.path());
+    let whole = fs::read(&state).unwrap();
+    let bad = folder.path().join("bad.state");
+    let mut refused = 0;
+    for at in 0..whole.len().min(400) {
+        // four bytes that say four billion, in any order of bytes, wherever a length may stand
+        let mut content = whole.clone();
+        for byte in content.iter_mut().skip(at).take(4) {
+            *byte = 0xff;
+        }
+        fs::write(&bad, &content).unwrap();
+        let limited = format!("ulimit -v 2000000; exec {BIN} merge {} --format ndjson", bad.display());
+        let out = Command::new("sh")
+            .args(["-c", &limited])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        ended_well(&out, &format!("byte {at}"));
+        refused += u32::from(out.status.code() == Some(2));
+    }
+    println!(
+        "{refused} of {} forged states refused, none made room",
+        whole.len().min(400)
+    );
+    assert_eq!(refused as usize, whole.len().min(400));
+}

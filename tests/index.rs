@@ -1,7 +1,15 @@
 //! The side store from the outside: answers are the archive's, whatever was added, changed or damaged.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
 
+use flowtrail::aggregate::Shelf;
+use flowtrail::index::{IndexShelf, Manifest, Wanted};
+use flowtrail::net::Addr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -255,6 +263,73 @@ fn a_damaged_store_is_refused_and_the_archive_still_answers() {
         fs::write(&path, &whole).unwrap();
     }
     place.agree("10.20.0.0/16");
+}
+
+/// What a store says when it is asked for all, and for one address: sums, and the files that need not be read.
+fn answer(folder: &Path) -> Result<[u128; 3], flowtrail::Error> {
+    let manifest = Manifest::open(folder)?;
+    let archive = manifest.archive();
+    let sought = Wanted {
+        names: ["52.46.150.17".to_owned()].into(),
+        networks: vec!["10.20.0.0/16".parse().unwrap()],
+    };
+    let mut said = [0u128; 3];
+    for (sum, wanted) in said.iter_mut().zip([None, Some(sought.clone())]) {
+        let shelf = IndexShelf::new(folder, &manifest, &archive, &archive, wanted);
+        let mut place = 1;
+        for part in 0..shelf.parts() {
+            shelf.fill(part, &|_| 0, &mut |s| {
+                let v = &s.volume;
+                let ports = u128::from(s.src_port) << 16 | u128::from(s.dst_port);
+                let row = v.bytes + 3 * v.packets + 7 * u128::from(v.flows) + 11 * u128::from(v.first ^ v.last) + ports;
+                let end = |a: Addr| match a.ip() {
+                    std::net::IpAddr::V4(a) => u128::from(a.to_bits()),
+                    std::net::IpAddr::V6(a) => a.to_bits() >> 32,
+                };
+                *sum = u128::wrapping_add(*sum, row * place + 13 * end(s.src) + 17 * end(s.dst));
+                place += 1;
+            });
+        }
+        shelf.check()?;
+    }
+    let files = IndexShelf::of_files(folder, &manifest, &archive, &archive, &sought)?;
+    said[2] = (0..archive.sources.len() as u32)
+        .map(|f| u128::from(files.holds(f)) << (f % 100))
+        .sum();
+    Ok(said)
+}
+
+#[test]
+fn no_flipped_bit_of_a_store_gives_another_answer() {
+    let place = place(1);
+    place.build();
+    let folder = Path::new(&place.store);
+    let whole = answer(folder).unwrap();
+    let (mut told, mut all) = (0, 0);
+    for name in ["manifest", "keys-000000-000.parquet", "flows-000000-000.parquet"] {
+        let path = folder.join(name);
+        let content = fs::read(&path).unwrap();
+        // a fixed sequence of places and bits, spread over the file
+        for n in 0..300u64 {
+            let random = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (n << 7);
+            let at = (random >> 16) as usize % content.len();
+            let mut bad = content.clone();
+            bad[at] ^= 1 << (random % 8);
+            fs::write(&path, &bad).unwrap();
+            match answer(folder) {
+                Err(e) => {
+                    assert!(e.to_string().contains(name), "{e}");
+                    told += 1;
+                }
+                Ok(same) => assert_eq!(same, whole, "{name}: byte {at} was flipped, and nobody noticed"),
+            }
+            all += 1;
+        }
+        fs::write(&path, &content).unwrap();
+    }
+    println!("{told} of {all} flips refused, the others lie in blocks that nobody read; none gave another answer");
+    assert!(told * 10 > all * 9, "{told} of {all}");
+    assert_eq!(answer(folder).unwrap(), whole);
 }
 
 #[test]

@@ -252,6 +252,9 @@ fn campaign(target: &Target, count: u64, start: u64, clock: Instant) -> Vec<Stri
     for n in 0..count {
         let data = mutated(&seeds, &mut random);
         once(target, clock, &data).unwrap_or_else(|e| tell(format!("mutation {n} of {start}"), &data, e));
+        if n % 100_000 == 99_999 {
+            println!("{}: {} in {:.1?}", target.name, n + 1, began.elapsed());
+        }
     }
     println!(
         "{}: {count} mutations of {} seeds in {:.1?}",
@@ -272,7 +275,11 @@ fn all(count: u64) {
         .unwrap_or(12);
     let clock = Instant::now();
     watch(clock);
-    let wanted = |t: &&Target| chosen.is_empty() || chosen.split(',').any(|c| c == t.name);
+    let names: Vec<&str> = chosen.split([',', ' ']).filter(|n| !n.is_empty()).collect();
+    for name in &names {
+        assert!(TARGETS.iter().any(|t| t.name == *name), "no target is called {name}");
+    }
+    let wanted = |t: &&Target| names.is_empty() || names.contains(&t.name);
     let wrong: Vec<String> = TARGETS
         .iter()
         .filter(wanted)

@@ -62,8 +62,7 @@ impl Default for Parameters {
 
 /// Findings of all interfaces. `whole` says that the trail covers every bucket; else the sums are upper bounds.
 fn judge(table: &EgressTable, books: &Reconciliation, whole: bool, settings: &Settings) -> Vec<Finding> {
-    let open: BTreeMap<u32, BTreeMap<Seconds, u128>> =
-        books.balances.keys().map(|i| (*i, books.unaccounted(*i))).collect();
+    let open = open(books);
     let mut out = Vec::new();
     for (interface, hours) in &open {
         for run in runs(*interface, hours, &open, books, &settings.unaccounted_s3) {
@@ -71,6 +70,24 @@ fn judge(table: &EgressTable, books: &Reconciliation, whole: bool, settings: &Se
         }
     }
     out
+}
+
+/// The hours of each interface that stand out, with the most that it left unaccounted in any hour before them.
+pub fn standing_out(books: &Reconciliation, own: &Parameters) -> BTreeMap<u32, BTreeMap<Seconds, u128>> {
+    let open = open(books);
+    let of = |(interface, hours): (&u32, &BTreeMap<Seconds, u128>)| {
+        let runs = runs(*interface, hours, &open, books, own);
+        let each = runs
+            .into_iter()
+            .flat_map(|r| r.hours.into_iter().map(move |h| (h, r.most)));
+        (*interface, each.collect())
+    };
+    open.iter().map(of).collect()
+}
+
+/// What each interface left unaccounted, by hour.
+fn open(books: &Reconciliation) -> BTreeMap<u32, BTreeMap<Seconds, u128>> {
+    books.balances.keys().map(|i| (*i, books.unaccounted(*i))).collect()
 }
 
 /// Hours that stand out, those next to each other together, with the most of the past.

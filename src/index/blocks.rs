@@ -3,6 +3,7 @@
 //! The offset index says where the page of a row lies, the column index what a page may hold. A store can be damaged, and
 //! what cannot be read is an error of the library, never a panic here.
 
+use crate::index::seal::{Seal, Sealed};
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
@@ -16,14 +17,15 @@ use std::sync::Arc;
 
 /// An open Parquet file.
 pub(super) struct Reading {
-    file: Arc<File>,
+    file: Arc<Sealed>,
     meta: ParquetMetaData,
 }
 
 impl Reading {
-    /// Opens a file and reads its footer and its page indexes.
-    pub(super) fn open(path: &Path) -> Result<Reading> {
+    /// Opens a file that is what `seal` says, and reads its footer and its page indexes.
+    pub(super) fn open(path: &Path, seal: &Seal) -> Result<Reading> {
         let file = File::open(path).map_err(|e| ParquetError::External(Box::new(e)))?;
+        let file = Sealed::new(file, seal.clone())?;
         let meta = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
             .parse_and_finish(&file)?;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::gather::{Gather, Target};
 use crate::index::manifest::{Manifest, NAME, Segment, StoredFile, stamp};
 use crate::index::part::paths;
+use crate::index::seal::Seal;
 use crate::input::{Archive, Fingerprint, ReadOptions, Reader, Source};
 use crate::net::TimeWindow;
 use crate::store::{self, Kind, Lock};
@@ -18,7 +19,7 @@ use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a store is built.
@@ -189,18 +190,12 @@ fn segment(
         window: TimeWindow::ALL,
     };
     let (gather, _, reports) = read_reporting(&archive, &reading, &ingest, pool, progress);
-    let counts = finish(gather, pool)?;
+    let (counts, parts) = finish(gather, pool)?;
     let files = told(&archive, &reports, &counts, &stamps, (&learned, ingest.read));
-    let parts = target.parts.load(Ordering::Relaxed);
-    let size = |p: &PathBuf| fs::metadata(p).map_or(0, |m| m.len());
-    let bytes = (0..parts)
-        .flat_map(|n| paths(folder, name, n, false))
-        .map(|p| size(&p))
-        .sum();
     Ok(Segment {
         name: name.into(),
-        parts,
-        bytes,
+        bytes: parts.values().flatten().map(|s| s.size).sum(),
+        parts: Arc::new(parts.into_values().collect()),
         files,
     })
 }
@@ -253,9 +248,11 @@ fn told(
 }
 
 type Counts = BTreeMap<u32, crate::aggregate::stats::RecordCounts>;
+/// By number; every number was taken by somebody who wrote it.
+type Parts = BTreeMap<u32, [Seal; 2]>;
 
 /// Writes what workers still hold, side by side.
-fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<Counts> {
+fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<(Counts, Parts)> {
     let gathers: Vec<Mutex<Gather<'_>>> = gather.split().into_iter().map(Mutex::new).collect();
     let lock = |n: usize| gathers.get(n).map(|g| g.lock().unwrap_or_else(PoisonError::into_inner));
     let step = |(): &mut (), n: usize| {
@@ -264,24 +261,25 @@ fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<Counts> {
         }
     };
     workers::run(pool, gathers.len(), || (), step);
-    let mut counts = Counts::new();
+    let (mut counts, mut parts) = (Counts::new(), Parts::new());
     for n in 0..gathers.len() {
         let Some(mut gather) = lock(n) else { continue };
         if let Some(e) = gather.failed.take() {
             return Err(e);
         }
+        parts.extend(std::mem::take(&mut gather.written));
         for (file, of_file) in std::mem::take(&mut gather.counts) {
             counts.entry(file).or_default().add(&of_file);
         }
     }
-    Ok(counts)
+    Ok((counts, parts))
 }
 
 /// Gives new files their names, and then the manifest its content.
 fn publish(folder: &Path, lock: &Lock, manifest: &Manifest, added: &[String]) -> Result<()> {
     let failed = |e| Error::output(folder, e);
     for segment in manifest.segments.iter().filter(|s| added.contains(&s.name)) {
-        for n in 0..segment.parts {
+        for n in numbers(segment) {
             let (from, to) = (
                 paths(folder, &segment.name, n, false),
                 paths(folder, &segment.name, n, true),
@@ -295,12 +293,17 @@ fn publish(folder: &Path, lock: &Lock, manifest: &Manifest, added: &[String]) ->
     store::replace(lock, &store::pack(Kind::Index, &manifest.encode())?)
 }
 
+/// The numbers of a segment's parts.
+fn numbers(segment: &Segment) -> std::ops::Range<u32> {
+    0..u32::try_from(segment.parts.len()).unwrap_or(u32::MAX)
+}
+
 /// Removes what no manifest names: leftovers of killed runs, and segments that no longer count.
 fn sweep(folder: &Path, manifest: &Manifest) {
     let known: BTreeSet<PathBuf> = manifest
         .segments
         .iter()
-        .flat_map(|s| (0..s.parts).flat_map(|n| paths(folder, &s.name, n, true)))
+        .flat_map(|s| numbers(s).flat_map(|n| paths(folder, &s.name, n, true)))
         .collect();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -11,6 +11,7 @@ use crate::aggregate::table::Role;
 use crate::error::Error;
 use crate::flow::{Action, Field, FlowRecord, LogStatus, MISSING, Rows};
 use crate::index::part;
+use crate::index::seal::Seal;
 use crate::index::sums::{Item, Signs, Sums};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,6 +42,8 @@ pub(super) struct Gather<'s> {
     records: RecordCounts,
     /// Counts by file.
     pub(super) counts: BTreeMap<u32, RecordCounts>,
+    /// The parts that it wrote, each with its number.
+    pub(super) written: Vec<(u32, [Seal; 2])>,
     /// What went wrong first.
     pub(super) failed: Option<Error>,
     others: Vec<Gather<'s>>,
@@ -56,6 +59,7 @@ impl<'s> Gather<'s> {
             log: 0,
             records: RecordCounts::default(),
             counts: BTreeMap::new(),
+            written: Vec::new(),
             failed: None,
             others: Vec::new(),
         }
@@ -86,8 +90,10 @@ impl<'s> Gather<'s> {
             return;
         }
         let number = self.target.parts.fetch_add(1, Ordering::Relaxed);
-        let written = part::write(self.target.folder, self.target.segment, number, emptied, &self.logs);
-        self.failed = written.err();
+        match part::write(self.target.folder, self.target.segment, number, emptied, &self.logs) {
+            Ok(seals) => self.written.push((number, seals)),
+            Err(e) => self.failed = Some(e),
+        }
     }
 
     #[inline]

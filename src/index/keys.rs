@@ -8,7 +8,8 @@
 
 use crate::aggregate::Facts;
 use crate::index::blocks::Reading;
-use crate::index::part::{Texts, close, create, properties, unwrapped};
+use crate::index::part::{Texts, To, close, create, properties, unwrapped};
+use crate::index::seal::Seal;
 use crate::net::Addr;
 use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type};
@@ -68,8 +69,8 @@ impl Index {
         }
     }
 
-    /// Writes all, sorted by key.
-    pub(super) fn write(mut self, path: &Path, facts: &[&Facts]) -> io::Result<()> {
+    /// Writes all, sorted by key, and tells what the file is.
+    pub(super) fn write(mut self, path: &Path, facts: &[&Facts]) -> io::Result<Seal> {
         self.addresses.sort_unstable();
         self.addresses.dedup();
         self.facts.sort_unstable();
@@ -97,7 +98,7 @@ impl Index {
     }
 }
 
-fn write(path: &Path, keys: &[(ByteArray, Vec<u64>)]) -> io::Result<()> {
+fn write(path: &Path, keys: &[(ByteArray, Vec<u64>)]) -> io::Result<Seal> {
     let delta = [
         ("key", Encoding::DELTA_BYTE_ARRAY),
         ("number", Encoding::DELTA_BINARY_PACKED),
@@ -117,7 +118,7 @@ fn write(path: &Path, keys: &[(ByteArray, Vec<u64>)]) -> io::Result<()> {
     close(writer)
 }
 
-type Group<'g> = parquet::file::writer::SerializedRowGroupWriter<'g, io::BufWriter<std::fs::File>>;
+type Group<'g> = parquet::file::writer::SerializedRowGroupWriter<'g, To>;
 
 fn column<T: DataType>(group: &mut Group<'_>, mut values: impl Iterator<Item = T::T>) -> io::Result<()> {
     let column = group.next_column().map_err(unwrapped)?;

@@ -6,15 +6,15 @@
 use crate::aggregate::outcome::{Place, TaskReport};
 use crate::aggregate::stats::RecordCounts;
 use crate::error::{Error, Result};
+use crate::index::seal::Seal;
 use crate::input::{Archive, Source, os_text};
 use crate::store::{self, Kind, Reader, Writer};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 /// The manifest's name in the folder.
 pub const NAME: &str = "manifest";
-/// A segment has a part for each worker, and one more each time that a worker's memory was full.
-const MOST_PARTS: u32 = 1 << 20;
 
 /// What a store holds.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +30,9 @@ pub struct Manifest {
 pub struct Segment {
     /// Part of the names of its files.
     pub name: String,
-    /// Parts, each two files.
-    pub parts: u32,
+    /// What its parts are, in the order of their numbers: one for each worker, and one more each time that a worker's
+    /// memory was full. Each is two files, sums and keys.
+    pub parts: Arc<Vec<[Seal; 2]>>,
     /// Bytes of all its files.
     pub bytes: u64,
     /// The raw files that it stands for.
@@ -68,14 +69,15 @@ impl Manifest {
         Manifest::decode(&content).map_err(|e| Error::list(e.reason()).at(&path))
     }
 
-    /// As bytes.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// As bytes, without the frame.
+    pub fn encode(&self) -> Vec<u8> {
         let mut to = Writer::default();
         to.number(self.next);
         to.number(self.segments.len() as u64);
         for segment in &self.segments {
             to.text(&segment.name);
-            to.number(segment.parts.into());
+            to.number(segment.parts.len() as u64);
+            segment.parts.iter().flatten().for_each(|s| write_seal(s, &mut to));
             to.number(segment.bytes);
             to.number(segment.files.len() as u64);
             segment.files.iter().for_each(|f| f.write(&mut to));
@@ -83,7 +85,11 @@ impl Manifest {
         to.into_bytes()
     }
 
-    fn decode(content: &[u8]) -> Result<Manifest> {
+    /// Reads what [`Manifest::encode`] wrote.
+    ///
+    /// # Errors
+    /// `Format`: it is damaged.
+    pub fn decode(content: &[u8]) -> Result<Manifest> {
         let mut from = Reader::new(content);
         let next = from.number()?;
         let mut segments = Vec::new();
@@ -92,17 +98,18 @@ impl Manifest {
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(Error::format("damaged: a segment has no name"));
             }
-            let (parts, bytes) = (from.small()?, from.number()?);
-            if parts > MOST_PARTS {
-                return Err(Error::format("damaged: a segment of more parts than any has"));
+            let mut parts = Vec::new();
+            for _ in 0..from.number()? {
+                parts.push([read_seal(&mut from)?, read_seal(&mut from)?]);
             }
+            let bytes = from.number()?;
             let mut files = Vec::new();
             for _ in 0..from.number()? {
                 files.push(StoredFile::read(&mut from)?);
             }
             segments.push(Segment {
                 name,
-                parts,
+                parts: Arc::new(parts),
                 bytes,
                 files,
             });
@@ -180,6 +187,22 @@ impl StoredFile {
             counts: RecordCounts::decode(from)?,
         })
     }
+}
+
+fn write_seal(seal: &Seal, to: &mut Writer) {
+    to.number(seal.size);
+    to.number(seal.sums.len() as u64);
+    seal.sums.iter().for_each(|s| to.number(*s));
+}
+
+/// Numbers are read one by one: a stated length makes no room.
+fn read_seal(from: &mut Reader<'_>) -> Result<Seal> {
+    let size = from.number()?;
+    let mut sums = Vec::new();
+    for _ in 0..from.number()? {
+        sums.push(from.number()?);
+    }
+    Ok(Seal { size, sums })
 }
 
 /// Size and time of the last change of a file; none if it is not there.

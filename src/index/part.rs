@@ -9,6 +9,7 @@ use crate::aggregate::table::Role;
 use crate::error::{Error, Result};
 use crate::flow::{Action, FlowDirection};
 use crate::index::keys;
+use crate::index::seal::{Seal, Sealing};
 use crate::index::sums::{Emptied, Key, Sum};
 use crate::net::{Addr, HOUR};
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,11 +96,11 @@ pub(super) fn paths(folder: &Path, segment: &str, number: u32, written: bool) ->
     ["flows", "keys"].map(|what| folder.join(format!("{dot}{what}-{segment}-{number:03}.parquet{suffix}")))
 }
 
-/// Writes a part under temporary names, and syncs it.
+/// Writes a part under temporary names, syncs it, and tells what its two files are.
 ///
 /// # Errors
 /// `Output`, naming the file.
-pub(super) fn write(folder: &Path, segment: &str, number: u32, emptied: Emptied, logs: &[String]) -> Result<()> {
+pub(super) fn write(folder: &Path, segment: &str, number: u32, emptied: Emptied, logs: &[String]) -> Result<[Seal; 2]> {
     let [flows, keys] = paths(folder, segment, number, false);
     let mut order: Vec<u32> = (0..emptied.facts.len() as u32).collect();
     order.sort_by(|a, b| emptied.facts[*a as usize].cmp(&emptied.facts[*b as usize]));
@@ -122,8 +123,9 @@ pub(super) fn write(folder: &Path, segment: &str, number: u32, emptied: Emptied,
         index.row(block, row.facts, [Some((row.local, row.peer)), packet]);
     }
     let failed = |path: &Path, e: io::Error| Error::output(path, e);
-    write_flows(&flows, &rows, &behind).map_err(|e| failed(&flows, e))?;
-    index.write(&keys, &sorted).map_err(|e| failed(&keys, e))
+    let sums = write_flows(&flows, &rows, &behind).map_err(|e| failed(&flows, e))?;
+    let keys = index.write(&keys, &sorted).map_err(|e| failed(&keys, e))?;
+    Ok([sums, keys])
 }
 
 /// Which end is the interface's: as logged, else the private one, else the one that most of its records have.
@@ -214,16 +216,24 @@ pub(super) fn create(
     path: &Path,
     schema: &str,
     properties: Arc<WriterProperties>,
-) -> io::Result<SerializedFileWriter<BufWriter<File>>> {
+) -> io::Result<SerializedFileWriter<To>> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
     let schema = Arc::new(parse_message_type(schema).map_err(io::Error::other)?);
-    SerializedFileWriter::new(BufWriter::with_capacity(1 << 18, file), schema, properties).map_err(unwrapped)
+    SerializedFileWriter::new(
+        BufWriter::with_capacity(1 << 18, Sealing::new(file)),
+        schema,
+        properties,
+    )
+    .map_err(unwrapped)
 }
 
-/// Writes what is left and syncs.
-pub(super) fn close(writer: SerializedFileWriter<BufWriter<File>>) -> io::Result<()> {
+/// Where the library writes to.
+pub(super) type To = BufWriter<Sealing>;
+
+/// Writes what is left, syncs, and tells what the file is.
+pub(super) fn close(writer: SerializedFileWriter<To>) -> io::Result<Seal> {
     let file = writer.into_inner().map_err(unwrapped)?;
-    file.into_inner().map_err(|e| e.into_error())?.sync_all()
+    file.into_inner().map_err(|e| e.into_error())?.finish()
 }
 
 /// The system's own error where there is one, so that its words reach the user.
@@ -237,7 +247,7 @@ pub(super) fn unwrapped(e: parquet::errors::ParquetError) -> io::Error {
     }
 }
 
-fn write_flows(path: &Path, rows: &[Row], behind: &Behind<'_>) -> io::Result<()> {
+fn write_flows(path: &Path, rows: &[Row], behind: &Behind<'_>) -> io::Result<Seal> {
     let delta = [
         ("peer", Encoding::DELTA_BYTE_ARRAY),
         ("bytes", Encoding::DELTA_BINARY_PACKED),
@@ -252,7 +262,7 @@ fn write_flows(path: &Path, rows: &[Row], behind: &Behind<'_>) -> io::Result<()>
     close(writer)
 }
 
-type Group<'g> = SerializedRowGroupWriter<'g, BufWriter<File>>;
+type Group<'g> = SerializedRowGroupWriter<'g, To>;
 
 fn write_group(group: &mut Group<'_>, rows: &[Row], behind: &Behind<'_>, texts: &mut Texts) -> io::Result<()> {
     let facts = |r: &Row| behind.facts[r.facts as usize];

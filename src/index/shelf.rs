@@ -12,12 +12,13 @@ use crate::index::blocks::Reading;
 use crate::index::keys::{self, Places};
 use crate::index::manifest::{Manifest, stamp};
 use crate::index::part::{BLOCK, GROUP, paths};
+use crate::index::seal::Seal;
 use crate::input::{Archive, Fingerprint};
 use crate::net::{Addr, printable};
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 mod rows;
 
@@ -38,8 +39,8 @@ pub type Names = BTreeSet<String>;
 pub struct IndexShelf {
     folder: PathBuf,
     held: BTreeMap<u32, Held>,
-    /// Segments that serve, and how many parts each has.
-    served: Vec<(String, u32)>,
+    /// Segments that serve, and their parts.
+    served: Vec<(String, Arc<Vec<[Seal; 2]>>)>,
     wanted: Option<Wanted>,
     failed: Mutex<Option<Error>>,
 }
@@ -76,7 +77,7 @@ impl IndexShelf {
         }
         let served: BTreeSet<usize> = seats.iter().map(|s| s.segment).collect();
         for segment in served.iter().filter_map(|s| manifest.segments.get(*s)) {
-            shelf.served.push((segment.name.clone(), segment.parts));
+            shelf.served.push((segment.name.clone(), Arc::clone(&segment.parts)));
         }
         shelf
     }
@@ -99,10 +100,10 @@ impl IndexShelf {
                 let segment = manifest.segments.get(seat.segment);
                 let parts = segment
                     .into_iter()
-                    .flat_map(|s| (0..s.parts).map(|p| (s.name.as_str(), p)));
+                    .flat_map(|s| (0..).zip(s.parts.iter()).map(|(n, seals)| (s.name.as_str(), n, seals)));
                 let mut files = BTreeSet::new();
-                for (name, part) in parts {
-                    files.extend(places(folder, name, part, wanted)?.files);
+                for part in parts {
+                    files.extend(places(folder, part, wanted)?.files);
                 }
                 e.insert(files);
             }
@@ -202,11 +203,14 @@ fn seats(manifest: &Manifest, archive: &Archive, all: &Archive) -> Vec<Seat> {
     seats
 }
 
+/// The segment of a part, its number there, and what its two files are.
+type Part<'p> = (&'p str, u32, &'p [Seal; 2]);
+
 /// Where keys stand in a part.
-fn places(folder: &Path, segment: &str, part: u32, wanted: &Wanted) -> Result<Places> {
-    let [_, path] = paths(folder, segment, part, true);
+fn places(folder: &Path, (segment, number, [_, seal]): Part<'_>, wanted: &Wanted) -> Result<Places> {
+    let [_, path] = paths(folder, segment, number, true);
     let found = guarded(|| {
-        let file = Reading::open(&path).map_err(|e| Error::list(e.to_string()))?;
+        let file = Reading::open(&path, seal).map_err(|e| Error::list(e.to_string()))?;
         let mut found = Places::default();
         for name in &wanted.names {
             let text = name.as_bytes();
@@ -273,15 +277,15 @@ impl Shelf for IndexShelf {
     }
 
     fn parts(&self) -> usize {
-        self.served.iter().map(|(_, parts)| *parts as usize).sum()
+        self.served.iter().map(|(_, parts)| parts.len()).sum()
     }
 
     fn fill(&self, part: usize, log: &dyn Fn(&str) -> u16, each: &mut dyn FnMut(&Summed<'_>)) {
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((segment, number)) = self.part(part).filter(|_| failed().is_none()) else {
+        let Some(found) = self.part(part).filter(|_| failed().is_none()) else {
             return;
         };
-        let done = self.fill_part(segment, number, log, each);
+        let done = self.fill_part(found, log, each);
         if let Err(e) = done {
             failed().get_or_insert(e);
         }
@@ -289,36 +293,30 @@ impl Shelf for IndexShelf {
 }
 
 impl IndexShelf {
-    /// The segment of a part, and its number there. A stated number of parts makes no room.
-    fn part(&self, part: usize) -> Option<(&str, u32)> {
-        let mut left = u32::try_from(part).ok()?;
+    fn part(&self, part: usize) -> Option<Part<'_>> {
+        let mut left = part;
         for (segment, parts) in &self.served {
-            match left.checked_sub(*parts) {
-                None => return Some((segment, left)),
+            match left.checked_sub(parts.len()) {
+                None => return Some((segment, u32::try_from(left).ok()?, parts.get(left)?)),
                 Some(behind) => left = behind,
             }
         }
         None
     }
 
-    fn fill_part(
-        &self,
-        segment: &str,
-        number: u32,
-        log: &dyn Fn(&str) -> u16,
-        each: &mut dyn FnMut(&Summed<'_>),
-    ) -> Result<()> {
+    fn fill_part(&self, part: Part<'_>, log: &dyn Fn(&str) -> u16, each: &mut dyn FnMut(&Summed<'_>)) -> Result<()> {
         let wanted = self
             .wanted
             .as_ref()
-            .map(|w| places(&self.folder, segment, number, w))
+            .map(|w| places(&self.folder, part, w))
             .transpose()?;
         if wanted.as_ref().is_some_and(|w| w.blocks.is_empty()) {
             return Ok(());
         }
+        let (segment, number, [seal, _]) = part;
         let [path, _] = paths(&self.folder, segment, number, true);
         let failed = |e: Error| damaged(&path, &e);
-        let file = guarded(|| Reading::open(&path).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
+        let file = guarded(|| Reading::open(&path, seal).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
         let mut rows = rows::Rows::new(&file, log, self.wanted.as_ref());
         let blocks = wanted.map(|w| w.blocks);
         for group in 0..file.groups() {

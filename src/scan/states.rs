@@ -9,7 +9,7 @@ use crate::aggregate::{
 };
 use crate::detect::Settings;
 use crate::error::Result;
-use crate::input::{Archive, Family, ReadOptions, RemoteOptions};
+use crate::input::{Archive, Family, ReadOptions, RemoteOptions, Source};
 use crate::intel::Intel;
 use crate::inventory::Graph;
 use crate::net::{Addr, Seconds, TimeWindow};
@@ -19,6 +19,7 @@ use rayon::ThreadPool;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What was read of some files.
@@ -236,10 +237,7 @@ fn count_known(
 
 /// Reads a file of a state once more, by the same rules: what [`partial::Fold::fold`] asks for.
 pub fn read_again(file: &FileState, rules: &Rules, remote: &RemoteOptions, pool: &ThreadPool) -> Option<Gathered> {
-    let mut archive = Archive::discover_with(&[&file.path], Family::FlowLogs, TimeWindow::ALL, remote).ok()?;
-    archive.sources.truncate(1);
-    // The flow log is told by the name below the root.
-    archive.sources.first_mut()?.name.clone_from(&file.name);
+    let archive = named(file, remote)?;
     let ingest = Ingest {
         read: ReadOptions {
             max_unpacked: rules.max_unpacked,
@@ -250,4 +248,24 @@ pub fn read_again(file: &FileState, rules: &Rules, remote: &RemoteOptions, pool:
         ..Ingest::default()
     };
     gather(&archive, rules.window, &ingest, pool, &Progress::default()).ok()
+}
+
+/// The file that a state names, if it is what it was. A state may come from anywhere, so a local one is taken by its name as
+/// it is written and must be a plain file of that size: no list, pattern, folder, pipe or standard input.
+fn named(file: &FileState, remote: &RemoteOptions) -> Option<Archive> {
+    let mut archive = Archive::default();
+    if file.path.starts_with("s3://") {
+        archive = Archive::discover_with(&[&file.path], Family::FlowLogs, TimeWindow::ALL, remote).ok()?;
+        archive.sources.truncate(1);
+    } else if std::fs::metadata(&file.path).is_ok_and(|m| m.is_file() && m.len() == file.size) {
+        archive.sources.push(Source {
+            name: file.name.clone(),
+            path: PathBuf::from(&file.path),
+            size: file.size,
+            object: None,
+        });
+    }
+    // The flow log is told by the name below the root.
+    archive.sources.first_mut()?.name.clone_from(&file.name);
+    Some(archive)
 }

@@ -14,6 +14,13 @@ account=(samples/account/flow --trail samples/account/trail --tor-exits samples/
   --threat-list samples/account/intel/threat-list.txt --inventory samples/account/inventory/describe-network-interfaces.json)
 scan "${account[@]}" >"$out/account.json"
 scan samples/first >"$out/first.json" || true
+for folder in samples/detectors/*/; do
+  flow=$folder/hit.log trail=()
+  [ -f "$flow" ] || flow=samples/first
+  [ ! -f "$folder/hit.json" ] || trail=(--trail "$folder/hit.json")
+  # an exit code other than 0 or 3 leaves no file, and the next step fails
+  scan "$flow" "${trail[@]}" --threat-list samples/detectors/threat-ip/list.txt >"$out/$(basename "$folder").json" || [ $? -eq 3 ]
+done
 hostile=$shared/badinputs/ct/attacker_strings.json
 if [ -f "$hostile" ]; then
   scan "${account[@]}" --trail "$hostile" >"$out/hostile-trail.json"

@@ -126,7 +126,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<u8> {
             Cell::Count(segment.files.iter().map(|f| u128::from(f.report.counts.good)).sum()),
             time(spans().map(|s| s.0).min()),
             time(spans().map(|s| s.1).max()),
-            Cell::Count(segment.parts.into()),
+            Cell::Count(segment.parts.len() as u128),
             Cell::Bytes(segment.bytes.into()),
         ]);
     }

@@ -92,13 +92,19 @@ pub fn judge(policy: &Policy, request: &Request<'_>) -> Verdict {
     }
 }
 
+/// True if a statement is about calls of this kind.
+pub(super) fn concerns(s: &Statement, action: &str) -> bool {
+    let action = action.to_ascii_lowercase();
+    let (list, but) = &s.actions;
+    list.iter().any(|p| matches(&p.to_ascii_lowercase(), &action)) != *but
+}
+
 fn applies(s: &Statement, r: &Request<'_>) -> Tri {
     let named = |(list, but): &(Vec<String>, bool), one: &dyn Fn(&str) -> Tri| {
         let found = list.iter().fold(Tri::No, |all, p| all.or(one(p)));
         if *but { found.not() } else { found }
     };
-    let action = |p: &str| Tri::of(matches(&p.to_ascii_lowercase(), &r.action.to_ascii_lowercase()));
-    let head = principal(s, r).and(named(&s.actions, &action));
+    let head = principal(s, r).and(Tri::of(concerns(s, &r.action)));
     let whole = head.and(named(&s.resources, &|p| resource(p, r)));
     s.conditions.iter().fold(whole, |all, c| all.and(condition(c, r)))
 }

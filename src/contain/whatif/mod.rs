@@ -2,8 +2,11 @@
 //!
 //! Requests of the trail are judged one cell at a time by what the policy says of caller, call, bucket, endpoint and address;
 //! flows by their far end. Three answers: stopped, allowed, unknown. A condition key that is not known here is named and makes
-//! the answer unknown; bytes to S3 that no event explains have no bucket, and are unknown too. Nothing is guessed.
+//! the answer unknown. Bytes to S3 that no event explains have no bucket; where no own bucket can have taken them, what the policy
+//! says of everybody else's decides, and the answer says that this is inferred. Else they are unknown. Nothing is guessed.
 
+mod elsewhere;
+mod inferred;
 mod judge;
 mod networks;
 mod policy;
@@ -15,6 +18,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+pub use inferred::Inferred;
 pub use judge::{Request, judge};
 pub use networks::{Networks, Rule};
 pub use policy::{Policy, Scope, Statement};

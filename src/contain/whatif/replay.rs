@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::inferred::{Inferred, unexplained};
 use super::judge::{Request, judge};
 use super::networks::Networks;
 use super::policy::{Policy, Scope};
 use super::{Proposal, Verdict};
 use crate::aggregate::{Direction, EgressTable, Role};
-use crate::attribute::Reconciliation;
+use crate::attribute::Bounds;
 use crate::inventory::Inventory;
 use crate::net::{Class, HOUR, Seconds, parse_rfc3339};
 use crate::trail::{Access, IdentityKind, PrincipalIndex, TrailRow};
@@ -55,6 +56,8 @@ pub struct Line {
     pub span: (Seconds, Seconds),
     /// The incident that it is part of.
     pub incident: Option<String>,
+    /// For what no request shows and both logs together say: the most bytes that it may have been; `sums` has the least.
+    pub inferred: Option<u128>,
 }
 
 /// What became of one incident.
@@ -66,6 +69,8 @@ pub struct Effect {
     pub rule: String,
     /// By verdict: allowed, stopped, unknown.
     pub sums: [Sums; 3],
+    /// Flow bytes that would have been stopped too, as both logs together say.
+    pub inferred: Bounds,
 }
 
 /// The answer.
@@ -85,8 +90,10 @@ pub struct Answer {
     pub lines: Vec<Line>,
     /// Incidents that it has to do with, in the order of the result.
     pub incidents: Vec<Effect>,
-    /// Flow bytes to S3 that no event explains: no bucket, no answer. Nothing without data events.
+    /// Flow bytes to S3 that no event explains, whatever is made of them. Nothing without data events.
     pub unexplained: Option<u128>,
+    /// Those of them that would have been stopped. Nothing without data events, and for other proposals.
+    pub inferred: Option<Inferred>,
 }
 
 /// An incident of a result, as far as cells can be told to be its.
@@ -132,7 +139,7 @@ fn suspect(i: &Value) -> Suspect {
 }
 
 impl Suspect {
-    fn meets(&self, hour: Seconds) -> bool {
+    pub(super) fn meets(&self, hour: Seconds) -> bool {
         hour <= self.span.1 && self.span.0 < hour.saturating_add(HOUR)
     }
 }
@@ -150,6 +157,7 @@ pub fn replay(proposal: &Proposal, archive: &Archive<'_>, suspects: &[Suspect]) 
         suspects,
         answer: Answer::default(),
         lines: BTreeMap::new(),
+        inferred: BTreeMap::new(),
         effects: BTreeMap::new(),
     };
     match proposal {
@@ -162,20 +170,38 @@ pub fn replay(proposal: &Proposal, archive: &Archive<'_>, suspects: &[Suspect]) 
 /// Verdict, who, what, about, incident.
 type Key = (Verdict, String, String, String, Option<usize>);
 
-struct Sheet<'a> {
-    suspects: &'a [Suspect],
-    answer: Answer,
+pub(super) struct Sheet<'a> {
+    pub(super) suspects: &'a [Suspect],
+    pub(super) answer: Answer,
     lines: BTreeMap<Key, (Sums, (Seconds, Seconds))>,
-    effects: BTreeMap<usize, [Sums; 3]>,
+    /// By interface and incident.
+    inferred: BTreeMap<(String, Option<usize>), (Bounds, (Seconds, Seconds))>,
+    effects: BTreeMap<usize, ([Sums; 3], Bounds)>,
+}
+
+fn widen(all: &mut Bounds, one: Bounds) {
+    all.low = all.low.saturating_add(one.low);
+    all.high = all.high.saturating_add(one.high);
 }
 
 impl Sheet<'_> {
-    fn put(&mut self, key: Key, sums: Sums, hour: Seconds) {
+    /// Notes flow bytes of an hour that no event explains and that would have been stopped.
+    pub(super) fn infer(&mut self, interface: &str, incident: Option<usize>, bytes: Bounds, hour: Seconds) {
+        let key = (interface.to_owned(), incident);
+        let line = self.inferred.entry(key).or_insert((Bounds::default(), (hour, hour)));
+        widen(&mut line.0, bytes);
+        line.1 = (line.1.0.min(hour), line.1.1.max(hour));
+        if let Some(n) = incident {
+            widen(&mut self.effects.entry(n).or_default().1, bytes);
+        }
+    }
+
+    pub(super) fn put(&mut self, key: Key, sums: Sums, hour: Seconds) {
         let (verdict, incident) = (key.0, key.4);
         if let Some(slot) = self.answer.sums.get_mut(verdict as usize) {
             slot.add(sums);
         }
-        if let Some(slot) = incident.and_then(|n| self.effects.entry(n).or_default().get_mut(verdict as usize)) {
+        if let Some(slot) = incident.and_then(|n| self.effects.entry(n).or_default().0.get_mut(verdict as usize)) {
             slot.add(sums);
         }
         if verdict == Verdict::Stopped && incident.is_none() {
@@ -200,6 +226,22 @@ impl Sheet<'_> {
                 sums,
                 span,
                 incident: incident.and_then(id),
+                inferred: None,
+            });
+        }
+        for ((who, incident), (bytes, span)) in self.inferred {
+            answer.lines.push(Line {
+                verdict: Verdict::Stopped,
+                who,
+                what: "S3".to_owned(),
+                about: "inferred: no event names the bucket".to_owned(),
+                sums: Sums {
+                    count: 0,
+                    bytes: bytes.low,
+                },
+                span,
+                incident: incident.and_then(id),
+                inferred: Some(bytes.high),
             });
         }
         answer.lines.sort_by(|a, b| {
@@ -208,12 +250,13 @@ impl Sheet<'_> {
                 .cmp(&size(a))
                 .then_with(|| (&a.who, &a.what).cmp(&(&b.who, &b.what)))
         });
-        for (n, sums) in self.effects {
+        for (n, (sums, inferred)) in self.effects {
             let Some(s) = self.suspects.get(n) else { continue };
             answer.incidents.push(Effect {
                 id: s.id.clone(),
                 rule: s.rule.clone(),
                 sums,
+                inferred,
             });
         }
         answer
@@ -252,33 +295,8 @@ fn requests(policy: &Policy, archive: &Archive<'_>, sheet: &mut Sheet<'_>) {
         sheet.put(key, sums, row.hour);
     }
     if policy.scope == Scope::Endpoint {
-        unexplained(archive, sheet);
+        unexplained(policy, archive, sheet);
     }
-}
-
-/// Flow bytes to S3 beyond what events explain: the flow does not show the bucket.
-fn unexplained(archive: &Archive<'_>, sheet: &mut Sheet<'_>) {
-    let books = Reconciliation::new(archive.table, archive.index, archive.inventory, archive.passing);
-    if !books.observable {
-        return;
-    }
-    let mut total = 0u128;
-    for (n, interface) in (0u32..).zip(&archive.table.interfaces) {
-        for (hour, bytes) in books.unaccounted(n) {
-            total = total.saturating_add(bytes);
-            let of = |s: &Suspect| s.meets(hour) && s.interface.as_deref() == Some(&interface.id);
-            let incident = sheet.suspects.iter().position(of);
-            let key = (
-                Verdict::Unknown,
-                interface.id.clone(),
-                "S3".to_owned(),
-                "bucket not shown by any event".to_owned(),
-                incident,
-            );
-            sheet.put(key, Sums { count: 0, bytes }, hour);
-        }
-    }
-    sheet.answer.unexplained = Some(total);
 }
 
 /// Whose each bucket is, where any event says.
