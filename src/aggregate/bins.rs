@@ -31,7 +31,6 @@ struct Bin {
     wide: Vec<(FlowKey, Cell)>,
     /// Numbers of the peers of lean and of wide cells, as they were met.
     peers: [Vec<u32>; 2],
-    sorted: Vec<Place>,
 }
 
 /// Where a row stands, and which cell makes it: a lean one, or beyond those a wide one.
@@ -106,15 +105,15 @@ impl Bins {
         row: impl Fn(&FlowKey, &Cell, u32) -> Row + Sync,
     ) -> (Vec<Peer>, Vec<Row>) {
         let (peers, numbers) = self.number_peers(places);
-        self.bins.par_iter_mut().for_each(|bin| bin.sort(&numbers));
-        let lists = self.bins.iter_mut().map(|bin| std::mem::take(&mut bin.sorted));
-        let sorted: Vec<Place> = lists.collect::<Vec<_>>().concat();
-        let row = |place: Place| {
-            let bin = &self.bins[self.number((place.order >> 96) as u32)];
-            let (key, cell) = bin.cell(place.cell);
-            row(&key, &cell, (place.order >> 32) as u32)
-        };
-        (peers, sorted.into_par_iter().map(row).collect())
+        let cells = self.bins.iter().map(|bin| bin.lean.len() + bin.wide.len()).sum();
+        let mut rows = Vec::with_capacity(cells);
+        // Some bins at a time: what became rows is given back before the next are sorted.
+        for bins in self.bins.chunks_mut(BINS / 16) {
+            let of_bin = |bin: &mut Bin| std::mem::take(bin).into_rows(&numbers, &row);
+            let made: Vec<Vec<Row>> = bins.par_iter_mut().map(of_bin).collect();
+            made.into_iter().for_each(|mut made| rows.append(&mut made));
+        }
+        (peers, rows)
     }
 
     /// The peers, sorted, and for each as it was met its place among them.
@@ -142,7 +141,18 @@ impl Bin {
         }
     }
 
-    fn sort(&mut self, numbers: &[u32]) {
+    /// Rows in order; `numbers` has the final number of each peer.
+    fn into_rows(mut self, numbers: &[u32], row: &(impl Fn(&FlowKey, &Cell, u32) -> Row + Sync)) -> Vec<Row> {
+        let sorted = self.sorted(numbers);
+        let row = |place: &Place| {
+            let (key, cell) = self.cell(place.cell);
+            row(&key, &cell, (place.order >> 32) as u32)
+        };
+        sorted.par_iter().map(row).collect()
+    }
+
+    /// The order of the rows; cells that share a key have become one.
+    fn sorted(&mut self, numbers: &[u32]) -> Vec<Place> {
         let lean = self.lean.iter().map(|lean| lean.key.key());
         let keys = lean.chain(self.wide.iter().map(|(key, _)| *key));
         let peers = std::mem::take(&mut self.peers);
@@ -161,7 +171,7 @@ impl Bin {
             }
             same
         });
-        self.sorted = sorted;
+        sorted
     }
 
     fn compare(&self, a: &Place, b: &Place) -> Ordering {
