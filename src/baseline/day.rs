@@ -6,25 +6,19 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::group::FLEET;
-use super::place::{Channel, Day, HOURS, channel, day_of, place};
+use super::place::{Channel, Day, HOURS, Places, channel, day_of};
 use super::profile::Profiles;
 use super::state::Baseline;
 use crate::aggregate::{Direction, EgressTable, Role, Row};
 use crate::net::Class;
-
-/// The places of a table's peers, each named once.
-#[derive(Debug, Default)]
-pub struct Places {
-    /// The name of each peer's place, by index of the peer.
-    pub of_peer: Vec<String>,
-    ids: Vec<u32>,
-}
 
 /// A day of the whole fleet.
 #[derive(Debug)]
 pub struct DayView<'a> {
     /// The table.
     pub table: &'a EgressTable,
+    /// The places of its peers.
+    pub places: &'a Places,
     /// The day.
     pub day: Day,
     /// What was known before it.
@@ -84,21 +78,6 @@ pub struct PlaceDay<'a> {
     pub news: Option<u64>,
 }
 
-impl Places {
-    /// Names the places of a table's peers.
-    pub fn of(table: &EgressTable) -> Self {
-        let mut numbers: HashMap<String, u32> = HashMap::new();
-        let mut out = Places::default();
-        for peer in &table.peers {
-            let name = place(peer);
-            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-            out.ids.push(*numbers.entry(name.clone()).or_insert(next));
-            out.of_peer.push(name);
-        }
-        out
-    }
-}
-
 impl<'a> DayView<'a> {
     /// Lays out a day: `slices` are the rows of each interface on it.
     pub fn new(
@@ -116,6 +95,7 @@ impl<'a> DayView<'a> {
         let shifts = shifts(&actors, profiles, day);
         let mut view = DayView {
             table,
+            places,
             day,
             profiles,
             baseline,
@@ -250,8 +230,7 @@ impl<'a> ActorDay<'a> {
     }
 
     fn add(&mut self, table: &EgressTable, places: &'a Places, row: &Row, cell: u32, index: &mut HashMap<u32, usize>) {
-        let peer = table.peer(row);
-        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else {
+        let (Direction::Egress, Some(channel)) = (row.direction, places.channel(row)) else {
             return;
         };
         let bytes = u64::try_from(row.volume.bytes).unwrap_or(u64::MAX);
@@ -265,6 +244,7 @@ impl<'a> ActorDay<'a> {
             return;
         }
         let at = *index.entry(id).or_insert_with(|| {
+            let peer = table.peer(row);
             self.places.push(PlaceDay {
                 name,
                 id,

@@ -9,7 +9,7 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::place::{Channel, channel};
+use super::place::{Channel, Places};
 use super::state::{Fresh, InterfaceHistory, Seen};
 use crate::aggregate::{Direction, EgressTable, Role, Row};
 use crate::net::{Country, Seconds};
@@ -29,13 +29,10 @@ struct Lesson<'a> {
 }
 
 impl InterfaceHistory {
-    /// Learns rows of this interface; `places` names the table's peers. What was met for the first time is returned, sorted.
-    pub(super) fn learn(&mut self, table: &EgressTable, rows: &[Row], places: &[String]) -> Fresh {
+    /// Learns rows of this interface; `places` are those of the table's peers. What was met for the first time is returned, sorted.
+    pub(super) fn learn(&mut self, table: &EgressTable, rows: &[Row], places: &Places) -> Fresh {
         let mut lesson = Lesson::default();
-        for row in rows {
-            let place = places.get(row.peer as usize).map_or("", String::as_str);
-            lesson.add(table, row, place);
-        }
+        rows.iter().for_each(|row| lesson.add(table, row, places));
         self.file(lesson)
     }
 
@@ -91,11 +88,10 @@ impl<'a> Lesson<'a> {
         *records = records.saturating_add(row.volume.flows);
     }
 
-    fn add(&mut self, table: &EgressTable, row: &Row, place: &'a str) {
+    fn add(&mut self, table: &EgressTable, row: &Row, places: &'a Places) {
         self.add_habit(row);
         let window = self.hours.entry(row.hour).or_default();
-        let peer = table.peer(row);
-        let (Direction::Egress, Some(channel)) = (row.direction, channel(peer, row.role)) else {
+        let (Direction::Egress, Some(channel)) = (row.direction, places.channel(row)) else {
             return;
         };
         let bytes = u64::try_from(row.volume.bytes).unwrap_or(u64::MAX);
@@ -104,7 +100,9 @@ impl<'a> Lesson<'a> {
             return;
         }
         let seen = Seen::new(row.hour, bytes);
+        let place = places.of_peer.get(row.peer as usize).map_or("", String::as_str);
         add(&mut self.places, place, seen);
+        let peer = table.peer(row);
         peer.asn.into_iter().for_each(|asn| add(&mut self.asns, asn, seen));
         peer.country.into_iter().for_each(|c| add(&mut self.countries, c, seen));
         add(

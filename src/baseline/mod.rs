@@ -18,10 +18,10 @@ pub mod series;
 pub mod state;
 
 pub use band::{BandHour, bands};
-pub use day::{ActorDay, DayView, PlaceDay, Places};
+pub use day::{ActorDay, DayView, PlaceDay};
 pub use file::Merged;
 pub use judge::Deviation;
-pub use place::{Channel, Day, HOURS, channel, day_of, place};
+pub use place::{Channel, Day, HOURS, Places, channel, day_of, place};
 pub use profile::{Learning, Novelty, Profile, Profiles, STEADY_HOURS};
 pub use sample::Sample;
 pub use series::SeriesScorer;

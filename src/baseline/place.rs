@@ -4,9 +4,11 @@
 //! managed AWS service in a region (`s3 eu-west-1`), else the network around the address (/24, or /64 for IPv6), since
 //! neighbours in such a block nearly always belong to one owner.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::{Peer, Role};
+use crate::aggregate::{EgressTable, Peer, Role, Row};
 use crate::net::{Addr, Class, Seconds};
 
 /// Days since 1970-01-01, UTC.
@@ -86,6 +88,46 @@ pub fn network(addr: Addr) -> String {
 /// The day that holds a second; times beyond the calendar share the last one.
 pub fn day_of(t: Seconds) -> Day {
     Day::try_from(t / 86_400).unwrap_or(Day::MAX)
+}
+
+/// The places of a table's peers, each named once, and the channel of each peer in each role: rows ask for it by their number.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// The name of each peer's place, by index of the peer.
+    pub of_peer: Vec<String>,
+    pub(super) ids: Vec<u32>,
+    channels: Vec<[Option<Channel>; 3]>,
+    listed: Vec<bool>,
+}
+
+impl Places {
+    /// Names the places of a table's peers.
+    pub fn of(table: &EgressTable) -> Self {
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let mut out = Places::default();
+        for peer in &table.peers {
+            let name = place(peer);
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            out.ids.push(*numbers.entry(name.clone()).or_insert(next));
+            out.of_peer.push(name);
+            out.listed.push(!peer.labels.is_empty());
+            out.channels
+                .push([Role::Client, Role::Server, Role::Unknown].map(|role| channel(peer, role)));
+        }
+        out
+    }
+
+    /// True if the far end of a row of that table is on some list.
+    #[inline]
+    pub fn is_listed(&self, row: &Row) -> bool {
+        self.listed.get(row.peer as usize).is_some_and(|l| *l)
+    }
+
+    /// The channel of a row of that table.
+    #[inline]
+    pub fn channel(&self, row: &Row) -> Option<Channel> {
+        *self.channels.get(row.peer as usize)?.get(row.role as usize)?
+    }
 }
 
 #[cfg(test)]

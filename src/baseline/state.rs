@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::{Channel, Day, day_of, place};
+use super::place::{Channel, Day, Places, day_of};
 use crate::aggregate::{EgressTable, Row};
 use crate::net::{HOUR, Seconds};
 
@@ -116,7 +116,7 @@ impl Seen {
 impl Baseline {
     /// Learns every row of a table.
     pub fn learn(&mut self, table: &EgressTable) {
-        let places: Vec<String> = table.peers.iter().map(place).collect();
+        let places = Places::of(table);
         for interface in 0..table.interfaces.len() {
             let index = u32::try_from(interface).unwrap_or(u32::MAX);
             self.learn_rows(table, table.of_interface(index), &places);
@@ -124,7 +124,7 @@ impl Baseline {
     }
 
     /// Learns some rows of one interface; `places` names the table's peers. What was met for the first time is returned.
-    pub fn learn_rows(&mut self, table: &EgressTable, rows: &[Row], places: &[String]) -> Fresh {
+    pub fn learn_rows(&mut self, table: &EgressTable, rows: &[Row], places: &Places) -> Fresh {
         let history = self.history(table, rows);
         history.map_or_else(Fresh::default, |h| h.learn(table, rows, places))
     }

@@ -40,7 +40,8 @@ pub(super) fn listed_cells(
     });
     let mut peers = [BTreeSet::new(), BTreeSet::new()];
     let outbound = |row: &Row| row.direction == Direction::Egress && row.role != Role::Server;
-    for (row, cell) in actor.rows.iter().zip(actor.first_row..).filter(|(r, _)| outbound(r)) {
+    let listed = |row: &Row| view.places.is_listed(row) && outbound(row);
+    for (row, cell) in actor.rows.iter().zip(actor.first_row..).filter(|(r, _)| listed(r)) {
         let peer = view.table.peer(row);
         if peer.labels.iter().any(|l| wanted(l)) {
             let habits: &BTreeSet<&str> = habits.get_or_init(|| habits_of(view, actor));

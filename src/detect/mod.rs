@@ -316,7 +316,7 @@ impl Court {
         marks.into_iter().for_each(|m| m.apply(&mut self.baseline, day));
         let mut news = BTreeMap::new();
         for (_, rows) in slices {
-            let fresh = self.baseline.learn_rows(table, rows, &places.of_peer);
+            let fresh = self.baseline.learn_rows(table, rows, places);
             if let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) {
                 news.insert(interface.id.clone(), fresh);
             }
