@@ -170,12 +170,15 @@ pub fn replay(proposal: &Proposal, archive: &Archive<'_>, suspects: &[Suspect]) 
 /// Verdict, who, what, about, incident.
 type Key = (Verdict, String, String, String, Option<usize>);
 
+/// Bytes, with their first and last hour.
+type Deduced = (Bounds, (Seconds, Seconds));
+
 pub(super) struct Sheet<'a> {
     pub(super) suspects: &'a [Suspect],
     pub(super) answer: Answer,
     lines: BTreeMap<Key, (Sums, (Seconds, Seconds))>,
     /// By interface and incident.
-    inferred: BTreeMap<(String, Option<usize>), (Bounds, (Seconds, Seconds))>,
+    inferred: BTreeMap<(String, Option<usize>), Deduced>,
     effects: BTreeMap<usize, ([Sums; 3], Bounds)>,
 }
 
