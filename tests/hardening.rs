@@ -833,6 +833,9 @@ fn a_terminal_of_one_column_harms_nobody() {
     }
 }
 
+/// What stands at a place, and how it gets there.
+type Trap<'t> = (&'static str, &'t dyn Fn(&Path));
+
 /// A state of each of two folders that hold the same content.
 fn two_states(folder: &Path) -> [PathBuf; 2] {
     ["a", "b"].map(|name| {
@@ -875,7 +878,7 @@ fn a_state_from_elsewhere_makes_merge_read_nothing_but_the_content_that_it_names
     let secret = folder.path().join("secret");
     let other = LINE.replace("eni-0a", "eni-0c").repeat(50);
     fs::write(&secret, &other).unwrap();
-    let become_: [(&str, &dyn Fn(&Path)); 4] = [
+    let traps: [Trap<'_>; 4] = [
         ("a pipe", &|p| {
             let made = Command::new("mkfifo").arg(p).status().unwrap();
             assert!(made.success());
@@ -887,7 +890,7 @@ fn a_state_from_elsewhere_makes_merge_read_nothing_but_the_content_that_it_names
         ("a link to another file of that size", &|p| symlink(&secret, p).unwrap()),
         ("nothing", &|_| {}),
     ];
-    for (what, make) in become_ {
+    for (what, make) in traps {
         for place in &places {
             let _ = fs::remove_file(place);
             let _ = fs::remove_dir_all(place);

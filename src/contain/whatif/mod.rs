@@ -5,6 +5,7 @@
 //! the answer unknown. Bytes to S3 that no event explains have no bucket; where no own bucket can have taken them, what the policy
 //! says of everybody else's decides, and the answer says that this is inferred. Else they are unknown. Nothing is guessed.
 
+mod calls;
 mod elsewhere;
 mod inferred;
 mod judge;

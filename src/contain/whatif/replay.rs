@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::calls::action;
 use super::inferred::{Inferred, unexplained};
 use super::judge::{Request, judge};
 use super::networks::Networks;
@@ -170,12 +171,15 @@ pub fn replay(proposal: &Proposal, archive: &Archive<'_>, suspects: &[Suspect]) 
 /// Verdict, who, what, about, incident.
 type Key = (Verdict, String, String, String, Option<usize>);
 
+/// Bytes, with their first and last hour.
+type Deduced = (Bounds, (Seconds, Seconds));
+
 pub(super) struct Sheet<'a> {
     pub(super) suspects: &'a [Suspect],
     pub(super) answer: Answer,
     lines: BTreeMap<Key, (Sums, (Seconds, Seconds))>,
     /// By interface and incident.
-    inferred: BTreeMap<(String, Option<usize>), (Bounds, (Seconds, Seconds))>,
+    inferred: BTreeMap<(String, Option<usize>), Deduced>,
     effects: BTreeMap<usize, ([Sums; 3], Bounds)>,
 }
 
@@ -336,35 +340,6 @@ fn request<'a>(archive: &Archive<'a>, row: &TrailRow, owners: &BTreeMap<u32, u32
         vpc: endpoint.and_then(|e| archive.inventory.endpoint(e)?.vpc.as_deref()),
         address: index.addr(row.source).map(|a| a.ip()),
     })
-}
-
-/// The permission that a call needs, and whether it is on objects: "Actions for Amazon S3" in the service authorization
-/// reference.
-fn action(event: &str) -> (String, bool) {
-    let (name, on_objects) = match event {
-        "GetObject" | "HeadObject" | "SelectObjectContent" | "GetObjectTorrent" => ("GetObject", true),
-        "PutObject"
-        | "PostObject"
-        | "CopyObject"
-        | "UploadPart"
-        | "UploadPartCopy"
-        | "CreateMultipartUpload"
-        | "CompleteMultipartUpload" => ("PutObject", true),
-        "DeleteObject" | "DeleteObjects" => ("DeleteObject", true),
-        "ReplicateObject" => ("ReplicateObject", true),
-        "ListParts" => ("ListMultipartUploadParts", true),
-        "AbortMultipartUpload"
-        | "RestoreObject"
-        | "GetObjectAcl"
-        | "PutObjectAcl"
-        | "GetObjectTagging"
-        | "PutObjectTagging" => (event, true),
-        "ListObjects" | "ListObjectsV2" | "HeadBucket" => ("ListBucket", false),
-        "ListObjectVersions" | "ListBucketObjectVersions" => ("ListBucketVersions", false),
-        "GetBucketEncryption" => ("GetEncryptionConfiguration", false),
-        other => (other, false),
-    };
-    (format!("s3:{name}"), on_objects)
 }
 
 fn flows(networks: &Networks, archive: &Archive<'_>, sheet: &mut Sheet<'_>) {
