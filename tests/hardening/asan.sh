@@ -8,5 +8,6 @@ cargo="cargo +nightly"
 rustup toolchain list 2> /dev/null | grep -q nightly || { cargo=cargo; export RUSTC_BOOTSTRAP=1; }
 host=$(rustc -vV | sed -n 's/^host: //p')
 RUSTFLAGS="-Zsanitizer=address" PROPTEST_CASES=${PROPTEST_CASES:-16} \
-  $cargo test --locked --lib --no-default-features --target "$host" --target-dir target/asan -- \
+  $cargo test --locked --lib --no-default-features --target "$host" --target-dir target/asan \
+  --config 'profile.dev.package."*".opt-level=0' -- \
   input::mmap input::reader flow::tokens flow::simd flow::rows flow::lines
