@@ -208,7 +208,7 @@ fn finding(
     let interface = view.table.interfaces.get(actor.interface as usize)?;
     let meta = meta(signal.rule)?;
     let cells: BTreeSet<u32> = signal.cells.iter().copied().collect();
-    let sums = Sums::of(view.table, &cells);
+    let sums = Sums::of_portions(view.table, &cells, &signal.portions);
     let volume = sums.volume?;
     let (least, most) = severity.scores();
     Some(Finding {
@@ -246,6 +246,7 @@ fn finding(
         evidence: sums.evidence,
         explanation: signal.reasons.clone(),
         cells,
+        portions: signal.portions.clone(),
         interface: Some(actor.interface),
         surprise,
         weight: signal.surprise,

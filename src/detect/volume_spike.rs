@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::edges;
 use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
 use crate::baseline::{ActorDay, Channel, DayView, Deviation, HOURS};
@@ -133,7 +134,9 @@ fn spike(
         .iter()
         .max_by(|a, b| a.surprise.total_cmp(&b.surprise))?;
     let expected: u64 = judged.get(run.clone())?.iter().map(|d| d.expected).sum();
-    let cells = excess(view, actor, channel, run.clone(), expected, settings);
+    let mut cells = excess(view, actor, channel, run.clone(), expected, settings);
+    let portions = edges::portions(view, actor, channel, &cells);
+    cells.retain(|c| portions.get(c) != Some(&0));
     let length = run.end() - run.start() + 1;
     let mut reasons = vec![format!(
         "{} were sent to {} in one hour; at this time of day {} are usual.",
@@ -147,6 +150,7 @@ fn spike(
     }
     reasons.extend(history(&worst));
     let mut signal = Signal::novel("volume-spike", index, cells, worst, reasons);
+    signal.portions = portions;
     let all: f64 = judged
         .get(run)?
         .iter()
