@@ -26,8 +26,8 @@ type Events = BTreeMap<u32, u32>;
 /// Decades that a second, different kind of evidence adds.
 const SECOND: f64 = 0.5;
 
-/// Questions asked of an interface and day: bytes in three channels, new places, operators and steady destinations.
-const TESTS: f64 = 6.0;
+/// Questions asked of an interface and day: bytes in four channels, new places, operators and steady destinations.
+const TESTS: f64 = 7.0;
 
 /// From this surprise on, a second kind of evidence counts.
 const SUPPORT: f64 = 1.5;

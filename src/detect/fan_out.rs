@@ -126,7 +126,7 @@ fn answered_alike<'a, 'b>(
     view: &DayView<'_>,
     actor: &ActorDay<'a>,
     hours: &[bool; HOURS],
-    mut parts: Vec<Share<'a, 'b>>,
+    parts: Vec<Share<'a, 'b>>,
 ) -> Vec<Share<'a, 'b>> {
     let answers = answers(actor, hours);
     let row = |cell: &u32| view.table.rows.get(*cell as usize);
@@ -142,8 +142,12 @@ fn answered_alike<'a, 'b>(
     let apart = |s: &f64| (s - middle).abs();
     let spread = median(shares.iter().map(apart).collect()).unwrap_or(0.0);
     let most = (DEVIATIONS * spread).max(UNEQUAL.ln());
-    parts.retain(|part| share(part).is_none_or(|s| apart(&s) <= most));
-    parts
+    let like = |part: &Share<'_, '_>| share(part).is_none_or(|s| apart(&s) <= most);
+    let others = parts.iter().filter(|p| !like(p)).count();
+    if parts.len() < MANY || others * MANY > parts.len() {
+        return parts;
+    }
+    parts.into_iter().filter(like).collect()
 }
 
 /// What came in from each peer in some hours of the day.
@@ -161,6 +165,9 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
+
+/// One part in so many may be somebody else's; of fewer parts, proportions tell nothing.
+const MANY: usize = 20;
 
 /// So many times the median deviation is no chance: five standard deviations of a bell curve.
 const DEVIATIONS: f64 = 7.5;
