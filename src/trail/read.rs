@@ -407,18 +407,6 @@ fn line_if_next_is_record(bytes: &[u8], at: usize) -> Option<usize> {
     bytes.get(end + 1..)?.starts_with(b"{\"").then_some(end)
 }
 
-/// True if the first line names columns, as query results of Athena and CloudTrail Lake do.
-fn names_columns(text: &[u8]) -> bool {
-    let line = text
-        .get(..memchr(b'\n', text).unwrap_or(text.len()))
-        .unwrap_or_default();
-    let lower = line
-        .get(..line.len().min(4_096))
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    lower.contains(&b',') && memchr::memmem::find(&lower, b"eventtime").is_some()
-}
-
 /// What a file that is no CloudTrail looks like, for the message.
 fn looks_like(bytes: &[u8]) -> &'static str {
     let at = skip_space(bytes, 0);
@@ -427,7 +415,9 @@ fn looks_like(bytes: &[u8]) -> &'static str {
         Some(b'<') if rest.len() > 1 => "looks like XML or HTML, not JSON",
         Some(b'{') => "JSON of another kind",
         Some(b'[') => "an array without records",
-        _ if names_columns(rest) => "a table without the columns eventtime, eventsource and eventname, or eventjson",
+        _ if table::names_columns(rest) => {
+            "a table without the columns eventtime, eventsource and eventname, or eventjson"
+        }
         Some(b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => "not a JSON object",
         _ => "not JSON",
     }

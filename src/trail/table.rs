@@ -104,6 +104,18 @@ impl Header {
     }
 }
 
+/// True if the first line names columns, as query results of Athena and CloudTrail Lake do.
+pub(super) fn names_columns(text: &[u8]) -> bool {
+    let line = text
+        .get(..memchr(b'\n', text).unwrap_or(text.len()))
+        .unwrap_or_default();
+    let lower = line
+        .get(..line.len().min(4_096))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    lower.contains(&b',') && memchr::memmem::find(&lower, b"eventtime").is_some()
+}
+
 /// A line of names is not longer.
 const LONGEST_HEADER: usize = 64 << 10;
 
