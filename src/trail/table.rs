@@ -107,7 +107,7 @@ impl Header {
 /// True if the first line names columns, as query results of Athena and CloudTrail Lake do.
 pub(super) fn names_columns(text: &[u8]) -> bool {
     let line = text
-        .get(..memchr(b'\n', text).unwrap_or(text.len()))
+        .get(..memchr::memchr(b'\n', text).unwrap_or(text.len()))
         .unwrap_or_default();
     let lower = line
         .get(..line.len().min(4_096))
