@@ -207,7 +207,7 @@ fn conclude(
         b.merge(lesson(&counted, &judged.baseline, &middleboxes, window));
         b
     });
-    attribute(&mut findings, &counted.table, &known);
+    attribute(&mut findings, &counted.table, &known, &middleboxes);
     let trail_case = trail_case(&known, inputs, intel);
     findings.extend(callers(&trail_case, &counted, settings));
     let channels = books.as_ref().map(|books| s3_channels(&trail_case, books));

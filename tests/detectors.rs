@@ -200,6 +200,49 @@ fn a_split_upload_is_its_parts_and_not_what_was_sent_beside_it() {
     assert!(cites("203.0.113.9") && !cites("192.0.2.9") && !cites("198.51.102.9"));
 }
 
+/// A web server's nine days: four visitors an hour, and on the last day `copies` callers who get 3 GB between them.
+fn served(copies: u64) -> Vec<String> {
+    let mut log = Vec::new();
+    let mut answer = |to: &str, bytes: u64, start: u64| {
+        for (from, to, ports, bytes) in [
+            ("10.0.1.20", to, "443 41000", bytes),
+            (to, "10.0.1.20", "41000 443", bytes / 50),
+        ] {
+            let (packets, end) = (bytes / 1_400 + 1, start + 540);
+            log.push(format!(
+                "2 123456789012 eni-0a1b2c3d4e5f60718 {from} {to} {ports} 6 {packets} {bytes} {start} {end} ACCEPT OK"
+            ));
+        }
+    };
+    let first = 1_767_571_200;
+    for hour in 0..9 * 24 {
+        for visitor in 0..4 {
+            let to = format!("198.51.100.{}", (hour * 4 + visitor) % 250);
+            answer(&to, 2_000_000 + hour % 7 * 100_000, first + hour * 3_600 + 300);
+        }
+    }
+    for copy in 0..copies {
+        answer(
+            &format!("192.0.2.{}", copy + 1),
+            3_000_000_000 / copies,
+            first + (8 * 24 + 10) * 3_600,
+        );
+    }
+    log
+}
+
+#[test]
+fn one_caller_who_fetches_more_than_all_others_is_told_and_a_good_day_is_not() {
+    let found = |log: &[String]| told(&log.iter().map(String::as_str).collect::<Vec<_>>());
+    let copied = found(&served(1));
+    assert_eq!(copied.len(), 1, "{copied:?}");
+    assert!(
+        copied[0].contains("asked for by one caller") && copied[0].contains("\"192.0.2.1\""),
+        "{copied:?}"
+    );
+    assert_eq!(found(&served(60)), Vec::<String>::new());
+}
+
 /// Findings of a log's lines, without evidence (files have other names).
 fn told(lines: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();

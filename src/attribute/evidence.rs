@@ -65,6 +65,7 @@ impl<'a> Attribution<'a> {
             self.by_role(&subject, &mut cases);
         }
         self.by_nat(&subject, &mut cases);
+        name_gateway(question, &mut cases);
         doubt_node(question, &mut cases);
         rank(cases, question.toward)
     }
@@ -335,6 +336,15 @@ impl<'a> Attribution<'a> {
                 }
             }
         }
+    }
+}
+
+/// Says of what a gateway logged that it is the reason why these addresses are in question.
+fn name_gateway(question: &Question, cases: &mut Cases) {
+    let Some(gateway) = &question.gateway else { return };
+    for case in cases.values_mut().filter(|c| c.direct) {
+        let why = format!("the gateway's interface {gateway} logged these bytes as sent by its address");
+        case.why.insert((Class::Exact, why));
     }
 }
 

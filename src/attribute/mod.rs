@@ -7,6 +7,7 @@
 
 mod balance;
 mod evidence;
+mod gateway;
 mod owners;
 mod question;
 mod reconcile;
@@ -15,6 +16,7 @@ mod verdict;
 
 pub use balance::{Balance, Bounds, Payload, Way};
 pub use evidence::Attribution;
+pub use gateway::PassedOn;
 pub use question::{Question, Toward};
 pub use reconcile::{Line, Reconciliation};
 pub use verdict::{Class, Principal};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gateway::PassedOn;
 use crate::aggregate::{Direction, EgressTable, Row};
 use crate::net::{Addr, Class, Seconds, TimeWindow};
 use crate::trail::TrailRow;
@@ -28,6 +29,8 @@ pub struct Question {
     /// True if the flow log shows one address for all that the interface has: without `pkt-srcaddr`, AWS writes the first
     /// private address whoever sent.
     pub one_address: bool,
+    /// The gateway's interface that logged the traffic in question as sent by the addresses in question.
+    pub gateway: Option<String>,
 }
 
 /// Where the traffic in question went.
@@ -56,6 +59,7 @@ impl Question {
             toward,
             hourly: s3_egress(table, interface, window),
             one_address: one_address(table, interface),
+            gateway: None,
         }
     }
 
@@ -64,6 +68,15 @@ impl Question {
     pub fn about(mut self, local: Addr) -> Self {
         self.addresses = vec![local];
         self
+    }
+
+    /// The same question about the sender that a gateway logged.
+    #[must_use]
+    pub fn sent_by(self, passed: &PassedOn) -> Self {
+        Question {
+            gateway: Some(passed.gateway.clone()),
+            ..self.about(passed.sender)
+        }
     }
 
     /// The window, or all of time.

@@ -80,7 +80,7 @@ impl<'q> Subject<'q> {
 }
 
 /// What the inventory knows of the interface's, and the instance's, private addresses.
-fn known_addresses(
+pub(super) fn known_addresses(
     inventory: &Inventory,
     question: &Question,
     instance: Option<&str>,

@@ -157,6 +157,7 @@ fn judge(
         kind: Kind::Statistical,
         surprise: own.surprise + 10.0 * (total - own.score).max(0.0),
         cells,
+        portions: BTreeMap::new(),
         deviation: None,
         reasons: vec![reason, news],
     })

@@ -26,8 +26,8 @@ type Events = BTreeMap<u32, u32>;
 /// Decades that a second, different kind of evidence adds.
 const SECOND: f64 = 0.5;
 
-/// Questions asked of an interface and day: bytes in three channels, new places, operators and steady destinations.
-const TESTS: f64 = 6.0;
+/// Questions asked of an interface and day: bytes in four channels, new places, operators and steady destinations.
+const TESTS: f64 = 7.0;
 
 /// From this surprise on, a second kind of evidence counts.
 const SUPPORT: f64 = 1.5;
@@ -208,7 +208,7 @@ fn finding(
     let interface = view.table.interfaces.get(actor.interface as usize)?;
     let meta = meta(signal.rule)?;
     let cells: BTreeSet<u32> = signal.cells.iter().copied().collect();
-    let sums = Sums::of(view.table, &cells);
+    let sums = Sums::of_portions(view.table, &cells, &signal.portions);
     let volume = sums.volume?;
     let (least, most) = severity.scores();
     Some(Finding {
@@ -246,6 +246,7 @@ fn finding(
         evidence: sums.evidence,
         explanation: signal.reasons.clone(),
         cells,
+        portions: signal.portions.clone(),
         interface: Some(actor.interface),
         surprise,
         weight: signal.surprise,

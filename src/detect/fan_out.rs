@@ -4,13 +4,14 @@
 //! day got in the past. Addresses roll up to their network and their operator, which the explanation names. Cited is the
 //! burst: the hours with many new places, and in them every part of like size, whoever else uses the place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::new_destination::private_news;
 use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
+use crate::aggregate::Direction;
 use crate::baseline::{ActorDay, Channel, DayView, HOURS, Novelty, PlaceDay};
 use crate::net::human_bytes;
 
@@ -111,11 +112,68 @@ fn burst<'a, 'b>(view: &DayView<'_>, actor: &'b ActorDay<'a>, news: &[&'b PlaceD
     let share = |place| share(view, place, &hours);
     let least = typical(news.iter().map(|p| share(p).bytes).collect()) / UNLIKE;
     let external = actor.places.iter().filter(|p| p.channel == Channel::External);
-    external
+    let alike = external
         .map(share)
-        .filter(|s| s.bytes > least && (s.place.new[0] || s.bytes > s.place.before))
-        .collect()
+        .filter(|s| s.bytes > least && (s.place.new[0] || s.bytes > s.place.before));
+    answered_alike(view, actor, &hours, alike.collect())
 }
+
+/// The parts without those that got quite another answer than the rest.
+///
+/// One tool that uploads the parts of one thing is answered in one proportion: so many acknowledgements, one short reply.
+/// Where nearly all parts agree in it, one that does not was somebody else's. Where they do not agree, it tells nothing.
+fn answered_alike<'a, 'b>(
+    view: &DayView<'_>,
+    actor: &ActorDay<'a>,
+    hours: &[bool; HOURS],
+    parts: Vec<Share<'a, 'b>>,
+) -> Vec<Share<'a, 'b>> {
+    let answers = answers(actor, hours);
+    let row = |cell: &u32| view.table.rows.get(*cell as usize);
+    let share = |part: &Share<'_, '_>| -> Option<f64> {
+        let peers: BTreeSet<u32> = part.cells.iter().filter_map(row).map(|r| r.peer).collect();
+        let answered: u128 = peers.iter().filter_map(|p| answers.get(p)).sum();
+        (answered > 0 && part.bytes > 0).then(|| (answered as f64 / part.bytes as f64).ln())
+    };
+    let shares: Vec<f64> = parts.iter().filter_map(share).collect();
+    let Some(middle) = median(shares.clone()) else {
+        return parts;
+    };
+    let apart = |s: &f64| (s - middle).abs();
+    let spread = median(shares.iter().map(apart).collect()).unwrap_or(0.0);
+    let most = (DEVIATIONS * spread).max(UNEQUAL.ln());
+    let like = |part: &Share<'_, '_>| share(part).is_none_or(|s| apart(&s) <= most);
+    let others = parts.iter().filter(|p| !like(p)).count();
+    if parts.len() < MANY || others * MANY > parts.len() {
+        return parts;
+    }
+    parts.into_iter().filter(like).collect()
+}
+
+/// What came in from each peer in some hours of the day.
+fn answers(actor: &ActorDay<'_>, hours: &[bool; HOURS]) -> BTreeMap<u32, u128> {
+    let mut out = BTreeMap::new();
+    for row in actor.rows.iter().filter(|r| r.direction == Direction::Ingress) {
+        if hours[(row.hour / 3_600 % HOURS as u64) as usize] {
+            *out.entry(row.peer).or_default() += row.volume.bytes;
+        }
+    }
+    out
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// One part in so many may be somebody else's; of fewer parts, proportions tell nothing.
+const MANY: usize = 20;
+
+/// So many times the median deviation is no chance: five standard deviations of a bell curve.
+const DEVIATIONS: f64 = 7.5;
+
+/// A proportion so many times another is not the same, however well the rest agrees.
+const UNEQUAL: f64 = 1.25;
 
 /// What a place got in some hours of the day.
 fn share<'a, 'b>(view: &DayView<'_>, place: &'b PlaceDay<'a>, hours: &[bool; HOURS]) -> Share<'a, 'b> {

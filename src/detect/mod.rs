@@ -17,6 +17,7 @@ use rayon::prelude::*;
 pub mod beacon;
 mod budget;
 mod cells;
+mod edges;
 mod explained;
 pub mod coverage_gap;
 pub mod fan_out;

@@ -3,6 +3,8 @@
 //! A signal is not yet a finding: whether it is worth a person's time depends on the alert budget and on what else fired,
 //! which no single detector knows.
 
+use std::collections::BTreeMap;
+
 use super::listed::ListedCells;
 use crate::baseline::Deviation;
 use crate::net::human_bytes;
@@ -20,6 +22,8 @@ pub struct Signal {
     pub surprise: f64,
     /// Cited rows of the table.
     pub cells: Vec<u32>,
+    /// Bytes of a cited row that are meant, where not all of them are.
+    pub portions: BTreeMap<u32, u128>,
     /// Beside what was expected.
     pub deviation: Option<Deviation>,
     /// Plain sentences.
@@ -39,6 +43,7 @@ impl Signal {
             kind: if found.habit { Kind::Habit } else { Kind::Listed },
             surprise: 0.0,
             cells: found.cells,
+            portions: BTreeMap::new(),
             deviation: None,
             reasons,
         }
@@ -52,6 +57,7 @@ impl Signal {
             kind: Kind::Pattern,
             surprise: 0.0,
             cells,
+            portions: BTreeMap::new(),
             deviation: None,
             reasons,
         }
@@ -65,6 +71,7 @@ impl Signal {
             kind: Kind::Statistical,
             surprise: d.surprise,
             cells,
+            portions: BTreeMap::new(),
             deviation: Some(d),
             reasons,
         }

@@ -2,12 +2,14 @@
 //!
 //! Each hour is compared with the interface's histogram (its rhythm and a shift of the whole group taken out); adjacent
 //! surprising hours are one signal. Cited are the destinations that make up the excess, not the usual traffic beside them.
+//! Answers to callers grow with their number, so there only a single caller who got most of them is worth a word.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::edges;
 use super::signal::{Signal, compared, history};
 use super::{Detector, Meta, Settings};
 use crate::baseline::{ActorDay, Channel, DayView, Deviation, HOURS};
@@ -34,6 +36,8 @@ pub struct Parameters {
     pub shoulder: f64,
     /// Share of the excess that the cited destinations must explain.
     pub explained: f64,
+    /// So many times the floor is what one caller must get to be worth a word: what is served is there to be fetched.
+    pub caller: u64,
 }
 
 impl Default for Parameters {
@@ -44,6 +48,7 @@ impl Default for Parameters {
             further: 1.0,
             shoulder: 0.05,
             explained: 0.95,
+            caller: 10,
         }
     }
 }
@@ -61,7 +66,7 @@ impl Detector for VolumeSpike {
     fn detect(&self, view: &DayView<'_>, settings: &Settings) -> Vec<Signal> {
         let mut out = Vec::new();
         for (index, actor) in view.actors.iter().enumerate() {
-            for channel in [Channel::External, Channel::S3, Channel::Aws] {
+            for channel in Channel::ALL {
                 out.extend(spikes(view, index, actor, channel, settings));
             }
         }
@@ -133,7 +138,13 @@ fn spike(
         .iter()
         .max_by(|a, b| a.surprise.total_cmp(&b.surprise))?;
     let expected: u64 = judged.get(run.clone())?.iter().map(|d| d.expected).sum();
-    let cells = excess(view, actor, channel, run.clone(), expected, settings);
+    let mut cells = excess(view, actor, channel, run.clone(), expected, settings);
+    if channel == Channel::Served {
+        let served: u64 = judged.get(run.clone())?.iter().map(|d| d.observed).sum();
+        cells = of_one_caller(view, cells, served, own.caller.saturating_mul(settings.floor_bytes))?;
+    }
+    let portions = edges::portions(view, actor, channel, &cells);
+    cells.retain(|c| portions.get(c) != Some(&0));
     let length = run.end() - run.start() + 1;
     let mut reasons = vec![format!(
         "{} were sent to {} in one hour; at this time of day {} are usual.",
@@ -141,12 +152,16 @@ fn spike(
         channel.as_str(),
         human_bytes(worst.expected.into())
     )];
+    if channel == Channel::Served {
+        reasons.push("Most of it was asked for by one caller.".to_owned());
+    }
     reasons.push(compared(&worst, "hour"));
     if length > 1 {
         reasons.push(format!("It went on for {length} hours."));
     }
     reasons.extend(history(&worst));
     let mut signal = Signal::novel("volume-spike", index, cells, worst, reasons);
+    signal.portions = portions;
     let all: f64 = judged
         .get(run)?
         .iter()
@@ -157,6 +172,18 @@ fn spike(
     let further = ((all - worst.surprise) / own.correlated).min(own.further);
     signal.surprise += further - own.correlated.log10();
     Some(signal)
+}
+
+/// The cells of the caller who got more than half of `served` bytes, and no fewer than `least`, if there is one.
+fn of_one_caller(view: &DayView<'_>, cells: Vec<u32>, served: u64, least: u64) -> Option<Vec<u32>> {
+    let row = |cell: &u32| view.table.rows.get(*cell as usize);
+    let mut callers: BTreeMap<u32, u128> = BTreeMap::new();
+    for row in cells.iter().filter_map(row) {
+        *callers.entry(row.peer).or_default() += row.volume.bytes;
+    }
+    let (caller, bytes) = callers.into_iter().max_by_key(|(_, bytes)| *bytes)?;
+    let own = |cell: &u32| row(cell).is_some_and(|r| r.peer == caller);
+    (bytes * 2 > served.into() && bytes >= least.into()).then(|| cells.into_iter().filter(own).collect())
 }
 
 /// The cells of those destinations that make up what exceeds the expected bytes, largest excess first.

@@ -267,8 +267,12 @@ type Cited<'a> = (&'a EgressTable, BTreeSet<u32>, &'a BTreeMap<u32, u128>);
 /// Of which cells only a part is meant: a rule that cites them whole wins, unless it goes by volume alone.
 fn portions(members: &[Finding]) -> BTreeMap<u32, u128> {
     let mut out: BTreeMap<u32, u128> = BTreeMap::new();
-    for (cell, bytes) in members.iter().flat_map(|f| &f.portions) {
+    let (by_volume, others): (Vec<_>, Vec<_>) = members.iter().partition(|f| f.rule == VOLUME);
+    for (cell, bytes) in others.into_iter().flat_map(|f| &f.portions) {
         *out.entry(*cell).or_default() += bytes;
+    }
+    for (cell, bytes) in by_volume.into_iter().flat_map(|f| &f.portions) {
+        out.entry(*cell).or_insert(*bytes);
     }
     let whole = members.iter().filter(|f| f.rule != VOLUME);
     for finding in whole {

@@ -2,14 +2,14 @@
 
 use super::{Counted, Inputs, Known};
 use crate::aggregate::EgressTable;
-use crate::attribute::{Attribution, Question, Toward};
+use crate::attribute::{Attribution, PassedOn, Question, Toward};
 use crate::coverage::{self, Claims};
 use crate::detect::{self, Confidence, CoverageClaim, Finding, PrincipalClaim, Settings, TrailCase};
 use crate::incident::{self, Checklists, Estate, Heard, Incident, Step};
 use crate::intake::SideFindings;
 use crate::inventory::Inventory;
 use crate::net::{Class, TimeWindow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands beside the incidents.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ pub(super) fn beside(
 }
 
 /// Names the principals behind each finding.
-pub(super) fn attribute(findings: &mut [Finding], table: &EgressTable, known: &Known) {
+pub(super) fn attribute(findings: &mut [Finding], table: &EgressTable, known: &Known, gateways: &BTreeSet<String>) {
     if !known.has_trail {
         return;
     }
@@ -58,6 +58,15 @@ pub(super) fn attribute(findings: &mut [Finding], table: &EgressTable, known: &K
         let mut question = Question::of_interface(table, interface, window, toward);
         // Pods and secondary addresses have callers of their own.
         question.addresses.clone_from(&finding.source_ips);
+        if question.one_address
+            && let Some(passed) = PassedOn::find(table, gateways, &finding.cells, &question, &known.inventory)
+        {
+            finding.explanation.push(format!(
+                "This log shows one address for the whole node; the gateway's interface {} logged these bytes as sent by {}.",
+                passed.gateway, passed.sender
+            ));
+            question = question.sent_by(&passed);
+        }
         finding.principals = attribution
             .who(&question)
             .into_iter()

@@ -20,10 +20,12 @@ mod notable;
 mod read;
 mod rewrite;
 mod row;
+mod presto;
 mod sql;
 mod state;
 mod summary;
 mod swift;
+mod table;
 mod time;
 
 pub use archive::TrailArchive;

@@ -2,7 +2,7 @@
 //!
 //! Told by content: `{"Records":[…]}`, arrays, one record per line or over many lines, EventBridge (`detail`),
 //! LookupEvents (`CloudTrailEvent` as a string), CloudWatch subscriptions and exports (`message` as a string), CloudTrail
-//! Lake (`eventData`). Records are decoded in place, one after another; only where that fails is the record's end looked
+//! Lake (`eventData`), and tables as CSV. Records are decoded in place, one after another; only where that fails is the record's end looked
 //! for by counting brackets, so that its neighbours are read whatever it holds.
 
 use memchr::memchr;
@@ -11,6 +11,7 @@ use super::counts::{Problem, TrailCounts, TrailReject};
 use super::event::{Kind, Record, TrailEvent};
 use super::rewrite::{Fault, rewrite};
 use super::swift;
+use super::table::{self, Header, Line};
 use crate::input::brackets::{Step, next_member, skip_space, string_end, value_end};
 
 /// Reads one file's (decompressed) content and hands each event to `sink`.
@@ -69,6 +70,9 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
     }
 
     fn run(&mut self) {
+        if let Some(header) = Header::of(self.bytes) {
+            return self.table(&header);
+        }
         let mut at = skip_space(self.bytes, 0);
         while let Some(first) = self.bytes.get(at) {
             let end = match first {
@@ -80,6 +84,29 @@ impl<'a, 's, S: FnMut(TrailEvent<'_>)> Reader<'a, 's, S> {
                 _ => self.noise(at),
             };
             at = skip_space(self.bytes, end.max(at + 1));
+        }
+    }
+
+    /// A table of records.
+    fn table(&mut self, header: &Header) {
+        let whole = header.whole().is_some();
+        table::each(self.bytes, header, &mut |line, at| match line {
+            Line::Record(json) if whole => self.of_cell(&json, at),
+            Line::Record(json) => self.rewritten(&json, at),
+            Line::Bad(fault) => self.reject(at, fault),
+        });
+    }
+
+    /// A whole record in a cell.
+    fn of_cell(&mut self, json: &str, at: usize) {
+        let before = self.index;
+        self.inner(json, at);
+        if self.index == before {
+            let fault = Fault {
+                field: "".into(),
+                reason: "no record in the column of records",
+            };
+            self.reject(at, fault);
         }
     }
 
@@ -380,18 +407,6 @@ fn line_if_next_is_record(bytes: &[u8], at: usize) -> Option<usize> {
     bytes.get(end + 1..)?.starts_with(b"{\"").then_some(end)
 }
 
-/// True if the first line names columns, as query results of Athena and CloudTrail Lake do.
-fn names_columns(text: &[u8]) -> bool {
-    let line = text
-        .get(..memchr(b'\n', text).unwrap_or(text.len()))
-        .unwrap_or_default();
-    let lower = line
-        .get(..line.len().min(4_096))
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    lower.contains(&b',') && memchr::memmem::find(&lower, b"eventtime").is_some()
-}
-
 /// What a file that is no CloudTrail looks like, for the message.
 fn looks_like(bytes: &[u8]) -> &'static str {
     let at = skip_space(bytes, 0);
@@ -400,7 +415,9 @@ fn looks_like(bytes: &[u8]) -> &'static str {
         Some(b'<') if rest.len() > 1 => "looks like XML or HTML, not JSON",
         Some(b'{') => "JSON of another kind",
         Some(b'[') => "an array without records",
-        _ if names_columns(rest) => "looks like CSV: export records as JSON",
+        _ if table::names_columns(rest) => {
+            "a table without the columns eventtime, eventsource and eventname, or eventjson"
+        }
         Some(b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => "not a JSON object",
         _ => "not JSON",
     }
