@@ -79,7 +79,9 @@ pub fn ingest<'p, P: Places>(
 ) -> Result<(Counter<'p, P>, Outcome)> {
     let memory = options.memory.as_ref();
     let shared = memory.map_or_else(Shared::default, |m| m.for_a_table(pool.current_num_threads()));
-    let (counter, outcome) = ingest_into(shared, archive, (places, counting), options, pool, progress);
+    let (mut counter, outcome) = ingest_into(shared, archive, (places, counting), options, pool, progress);
+    // What still waits may be what is too much.
+    counter.flush();
     match memory {
         Some(memory) if counter.is_full() => Err(memory.too_small()),
         _ => Ok((counter, outcome)),
