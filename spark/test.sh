@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A real standalone cluster on loopback (a master, two workers): the engine's result beside that of one run, byte for byte;
-# once as it is, once with a worker killed midway, once with every state there already (tasks that run twice).
+# in as many shards as FLOWTRAIL_SHARDS says, once with a worker killed midway, once with every state there already (tasks
+# that run twice).
 #
 # usage: spark/test.sh PROGRAM VENV ROOT [OPTIONS OF SCAN AND MERGE...]; ROOT holds flow/ and trail/. Needs Java 17.
 set -euo pipefail
@@ -32,7 +33,7 @@ engine() { # NAME SHARDS, then options of merge
 clock() { local t=$SECONDS; "$@"; echo "seconds: $((SECONDS - t)) ($1 $2)"; }
 single() { "$program" scan "$root/$flow" --trail "$root/trail" --threads 2 "$@" --quiet --format json -o "$work/single.json"; }
 clock single "$@"
-clock engine calm 2 "$@"
+for shards in ${FLOWTRAIL_SHARDS:-2}; do clock engine "in-$shards" "$shards" "$@"; done
 clock engine many 7 "$@"
 # A worker dies while tasks run; another takes its tasks.
 (sleep "${FLOWTRAIL_KILL_AFTER:-8}"; kill -9 "${pids[1]}" && echo "killed a worker") &

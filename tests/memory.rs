@@ -279,6 +279,33 @@ fn what_judges_says_when_its_memory_is_too_small() {
     assert!(text.contains("rows that are shown"), "{text}");
 }
 
+/// Keys that still wait to be added when the last file has been read count against the bound too.
+#[test]
+fn what_judges_is_complete_or_refused_however_few_keys_are_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let record = |i: usize| {
+        let to = format!("51.51.{}.{}", i >> 8, i & 255);
+        format!("2 111111111111 eni-1 10.0.0.5 {to} 40000 443 6 9 1000 1772409600 1772409660 ACCEPT OK\n")
+    };
+    let all: String = (0..9_000).map(record).collect();
+    fs::write(path.join("a.log"), format!("{V2}\n{all}")).unwrap();
+    told(path, &["scan", "a.log", "--quiet", "--partial", "a.ftp"]);
+    for command in [["scan", "a.log"], ["merge", "a.ftp"]] {
+        let args = [&command[..], &["--quiet", "--threads", "1", "--format", "json"]].concat();
+        let whole = told(path, &args);
+        let mut refused = 0;
+        for bound in ["2M", "3M", "4M", "5M", "6M", "7M", "8M"] {
+            let out = flowtrail(path, &[&args[..], &["--max-memory", bound]].concat());
+            match out.status.code() {
+                Some(2) => refused += 1,
+                code => assert!(code == Some(0) && out.stdout == whole, "{command:?} {bound}: {code:?}"),
+            }
+        }
+        assert!((1..7).contains(&refused), "{command:?}: {refused}");
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_is_named_before_anything_is_read() {
     let folder = tempfile::tempdir().unwrap();

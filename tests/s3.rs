@@ -12,6 +12,8 @@
 )]
 
 mod shared;
+#[path = "shared/forms.rs"]
+mod written;
 
 use serde_json::{Value, json};
 use shared::shared;
@@ -20,6 +22,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use written::{FORMS, SAMPLE, sample};
 
 const KEY: &str = "AKIAIOSFODNN7CANARY0";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARY1234";
@@ -97,7 +100,18 @@ struct Ran {
     stats: Value,
 }
 
+/// Runs the program with the keys that the servers know.
 fn flowtrail(server: &Server, args: &[&str]) -> Ran {
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    told(server, args, &keys)
+}
+
+/// Runs the program with these settings of AWS and no other ones.
+fn told(server: &Server, args: &[&str], settings: &[(&str, &str)]) -> Ran {
     let dir = tempfile::tempdir().unwrap();
     let stats = dir.path().join("stats.json");
     let endpoint = format!("http://127.0.0.1:{}", server.port);
@@ -107,19 +121,18 @@ fn flowtrail(server: &Server, args: &[&str]) -> Ran {
         .args(["--endpoint-url", &endpoint, "--stats"])
         .arg(&stats);
     for name in [
-        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_S3",
     ] {
         command.env_remove(name);
     }
-    let keys = [
-        ("AWS_ACCESS_KEY_ID", KEY),
-        ("AWS_SECRET_ACCESS_KEY", SECRET),
-        ("AWS_REGION", "us-east-1"),
-    ];
-    let out = command.envs(keys).output().unwrap();
+    let out = command.envs(settings.iter().copied()).output().unwrap();
     let text = std::fs::read_to_string(&stats).unwrap_or_default();
     let all = format!(
         "{}{}{text}",
@@ -479,6 +492,256 @@ fn moto_gives_what_files_give() {
         put(&server, &format!("/bucket/{key}"), &std::fs::read(file).unwrap());
     }
     same_as_files("moto", &server, &bucket);
+    let Some(user) = known_to(&server) else { return };
+    let settings = [
+        ("AWS_ACCESS_KEY_ID", user[0].as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &user[1]),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let args = ["top", "--quiet", "s3://bucket/AWSLogs/large.log"];
+    let ran = told(&server, &args, &settings);
+    assert_eq!((ran.code, &ran.stats["good"]), (0, &json!(240_000)), "{}", ran.all);
+    let ran = flowtrail(&server, &args);
+    assert_eq!(ran.code, 3, "{}", ran.all);
+    let named = errors(&ran.stats);
+    assert!(
+        named[0].1.contains("does not know these credentials"),
+        "keys that nobody gave out: {named:?}"
+    );
+}
+
+/// Gives a user of moto keys, and has signatures and permissions checked from then on.
+fn known_to(server: &Server) -> Option<Vec<String>> {
+    let python = tool("moto_server")?.with_file_name("python");
+    let script = "import boto3, json, sys, urllib.request\n\
+        iam = boto3.client('iam', endpoint_url=sys.argv[1], region_name='us-east-1', aws_access_key_id='a', aws_secret_access_key='b')\n\
+        iam.create_user(UserName='u')\n\
+        allow = {'Version': '2012-10-17', 'Statement': [{'Effect': 'Allow', 'Action': ['s3:ListBucket', 's3:GetObject'], 'Resource': '*'}]}\n\
+        iam.put_user_policy(UserName='u', PolicyName='p', PolicyDocument=json.dumps(allow))\n\
+        key = iam.create_access_key(UserName='u')['AccessKey']\n\
+        print(key['AccessKeyId'], key['SecretAccessKey'])\n\
+        ask = urllib.request.Request(sys.argv[1] + '/moto-api/reset-auth', b'0', {'Content-Type': 'text/plain'})\n\
+        urllib.request.urlopen(ask)\n";
+    let endpoint = format!("http://127.0.0.1:{}", server.port);
+    let out = Command::new(python).args(["-c", script, &endpoint]).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let keys = String::from_utf8(out.stdout).unwrap();
+    Some(keys.split_whitespace().map(str::to_string).collect())
+}
+
+/// The sample's flow logs, each in another form than the one before it, and its trail, as keys below `bucket`.
+fn in_every_form(bucket: &Path) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut put = |name: &Path, bytes: &[u8]| {
+        let to = bucket.join(name);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, bytes).unwrap();
+        keys.push(name.to_str().unwrap().to_string());
+    };
+    for ((name, rows), (_, write)) in sample().iter().zip(FORMS.iter().cycle()) {
+        put(Path::new(name).strip_prefix("flow").unwrap(), &write(rows));
+    }
+    let trail = Path::new(SAMPLE).join("trail");
+    for file in glob::glob(&format!("{}/**/*.gz", trail.display())).unwrap() {
+        let file = file.unwrap();
+        put(file.strip_prefix(&trail).unwrap(), &std::fs::read(&file).unwrap());
+    }
+    keys
+}
+
+/// The scripted server knows no folders, so no family of logs is passed over there.
+const FLOW_LOGS: &str = "s3://bucket/AWSLogs/111122223333/vpcflowlogs";
+const TRAIL: &str = "s3://bucket/AWSLogs/111122223333/CloudTrail";
+
+/// Holds `top` and the incidents of `scan` on a bucket against those on the sample's own files.
+fn says_what_the_sample_says(name: &str, server: &Server) {
+    let (flow, trail) = (format!("{SAMPLE}/flow"), format!("{SAMPLE}/trail"));
+    let local = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_flowtrail")).args(args).output();
+        String::from_utf8(out.unwrap().stdout).unwrap()
+    };
+    let top = ["top", "--quiet", "--by", "eni,dst,port,hour", "--limit", "0"];
+    let top = |place| [&top[..], &["--totals", "--format", "ndjson", place]].concat();
+    let ran = flowtrail(server, &top(FLOW_LOGS));
+    assert_eq!(ran.code, 0, "{name}: {}", ran.all);
+    assert!(ran.stdout.lines().count() > 100);
+    assert!(ran.stdout == local(&top(&flow)), "{name}: top says something else");
+    let scan = |flow, trail| ["scan", "--quiet", "--format", "ndjson", flow, "--trail", trail];
+    let ran = flowtrail(server, &scan(FLOW_LOGS, TRAIL));
+    assert_eq!(ran.code, 0, "{name}: {}", ran.all);
+    let incidents = without_evidence(&ran.stdout);
+    assert!(incidents.len() > 3);
+    assert!(
+        incidents == without_evidence(&local(&scan(&flow, &trail))),
+        "{name}: other incidents"
+    );
+}
+
+/// Incidents without what names files and lines.
+fn without_evidence(text: &str) -> Vec<Value> {
+    let without = |line| {
+        let mut incident: Value = serde_json::from_str(line).unwrap();
+        incident.as_object_mut().unwrap().remove("evidence");
+        incident
+    };
+    text.lines().map(without).collect()
+}
+
+#[test]
+fn every_form_in_s3_gives_the_same_sums_and_incidents() {
+    let dir = tempfile::tempdir().unwrap();
+    in_every_form(&dir.path().join("bucket"));
+    let root = dir.path().display().to_string();
+    if let Some(server) = real("s3s-fs", |port| [own(port), vec![root.clone()]].concat()) {
+        says_what_the_sample_says("s3s-fs", &server);
+    }
+}
+
+#[test]
+fn faults_change_no_sum_and_no_incident() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = in_every_form(&dir.path().join("bucket"));
+    let faults = [
+        json!([{"do": "503"}]),
+        json!([{"do": "short", "after": 100}]),
+        json!([{"do": "rst", "after": 100}, {"do": "ignore_range"}]),
+        json!([{"do": "500"}, {"do": "body_error"}]),
+        json!([{"do": "429"}]),
+    ];
+    let object = |(n, key): (usize, &String)| {
+        let fault = if n % 7 == 3 {
+            &faults[n % faults.len()]
+        } else {
+            &json!([])
+        };
+        (key.clone(), json!({"file": format!("bucket/{key}"), "faults": fault}))
+    };
+    let objects: serde_json::Map<String, Value> = keys.iter().enumerate().map(object).collect();
+    let list = json!([{"do": "503"}, {"do": "bad_xml"}]);
+    let scenario = json!({"bucket": "bucket", "page": 500, "list_faults": list, "objects": objects});
+    let path = dir.path().join("scenario.json");
+    std::fs::write(&path, scenario.to_string()).unwrap();
+    let log = dir.path().join("requests.jsonl");
+    if let Some(server) = scripted(&path, &log) {
+        says_what_the_sample_says("scripted", &server);
+        let requests = std::fs::read_to_string(&log).unwrap();
+        let refused = requests.lines().filter(|l| l.contains("\"status\": 5")).count();
+        assert!(refused > 50, "{refused} requests were refused");
+    }
+}
+
+/// A folder whose `aws` does what `script` says and notes what it was asked.
+#[cfg(unix)]
+fn stand_in(folder: &Path, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let note = folder.join("asked");
+    let text = format!("#!/bin/sh\necho \"$@\" >>'{}'\n{script}\n", note.display());
+    let program = folder.join("aws");
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", folder.display())
+}
+
+/// What `aws configure export-credentials --format process` prints.
+#[cfg(unix)]
+fn exported(token: &str, until: &str) -> String {
+    let keys = json!({"Version": 1, "AccessKeyId": KEY, "SecretAccessKey": SECRET,
+        "SessionToken": token, "Expiration": until});
+    format!("case $2 in get) echo us-east-1;; *) cat <<'END'\n{keys:#}\nEND\nesac")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_profile_is_asked_of_the_cli_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = dir.path().join("bucket");
+    std::fs::create_dir(&bucket).unwrap();
+    std::fs::write(bucket.join("a.log"), records(1)).unwrap();
+    std::fs::write(bucket.join("b.log"), records(2)).unwrap();
+    let scenario =
+        json!({"bucket": "bucket", "objects": {"a.log": {"file": "bucket/a.log"}, "b.log": {"file": "bucket/b.log"}}});
+    let (path, log) = (dir.path().join("scenario.json"), dir.path().join("requests.jsonl"));
+    std::fs::write(&path, scenario.to_string()).unwrap();
+    let root = dir.path().display().to_string();
+    let servers = [
+        scripted(&path, &log),
+        real("s3s-fs", |port| [own(port), vec![root.clone()]].concat()),
+    ];
+    for server in servers.iter().flatten() {
+        let search = stand_in(dir.path(), &exported("CANARY/token+==", "2099-01-01T00:00:00+00:00"));
+        let args = ["top", "--quiet", "s3://bucket", "--profile", "audit"];
+        let ran = told(server, &args, &[("PATH", &search)]);
+        assert_eq!(ran.stats["good"], 20, "{}", ran.all);
+        let asked = std::fs::read_to_string(dir.path().join("asked")).unwrap();
+        let export = "configure export-credentials --format process --profile audit";
+        assert_eq!(asked.lines().filter(|l| *l == export).count(), 1, "{asked}");
+        std::fs::remove_file(dir.path().join("asked")).unwrap();
+    }
+    if servers[0].is_some() {
+        let requests = std::fs::read_to_string(&log).unwrap();
+        assert!(requests.lines().count() >= 3 && requests.lines().all(|l| l.contains("\"has_auth\": true")));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_cli_says_in_place_of_keys_is_told_without_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, log) = (dir.path().join("scenario.json"), dir.path().join("requests.jsonl"));
+    std::fs::write(
+        &path,
+        json!({"bucket": "bucket", "objects": {"a": {"text": records(1)}}}).to_string(),
+    )
+    .unwrap();
+    let Some(server) = scripted(&path, &log) else { return };
+    let failed = format!("echo 'The config profile (audit) could not be found {KEY} {SECRET}' >&2; exit 255");
+    let odd = format!("printf '\\377\\376{SECRET}'");
+    let endless = format!("while :; do echo '{KEY}{SECRET}' || exit 9; done");
+    for (script, words) in [
+        (failed.as_str(), "could not be found"),
+        ("exit 0", "printed no credentials"),
+        (&format!("echo '<html>{SECRET}'"), "printed no credentials"),
+        (
+            &format!("echo '{{\"AccessKeyId\": \"{KEY}\"}}'"),
+            "printed no credentials",
+        ),
+        (&odd, "printed no text"),
+        (&endless, "failed"),
+        (
+            &exported("CANARY\r\nx-amz-acl: public-read", "2099-01-01T00:00:00Z"),
+            "printed no credentials",
+        ),
+        (&exported("CANARY", "2020-01-01T00:00:00Z"), "have expired"),
+    ] {
+        let search = stand_in(dir.path(), script);
+        let args = [
+            "top",
+            "--quiet",
+            "s3://bucket",
+            "--profile",
+            "audit",
+            "--log",
+            "json",
+            "--log-level",
+            "debug",
+        ];
+        let ran = told(&server, &args, &[("PATH", &search), ("AWS_REGION", "us-east-1")]);
+        assert_eq!((ran.code, &ran.stats["good"]), (3, &json!(0)), "{}", ran.all);
+        let named = errors(&ran.stats);
+        assert!(named.len() == 1 && named[0].1.contains(words), "{words}: {named:?}");
+    }
+    let nowhere = dir.path().join("nowhere").display().to_string();
+    let ran = told(
+        &server,
+        &["top", "s3://bucket", "--profile", "audit"],
+        &[("PATH", &nowhere), ("AWS_REGION", "us-east-1")],
+    );
+    assert!(errors(&ran.stats)[0].1.contains("was not found"), "{}", ran.all);
+    assert_eq!(
+        std::fs::read_to_string(&log).unwrap(),
+        "",
+        "nothing is asked without keys"
+    );
 }
 
 /// An unsigned PUT, which moto takes as long as its authentication is off.

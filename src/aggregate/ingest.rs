@@ -79,7 +79,9 @@ pub fn ingest<'p, P: Places>(
 ) -> Result<(Counter<'p, P>, Outcome)> {
     let memory = options.memory.as_ref();
     let shared = memory.map_or_else(Shared::default, |m| m.for_a_table(pool.current_num_threads()));
-    let (counter, outcome) = ingest_into(shared, archive, (places, counting), options, pool, progress);
+    let (mut counter, outcome) = ingest_into(shared, archive, (places, counting), options, pool, progress);
+    // What still waits may be what is too much.
+    counter.flush();
     match memory {
         Some(memory) if counter.is_full() => Err(memory.too_small()),
         _ => Ok((counter, outcome)),
@@ -140,6 +142,8 @@ pub fn read_reporting<T: Tally>(
             .map(|r| r.file)
             .collect();
         if changed.is_empty() {
+            // What only reading needs goes before the tables of all files are made.
+            drop((run.claims, run.tasks));
             let mut outcome = Outcome::of(archive, &reports, run.examples.take());
             (outcome.logs, outcome.seen) = (run.logs, watch.finish());
             return (tally, outcome, reports);
@@ -161,6 +165,7 @@ struct Run<'a, T> {
     claims: Claims,
     logs: FlowLogs,
     examples: Examples,
+    reports: Reports,
     /// Set by the first bad record of a strict run.
     stop: AtomicBool,
 }
@@ -170,7 +175,6 @@ struct Worker<T> {
     watch: Watch,
     reader: Option<Reader>,
     lines: LineReader,
-    reports: Reports,
 }
 
 impl<'a, T: Tally> Run<'a, T> {
@@ -201,6 +205,7 @@ impl<'a, T: Tally> Run<'a, T> {
         };
         let logs = FlowLogs::of(archive);
         Run {
+            reports: Reports::for_tasks(tasks.len()),
             archive,
             reading,
             options,
@@ -230,7 +235,6 @@ impl<'a, T: Tally> Run<'a, T> {
             tally: (self.reading.new)(&self.logs),
             reader: None,
             lines: LineReader::new(LogFormat::default_v2()),
-            reports: Reports::default(),
         };
         let step = |w: &mut Worker<T>, i: usize| {
             let Some(task) = order.get(i) else {
@@ -241,18 +245,16 @@ impl<'a, T: Tally> Run<'a, T> {
             progress.tasks.fetch_add(1, Ordering::Relaxed);
         };
         let mut all: Option<T> = None;
-        let mut reports = Vec::new();
         let mut seen = watch();
         let parts = self.reading.shelf.map_or(0, |s| s.parts());
         for worker in workers::run(pool, self.tasks.len() + parts, new, step) {
-            reports.push(worker.reports);
             seen.merge(worker.watch);
             match &mut all {
                 Some(all) => all.merge(worker.tally),
                 None => all = Some(worker.tally),
             }
         }
-        let mut reports = Reports::join(reports);
+        let mut reports = self.reports.take();
         for report in &mut reports {
             report.fingerprint = report.fingerprint.or_else(|| self.claims.late(report.file));
         }
@@ -313,7 +315,7 @@ impl<'a, T: Tally> Run<'a, T> {
             self.stop.store(true, Ordering::Relaxed);
         }
         report.log(&source.name);
-        worker.reports.push(report);
+        self.reports.push(report);
     }
 
     fn whole(&self, task: &Task, bytes: &[u8], lines: &mut LineReader, sink: &mut Counted<'_, T>) {

@@ -260,9 +260,12 @@ impl Outcome {
 
     /// Copies hold what the file held that was counted, whichever of them that was.
     fn share_facts(&mut self, reports: &[TaskReport]) {
+        let copies = reports.iter().filter(|r| r.place == Place::Copy);
+        let copied: BTreeSet<Fingerprint> = copies.filter_map(|r| r.fingerprint).collect();
         let mut contents: BTreeMap<Fingerprint, FileFacts> = BTreeMap::new();
         for report in reports.iter().filter(|r| r.place != Place::Copy) {
-            if let (Some(print), Some(facts)) = (report.fingerprint, self.facts.get(report.file as usize)) {
+            let print = report.fingerprint.filter(|f| copied.contains(f));
+            if let (Some(print), Some(facts)) = (print, self.facts.get(report.file as usize)) {
                 contents.insert(print, *facts);
             }
         }
@@ -393,11 +396,16 @@ impl Place {
     }
 }
 
-/// Of all files with one content, the first by name is the original, whichever was counted.
+/// Of all files with one content, the first by name is the original, whichever was counted. Most contents come once: those
+/// whose hash does not come again need no place in the table.
 fn originals(reports: &[TaskReport]) -> BTreeMap<Fingerprint, u32> {
+    let short = |print: Fingerprint| print.hash as u64;
+    let mut hashes: Vec<u64> = reports.iter().filter_map(|r| r.fingerprint.map(short)).collect();
+    hashes.sort_unstable();
+    let comes_again = |hash: u64| hashes.get(hashes.partition_point(|h| *h < hash) + 1) == Some(&hash);
     let mut originals = BTreeMap::new();
     for report in reports {
-        if let Some(print) = report.fingerprint {
+        if let Some(print) = report.fingerprint.filter(|f| comes_again(short(*f))) {
             let first = originals.entry(print).or_insert(report.file);
             *first = report.file.min(*first);
         }

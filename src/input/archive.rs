@@ -113,6 +113,7 @@ impl Archive {
         archive
             .sources
             .dedup_by(|a, b| a.path.as_os_str() == b.path.as_os_str());
+        archive.sources.shrink_to_fit();
         archive.skipped.sort();
         archive.failed.sort();
         archive.log(family);

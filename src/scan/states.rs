@@ -167,9 +167,13 @@ pub fn count_states<P: Places>(
         if let Some(about) = folded.flows.interfaces.get(key.interface as usize) {
             counter.adopt(&key, about, &cell);
         }
-        if let Some(memory) = memory.filter(|_| counter.is_full()) {
-            return Err(memory.too_small());
+        if counter.is_full() {
+            break;
         }
+    }
+    counter.flush();
+    if let Some(memory) = memory.filter(|_| counter.is_full()) {
+        return Err(memory.too_small());
     }
     phases.next("merge", 0);
     let mut stats = outcome.stats(&archive, &counter.records);

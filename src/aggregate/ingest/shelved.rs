@@ -15,7 +15,7 @@ impl<T: Tally> Run<'_, T> {
         worker.tally.counted(&counts);
         report.renumber(number, file);
         self.examples.add(number, std::mem::take(&mut report.rejects));
-        worker.reports.push(report);
+        self.reports.push(report);
         true
     }
 

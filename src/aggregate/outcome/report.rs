@@ -10,6 +10,7 @@ use crate::flow::{LineCounts, Reason};
 use crate::input::Fingerprint;
 use crate::store::{Reader, Writer};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 impl Outcome {
     /// One report a file that was read, in their order; lines are those of the file.
@@ -37,34 +38,25 @@ impl Outcome {
     }
 }
 
-/// Reports as they come, a list of short lists: one that doubles as it grows, and is then copied, would hold each of a
-/// hundred thousand files three times.
-#[derive(Debug, Default)]
-pub(in crate::aggregate) struct Reports(Vec<Vec<TaskReport>>);
-
-/// Reports of a short list, some 256 kB.
-const SHORT: usize = 1_024;
+/// Reports of all workers, as they come, in one list that has room for all: lists of their own that grow, and are then
+/// joined, would hold each of a hundred thousand files twice.
+#[derive(Debug)]
+pub(in crate::aggregate) struct Reports(Mutex<Vec<TaskReport>>);
 
 impl Reports {
-    /// Adds one.
-    pub(in crate::aggregate) fn push(&mut self, report: TaskReport) {
-        match self.0.last_mut().filter(|last| last.len() < SHORT) {
-            Some(last) => last.push(report),
-            None => {
-                let mut short = Vec::with_capacity(SHORT);
-                short.push(report);
-                self.0.push(short);
-            }
-        }
+    /// Room for so many.
+    pub(in crate::aggregate) fn for_tasks(tasks: usize) -> Self {
+        Reports(Mutex::new(Vec::with_capacity(tasks)))
     }
 
-    /// Those of all workers, sorted by task; each short list is given back once it has been moved.
-    pub(in crate::aggregate) fn join(workers: Vec<Reports>) -> Vec<TaskReport> {
-        let short = || workers.iter().flat_map(|w| &w.0);
-        let mut all = Vec::with_capacity(short().map(Vec::len).sum());
-        for short in workers.into_iter().flat_map(|w| w.0) {
-            all.extend(short);
-        }
+    /// Adds one.
+    pub(in crate::aggregate) fn push(&self, report: TaskReport) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+    }
+
+    /// All of them, sorted by task.
+    pub(in crate::aggregate) fn take(&self) -> Vec<TaskReport> {
+        let mut all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         all.sort_unstable_by_key(|r| r.task);
         all
     }

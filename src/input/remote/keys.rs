@@ -5,10 +5,10 @@
 //! containers, instance roles) is object_store's chain, which renews what expires.
 
 use crate::error::{Error, Result};
-use crate::net::{parse_rfc3339, printable};
+use crate::input::remote::profile::aws;
+use crate::net::parse_rfc3339;
 use object_store::CredentialProvider;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,13 +21,13 @@ pub(super) enum Keys {
     },
 }
 
-/// Keys and the second at which they end.
+/// Keys and the second from which on others are asked for.
 pub(super) struct Lease {
     keys: Arc<AwsCredential>,
     until: u64,
 }
 
-/// Temporary keys are renewed so many seconds before their end.
+/// Temporary keys are renewed so many seconds before their end, or after half of what is left if that is later.
 const EARLY: u64 = 300;
 
 #[derive(serde::Deserialize)]
@@ -64,7 +64,7 @@ impl Keys {
             }
             Keys::Profile { name, now } => {
                 let mut now = now.lock().unwrap_or_else(PoisonError::into_inner);
-                let good = |l: &&Lease| l.until > seconds_now().saturating_add(EARLY);
+                let good = |l: &&Lease| l.until > seconds_now();
                 if let Some(lease) = now.as_ref().filter(good) {
                     return Ok(Arc::clone(&lease.keys));
                 }
@@ -95,37 +95,28 @@ fn export(profile: Option<&str>) -> std::result::Result<Lease, String> {
     let text = aws(&["configure", "export-credentials", "--format", "process"], profile)?;
     let unusable = || "`aws configure export-credentials` printed no credentials (AWS CLI 2.9 or later)".to_string();
     let exported: Exported = serde_json::from_str(&text).map_err(|_| unusable())?;
+    let token = exported.session_token.filter(|t| !t.is_empty());
+    let usable = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    if !usable(&exported.access_key_id) || !usable(&exported.secret_access_key) || !token.as_ref().is_none_or(usable) {
+        return Err(unusable());
+    }
     let until = exported.expiration.as_deref().and_then(parse_rfc3339);
     Ok(Lease {
+        until: renewal(until.unwrap_or(u64::MAX), seconds_now())?,
         keys: Arc::new(AwsCredential {
             key_id: exported.access_key_id,
             secret_key: exported.secret_access_key,
-            token: exported.session_token,
+            token,
         }),
-        until: until.unwrap_or(u64::MAX),
     })
 }
 
-fn aws(arguments: &[&str], profile: Option<&str>) -> std::result::Result<String, String> {
-    let mut command = Command::new("aws");
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
-    command.args(profile.iter().flat_map(|p| ["--profile", *p]));
-    let out = command
-        .output()
-        .map_err(|_| "the AWS CLI (`aws`), which is asked for the profile's credentials, was not found")?;
-    if !out.status.success() {
-        let said = printable(out.stderr.trim_ascii());
-        let last: String = said
-            .chars()
-            .rev()
-            .take(200)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect();
-        return Err(format!("`aws {}` failed: {last}", arguments.join(" ")));
+/// When keys that end at `until` are renewed.
+fn renewal(until: u64, now: u64) -> std::result::Result<u64, String> {
+    match until.checked_sub(now) {
+        None | Some(0) => Err("the profile's credentials have expired; sign in again (`aws sso login`)".into()),
+        Some(left) => Ok(until - EARLY.min(left / 2)),
     }
-    String::from_utf8(out.stdout).map_err(|_| "the AWS CLI printed no text".into())
 }
 
 fn has_default_profile() -> bool {
@@ -144,4 +135,17 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 fn seconds_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_renewed_before_their_end_and_not_with_each_request() {
+        assert_eq!(renewal(5_000, 1_000), Ok(4_700));
+        assert_eq!(renewal(1_100, 1_000), Ok(1_050));
+        assert!(renewal(1_000, 1_000).is_err() && renewal(5, 1_000).is_err());
+        assert_eq!(renewal(u64::MAX, 1_000), Ok(u64::MAX - EARLY));
+    }
 }

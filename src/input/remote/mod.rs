@@ -15,6 +15,8 @@ mod listing;
 #[cfg(feature = "s3")]
 mod object;
 #[cfg(feature = "s3")]
+mod profile;
+#[cfg(feature = "s3")]
 mod walk;
 
 #[cfg(feature = "s3")]
