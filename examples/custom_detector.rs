@@ -45,6 +45,7 @@ impl Detector for NightUpload {
                     kind: Kind::Pattern,
                     surprise: 0.0,
                     cells: night.iter().map(|(cell, _)| *cell).collect(),
+                    portions: BTreeMap::new(),
                     deviation: None,
                     reasons: vec![format!("{} left between midnight and five.", human_bytes(bytes))],
                 });
