@@ -75,7 +75,7 @@ impl Header {
             .map(|c| Some(std::str::from_utf8(c).ok()?.trim().to_ascii_lowercase()));
         let names: Vec<String> = names.collect::<Option<_>>()?;
         let has = |name: &&str| names.iter().any(|n| n == name);
-        let records = WHOLE.iter().any(|n| has(n)) || NEEDED.iter().all(|n| has(n));
+        let records = WHOLE.iter().any(&has) || NEEDED.iter().all(has);
         records.then_some(Header(names))
     }
 
