@@ -122,6 +122,7 @@ impl Cells {
     fn empty(&self, items: &mut Vec<Item>, part: &Mutex<Part>) {
         let mut part = lock(part);
         self.make_room(&mut part, items.len());
+        part.warm(items);
         items.iter().for_each(|item| part.add(item, &self.hash));
         items.clear();
     }

@@ -1,7 +1,7 @@
 //! From the shared table of sums to the sorted [`EgressTable`].
 //!
-//! The [rules](super::rules) are learned in passes over all cells; then every cell that counts goes to a bin by its interface
-//! ([`Bins`]), peers are looked up once each, and the bins are sorted and become rows. Each step sees everything, so no split of
+//! The rules (`rules.rs`) are learned in passes over all cells; then every cell that counts goes to a bin by its interface
+//! (`bins.rs`), peers are looked up once each, and the bins are sorted and become rows. Each step sees everything, so no split of
 //! the input changes a byte.
 
 use crate::aggregate::bins::Bins;

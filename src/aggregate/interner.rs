@@ -201,7 +201,7 @@ impl Interner {
     #[inline]
     pub fn intern(&mut self, id: &[u8], record: &impl Described) -> u32 {
         match self.entries.get(self.last as usize) {
-            Some(entry) if *entry.about.id == *id => {}
+            Some(entry) if same(&entry.about.id, id) => {}
             _ => self.last = self.place(id),
         }
         let entry = &mut self.entries[self.last as usize];
@@ -359,6 +359,16 @@ impl Entry {
             addresses: Vec::new(),
             signs,
         }
+    }
+}
+
+/// True if two ids are equal. AWS's have 21 bytes: two loads each tell, without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let ends = |id: &[u8]| Some((*id.first_chunk::<16>()?, *id.last_chunk::<16>()?));
+    match (a.len() == b.len() && a.len() <= 32, ends(a)) {
+        (true, Some(told)) => Some(told) == ends(b),
+        _ => a == b,
     }
 }
 

@@ -45,7 +45,7 @@ pub struct InterfaceHistory {
     pub subnet: Option<String>,
     /// Bytes sent in each hour, by [`Channel`] index; an hour without any record is absent.
     pub hours: BTreeMap<Seconds, [u64; 4]>,
-    /// Destinations by [`place`].
+    /// Destinations by [`place`](super::place()).
     pub places: BTreeMap<String, Seen>,
     /// Destinations by autonomous system.
     pub asns: BTreeMap<u32, Seen>,
