@@ -140,7 +140,7 @@ fn told(server: &Server, args: &[&str], settings: &[(&str, &str)]) -> Ran {
         String::from_utf8_lossy(&out.stderr)
     );
     assert!(
-        !all.contains("CANARY") && !all.contains("Signature"),
+        !all.contains("CANARY") && !all.contains("Signature="),
         "a credential in the output: {all}"
     );
     Ran {
@@ -262,7 +262,8 @@ fn lasting_faults_cost_their_object_only_and_are_named() {
     let asked = requests
         .iter()
         .filter(|r| r["path"].as_str().unwrap().contains("a-forbidden"));
-    assert_eq!(asked.count(), 1, "what is forbidden is not asked for again");
+    let asked: Vec<_> = asked.collect();
+    assert_eq!(asked.len(), 1, "what is forbidden is not asked for again: {asked:?}");
 }
 
 #[test]
@@ -513,7 +514,9 @@ fn moto_gives_what_files_give() {
 /// Gives a user of moto keys, and has signatures and permissions checked from then on.
 fn known_to(server: &Server) -> Option<Vec<String>> {
     let python = tool("moto_server")?.with_file_name("python");
-    let script = "import boto3, json, sys, urllib.request\n\
+    // Moto 5.2.1 refuses signed listings, whatever signs them with their query; 5.2.5 does not.
+    let script = "import boto3, json, moto, sys, urllib.request\n\
+        if tuple(map(int, moto.__version__.split('.')[:3])) < (5, 2, 5): sys.exit()\n\
         iam = boto3.client('iam', endpoint_url=sys.argv[1], region_name='us-east-1', aws_access_key_id='a', aws_secret_access_key='b')\n\
         iam.create_user(UserName='u')\n\
         allow = {'Version': '2012-10-17', 'Statement': [{'Effect': 'Allow', 'Action': ['s3:ListBucket', 's3:GetObject'], 'Resource': '*'}]}\n\
@@ -526,7 +529,11 @@ fn known_to(server: &Server) -> Option<Vec<String>> {
     let out = Command::new(python).args(["-c", script, &endpoint]).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let keys = String::from_utf8(out.stdout).unwrap();
-    Some(keys.split_whitespace().map(str::to_string).collect())
+    let keys: Vec<String> = keys.split_whitespace().map(str::to_string).collect();
+    if keys.is_empty() {
+        println!("skipped: this moto is too old to check signatures (`just s3` installs one)");
+    }
+    Some(keys).filter(|k| k.len() == 2)
 }
 
 /// The sample's flow logs, each in another form than the one before it, and its trail, as keys below `bucket`.

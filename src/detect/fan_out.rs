@@ -66,7 +66,7 @@ fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Sett
         .map(|n| n.place)
         .filter(|p| p.channel == Channel::External)
         .collect();
-    let bytes: u64 = places.iter().map(|p| p.bytes).sum();
+    let bytes = places.iter().fold(0u64, |sum, p| sum.saturating_add(p.bytes));
     let largest = places.iter().map(|p| p.bytes).max()?;
     if places.len() < own.places || largest as f64 > own.largest * bytes as f64 {
         return None;
@@ -74,7 +74,10 @@ fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Sett
     let mut hours = [0u64; HOURS];
     for place in &places {
         let more = view.place_hours(place);
-        hours.iter_mut().zip(more).for_each(|(sum, b)| *sum += b);
+        hours
+            .iter_mut()
+            .zip(more)
+            .for_each(|(sum, b)| *sum = sum.saturating_add(b));
     }
     let more = view.increase_in(actor, Channel::External, &hours);
     let deviation = view.profiles.judge_novel(actor.id, Novelty::Sum, more);
@@ -82,7 +85,7 @@ fn judge(view: &DayView<'_>, index: usize, actor: &ActorDay<'_>, settings: &Sett
         return None;
     }
     let parts = burst(view, actor, &places);
-    let bytes: u64 = parts.iter().map(|p| p.bytes).sum();
+    let bytes = parts.iter().fold(0u64, |sum, p| sum.saturating_add(p.bytes));
     let operators: BTreeSet<u32> = parts.iter().filter_map(|p| p.place.asn).collect();
     let mut reasons = vec![format!(
         "{} went to {} networks of {} operators, to none of which this interface had sent as much before.",

@@ -137,10 +137,12 @@ fn spike(
         .get(run.clone())?
         .iter()
         .max_by(|a, b| a.surprise.total_cmp(&b.surprise))?;
-    let expected: u64 = judged.get(run.clone())?.iter().map(|d| d.expected).sum();
+    let hours = judged.get(run.clone())?;
+    let all = |bytes: fn(&Deviation) -> u64| hours.iter().map(bytes).fold(0, u64::saturating_add);
+    let expected = all(|d| d.expected);
     let mut cells = excess(view, actor, channel, run.clone(), expected, settings);
     if channel == Channel::Served {
-        let served: u64 = judged.get(run.clone())?.iter().map(|d| d.observed).sum();
+        let served = all(|d| d.observed);
         cells = of_one_caller(view, cells, served, own.caller.saturating_mul(settings.floor_bytes))?;
     }
     let portions = edges::portions(view, actor, channel, &cells);

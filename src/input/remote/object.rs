@@ -6,7 +6,7 @@
 use crate::input::remote::bucket::{Bucket, runtime};
 use crate::input::remote::fault::Fault;
 use bytes::Bytes;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -37,11 +37,17 @@ const SMALL: u64 = 32 << 20;
 
 type Fetched = Result<Vec<Bytes>, Fault>;
 
-/// What is fetched before its turn.
+/// Objects that are fetched before anybody asks for them.
 #[derive(Default)]
-struct Expected(Mutex<HashMap<String, oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>>>);
+struct Expected {
+    waiting: HashMap<String, oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>>,
+    /// Lists that are still being gone through.
+    lists: usize,
+    /// Objects that somebody fetched before their turn came: they are not fetched again.
+    begun: HashSet<String>,
+}
 
-static EXPECTED: OnceLock<Expected> = OnceLock::new();
+static EXPECTED: OnceLock<Mutex<Expected>> = OnceLock::new();
 
 impl Object {
     pub(super) fn new(bucket: &Arc<Bucket>, key: &str, size: u64, etag: &str) -> Self {
@@ -57,20 +63,24 @@ impl Object {
     pub fn expect(objects: Vec<Object>) {
         let Ok(runtime) = runtime() else { return };
         let room = Arc::new(Semaphore::new(WAITING));
+        expected().lists += 1;
         runtime.spawn(async move {
             for object in objects.into_iter().filter(|o| o.0.size <= SMALL) {
                 let units = u32::try_from(object.0.size as usize / UNIT + 1).unwrap_or(1);
                 let Ok(permit) = Arc::clone(&room).acquire_many_owned(units).await else {
-                    return;
+                    break;
                 };
                 let (send, receive) = oneshot::channel();
-                expected().insert(object.place(), receive);
+                if !expected().announce(object.place(), receive) {
+                    continue;
+                }
                 tokio::spawn(async move {
                     let fetched = object.ranges().await;
                     // Nobody waits any more: the bytes go, and so does the permit.
                     let _ = send.send((fetched, permit));
                 });
             }
+            expected().end_of_list();
         });
     }
 
@@ -80,7 +90,7 @@ impl Object {
     /// What S3 says, in words.
     pub(in crate::input) fn read_into(&self, into: &mut Vec<u8>) -> io::Result<()> {
         let runtime = runtime().map_err(|e| io::Error::other(e.reason()))?;
-        let waiting = expected().remove(&self.place());
+        let waiting = expected().take(self.place());
         let fetched = runtime.block_on(async {
             match waiting {
                 Some(receive) => match receive.await {
@@ -138,9 +148,36 @@ impl Object {
     }
 }
 
-fn expected() -> std::sync::MutexGuard<'static, HashMap<String, oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>>> {
-    let expected = EXPECTED.get_or_init(Expected::default);
-    expected.0.lock().unwrap_or_else(PoisonError::into_inner)
+fn expected() -> std::sync::MutexGuard<'static, Expected> {
+    let expected = EXPECTED.get_or_init(Mutex::default);
+    expected.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Expected {
+    /// True if the object is to be fetched now; false if somebody did not wait for its turn.
+    fn announce(&mut self, place: String, receive: oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>) -> bool {
+        let waits = !self.begun.remove(&place);
+        if waits {
+            self.waiting.insert(place, receive);
+        }
+        waits
+    }
+
+    /// What was fetched or is being fetched; nothing if the object's turn has not come, and then it will not.
+    fn take(&mut self, place: String) -> Option<oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>> {
+        let found = self.waiting.remove(&place);
+        if found.is_none() && self.lists > 0 {
+            self.begun.insert(place);
+        }
+        found
+    }
+
+    fn end_of_list(&mut self) {
+        self.lists = self.lists.saturating_sub(1);
+        if self.lists == 0 {
+            self.begun.clear();
+        }
+    }
 }
 
 fn ranges(size: u64) -> impl Iterator<Item = Range<u64>> {
@@ -224,5 +261,19 @@ mod tests {
             }
             assert_eq!(end, size);
         }
+    }
+
+    #[test]
+    fn what_somebody_began_before_its_turn_is_not_fetched_again() {
+        let mut expected = Expected {
+            lists: 1,
+            ..Expected::default()
+        };
+        assert!(expected.take("began".into()).is_none());
+        assert!(!expected.announce("began".into(), oneshot::channel().1));
+        assert!(expected.announce("waited".into(), oneshot::channel().1));
+        assert!(expected.take("waited".into()).is_some());
+        expected.end_of_list();
+        assert!(expected.take("on no list".into()).is_none() && expected.begun.is_empty());
     }
 }
