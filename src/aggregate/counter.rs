@@ -198,7 +198,7 @@ impl<'p, P: Places> Counter<'p, P> {
     /// whole to tell their direction: it will tell the same ([`Owners`](super::sides::Owners)).
     #[inline]
     fn settle(&mut self, ends: &mut Ends) {
-        if self.counting.grain.inward {
+        if !self.counting.grain.local {
             return;
         }
         if !ends.is_open() {
@@ -247,8 +247,7 @@ impl<'p, P: Places> Counter<'p, P> {
         let grain = &self.counting.grain;
         // While the sides are open both ends are needed, whatever the grain.
         let open = ends.bearing == Bearing::Open;
-        let told = grain.peer && (grain.inward || ends.carried || other != 0 || !ends.is_ingress());
-        let classed = !told && !open;
+        let classed = !grain.peer && !open;
         let sides = match grain.port {
             true => sides,
             false => Sides::new(sides.bearing(), Role::Unknown)

@@ -6,7 +6,7 @@
 
 use crate::aggregate::bins::Bins;
 use crate::aggregate::counter::{Counter, Places};
-use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, peer_as_class};
+use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, peer_as_class};
 use crate::aggregate::rules::{LeftOut, Rules};
 use crate::aggregate::spill::Room;
 use crate::aggregate::table::{Direction, EgressTable, Role, Row, Sample, Volume};
@@ -57,7 +57,7 @@ pub fn finish<P: Places>(
     (table, left_out)
 }
 
-/// The key of a cell's row, if the grain wants it: no finer than the grain tells.
+/// The key of a cell's row, if the grain wants it.
 fn shown<P: Places>(key: FlowKey, places: &P, grain: &Grain) -> Option<FlowKey> {
     let Bearing::Known(direction) = key.sides.bearing() else {
         return None;
@@ -70,11 +70,9 @@ fn shown<P: Places>(key: FlowKey, places: &P, grain: &Grain) -> Option<FlowKey> 
         Direction::Egress => class.is_egress() || grain.home,
         Direction::Ingress => grain.ingress,
     };
-    let classed = key.sides.is_classed() || !grain.inward && direction == Direction::Ingress;
     let role = if grain.port { key.sides.role() } else { Role::Unknown };
     wanted.then(|| FlowKey {
-        peer: if classed { class_as_peer(class) } else { key.peer },
-        sides: Sides::new(key.sides.bearing(), role).classed(classed),
+        sides: Sides::new(key.sides.bearing(), role).classed(key.sides.is_classed()),
         ..key
     })
 }

@@ -165,13 +165,10 @@ pub struct Grain {
     pub ingress: bool,
     /// Traffic between home addresses too.
     pub home: bool,
-    /// Peers apart also where bytes come in.
-    pub inward: bool,
 }
 
 impl Grain {
-    /// What a scan needs: all of it, but of what comes in only how much, by which service and from what class of far end:
-    /// single far ends matter where bytes go, not where they come from.
+    /// All of it: what a scan needs.
     pub const SCAN: Grain = Grain {
         interface: true,
         local: true,
@@ -180,7 +177,6 @@ impl Grain {
         port: true,
         ingress: true,
         home: true,
-        inward: false,
     };
 
     /// None of it: sums by class of peer, for runs that want no table.
@@ -192,7 +188,6 @@ impl Grain {
         port: false,
         ingress: false,
         home: false,
-        inward: false,
     };
 }
 

@@ -126,7 +126,6 @@ pub fn grain_for(keys: &[Key], filter: &Filter, ways: Ways) -> Grain {
         port: has(&[Key::Port]),
         ingress: ways != Ways::Egress,
         home: filter.names_class(Class::Home),
-        inward: true,
     }
 }
 
