@@ -6,7 +6,7 @@
 
 use crate::aggregate::cells::{Lean, LeanKey};
 use crate::aggregate::counter::Places;
-use crate::aggregate::key::{Bearing, Cell, FlowKey, peer_as_class};
+use crate::aggregate::key::{Cell, FlowKey, peer_as_class};
 use crate::aggregate::table::{Direction, Peer, Row, order};
 use crate::net::Addr;
 use foldhash::fast::RandomState;
@@ -210,16 +210,13 @@ impl Bin {
 }
 
 fn direction(key: &FlowKey) -> Direction {
-    match key.sides.bearing() {
-        Bearing::Known(direction) => direction,
-        Bearing::Open => Direction::Egress,
-    }
+    key.sides.direction().unwrap_or(Direction::Egress)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::key::{Sides, class_as_peer};
+    use crate::aggregate::key::{Bearing, Sides, class_as_peer};
     use crate::aggregate::table::{Role, Sample, Volume};
     use crate::net::Class;
     use proptest::prelude::*;

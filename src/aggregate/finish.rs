@@ -6,10 +6,10 @@
 
 use crate::aggregate::bins::Bins;
 use crate::aggregate::counter::{Counter, Places};
-use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, peer_as_class};
+use crate::aggregate::key::{Cell, FlowKey, Grain, peer_as_class};
 use crate::aggregate::rules::{LeftOut, Rules};
 use crate::aggregate::spill::Room;
-use crate::aggregate::table::{Direction, EgressTable, Role, Row, Sample, Volume};
+use crate::aggregate::table::{Direction, EgressTable, Row, Sample, Volume};
 use crate::net::{Addr, HOUR, Seconds};
 use std::collections::BTreeSet;
 
@@ -37,13 +37,12 @@ pub fn finish<P: Places>(
     let mut bins = Bins::new(interfaces.len());
     let mut take = |key: FlowKey, cell: Cell| {
         let decided = rules.decide(&placed(&key), &cell, &mut left_out);
-        if let Some(key) = decided.and_then(|key| shown(key, places, grain)) {
+        if let Some(key) = decided.filter(|key| is_row(key, places, grain)) {
             bins.put(&key, &cell);
         }
     };
     counter.drain(&mut take);
-    let addresses = rules.addresses();
-    for (interface, address) in addresses {
+    for (interface, address) in rules.addresses() {
         if let Some(i) = interfaces.get_mut(interface as usize) {
             i.addresses.push(address);
         }
@@ -57,24 +56,13 @@ pub fn finish<P: Places>(
     (table, left_out)
 }
 
-/// The key of a cell's row, if the grain wants it.
-fn shown<P: Places>(key: FlowKey, places: &P, grain: &Grain) -> Option<FlowKey> {
-    let Bearing::Known(direction) = key.sides.bearing() else {
-        return None;
-    };
+/// True if a cell makes a row.
+fn is_row<P: Places>(key: &FlowKey, places: &P, grain: &Grain) -> bool {
     let class = match key.sides.is_classed() {
         true => peer_as_class(key.peer),
         false => places.class(key.peer),
     };
-    let wanted = match direction {
-        Direction::Egress => class.is_egress() || grain.home,
-        Direction::Ingress => grain.ingress,
-    };
-    let role = if grain.port { key.sides.role() } else { Role::Unknown };
-    wanted.then(|| FlowKey {
-        sides: Sides::new(key.sides.bearing(), role).classed(key.sides.is_classed()),
-        ..key
-    })
+    key.sides.direction().is_some_and(|d| grain.wants(d, class))
 }
 
 fn row(key: &FlowKey, cell: &Cell, peer: u32, sample: Sample) -> Row {
@@ -85,10 +73,7 @@ fn row(key: &FlowKey, cell: &Cell, peer: u32, sample: Sample) -> Row {
         local: key.local,
         port: key.port,
         protocol: key.protocol,
-        direction: match key.sides.bearing() {
-            Bearing::Known(direction) => direction,
-            Bearing::Open => Direction::Egress,
-        },
+        direction: key.sides.direction().unwrap_or(Direction::Egress),
         role: key.sides.role(),
         volume: Volume {
             bytes: cell.bytes,

@@ -126,6 +126,14 @@ impl Sides {
         }
     }
 
+    /// The direction; nothing while it is open.
+    pub const fn direction(self) -> Option<Direction> {
+        match self.bearing() {
+            Bearing::Known(direction) => Some(direction),
+            Bearing::Open => None,
+        }
+    }
+
     /// The role of the local end (of the source, while the direction is open).
     pub const fn role(self) -> Role {
         match self.0 & 3 {
@@ -189,6 +197,16 @@ impl Grain {
         ingress: false,
         home: false,
     };
+}
+
+impl Grain {
+    /// True if sums of this direction, with a far end of this class, are asked for.
+    pub const fn wants(&self, direction: Direction, class: Class) -> bool {
+        match direction {
+            Direction::Egress => class.is_egress() || self.home,
+            Direction::Ingress => self.ingress,
+        }
+    }
 }
 
 /// The hour bucket of a start time.

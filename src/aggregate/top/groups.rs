@@ -2,7 +2,7 @@
 
 use crate::aggregate::counter::Places;
 use crate::aggregate::filter::Filter;
-use crate::aggregate::key::{Bearing, FlowKey, Grain, peer_as_class};
+use crate::aggregate::key::{FlowKey, Grain, peer_as_class};
 use crate::aggregate::spill::{Packed, bytes_of};
 use crate::aggregate::table::{Direction, Interface, Peer};
 use crate::aggregate::top::{Key, Query, Ways};
@@ -64,19 +64,14 @@ impl<'q, P: Places> Groups<'q, P> {
 
     /// The group of a cell whose direction is known, if it is asked for.
     pub(super) fn of(&mut self, key: &FlowKey) -> Option<Group> {
-        let Bearing::Known(direction) = key.sides.bearing() else {
-            return None;
-        };
+        let direction = key.sides.direction()?;
         let asked = match self.query.ways {
             Ways::Egress => direction == Direction::Egress,
             Ways::Ingress => direction == Direction::Ingress,
             Ways::Both => true,
         };
         let facts = if asked { self.facts(key) } else { return None };
-        let wanted = match direction {
-            Direction::Egress => facts.class.is_egress() || self.grain.home,
-            Direction::Ingress => self.grain.ingress,
-        };
+        let wanted = self.grain.wants(direction, facts.class);
         let mut group = Group::default();
         for asked in &self.query.keys {
             match asked {
