@@ -236,6 +236,58 @@ fn signals_end_a_run_by_their_code_and_leave_no_trace() {
     }
 }
 
+/// A signal at each system call that makes, names or removes a file.
+#[test]
+fn a_signal_at_any_step_of_writing_leaves_no_trace() {
+    if !has("strace") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let (state, out, rejects) = (at("b.ftb"), at("out.json"), at("rejects.ndjson"));
+    let log = sample("first/custom-v5.log");
+    let scan = [
+        "scan",
+        &log,
+        "--baseline",
+        &state,
+        "--learn",
+        "-o",
+        &out,
+        "--rejects",
+        &rejects,
+        "--quiet",
+    ];
+    let mut stopped = 0;
+    for call in ["openat", "unlink", "rename", "fsync", "flock"] {
+        for n in 1.. {
+            let inject = format!("inject={call}:signal=SIGTERM:when={n}");
+            let trace = [
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &format!("trace={call}"),
+                "-e",
+                &inject,
+                BIN,
+            ];
+            let ended = Command::new("strace").args(trace).args(scan).output().unwrap().status;
+            let names = tree(folder.path()).into_keys().map(|p| p.to_str().unwrap().to_string());
+            let left: Vec<String> = names.filter(|n| ![&state, &out, &rejects].contains(&n)).collect();
+            assert!(left.is_empty(), "{call} {n}: {left:?}");
+            if ended.success() {
+                break;
+            }
+            assert!(n < 500, "{ended:?}");
+            stopped += 1;
+        }
+    }
+    println!("{stopped} stops");
+    assert!(stopped > 20, "{stopped}");
+}
+
 /// Truncation under the map: deterministic here, at chosen moments; `just faults` does it to a running program.
 #[test]
 fn a_file_that_is_cut_while_it_is_read_is_an_error_of_that_file() {

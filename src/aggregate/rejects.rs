@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::flow::{Reason, Reject};
 use crate::input::Archive;
 use crate::net::printable;
+use crate::store::Begun;
 use serde_json::json;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -50,10 +51,8 @@ impl RejectLog {
     /// # Errors
     /// `Output` if it cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create_new(true).open(path);
-        let file = file.map_err(|e| Error::output(path, e))?;
-        std::fs::remove_file(path).map_err(|e| Error::output(path, e))?;
+        let made = Begun::create(path, File::options().read(true).write(true));
+        let (_, file) = made.map_err(|e| Error::output(path, e))?;
         Ok(RejectLog {
             path: path.to_path_buf(),
             spill: Mutex::new(Spill {

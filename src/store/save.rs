@@ -9,13 +9,15 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::Begun;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The right to read, change and replace a state file; given back when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    path: PathBuf,
     target: PathBuf,
+    // Removed while it is held: whoever opened it before will see that it is no longer the one at this place.
+    _begun: Begun,
     _file: File,
 }
 
@@ -38,14 +40,10 @@ impl Lock {
         let path = beside(target, "lock");
         let began = Instant::now();
         loop {
-            match attempt(&path) {
-                Ok(Some(file)) => {
+            match Begun::enter(&path, || attempt(&path)) {
+                Ok(Some((_begun, _file))) => {
                     let target = target.to_path_buf();
-                    return Ok(Lock {
-                        path,
-                        target,
-                        _file: file,
-                    });
+                    return Ok(Lock { target, _begun, _file });
                 }
                 Ok(None) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
                 Ok(None) => return Err(Error::output(target, taken(&path))),
@@ -57,13 +55,6 @@ impl Lock {
     /// The file whose lock it is.
     pub fn target(&self) -> &Path {
         &self.target
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Removed while it is held: whoever opened it before will see that it is no longer the one at this place.
-        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -116,28 +107,27 @@ pub fn replace_by(lock: &Lock, write: impl FnOnce(&mut dyn Write) -> Result<()>)
     let failed = |e| Error::output(target, e);
     sweep(target);
     let temporary = beside(target, &format!("{}.part", std::process::id()));
-    let written = write_synced(&temporary, target, write);
-    let written = written.and_then(|()| fs::rename(&temporary, target).map_err(failed));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
+    write_synced(&temporary, target, write)?
+        .rename(target)
+        .map_err(failed)?;
     sync_folder(target).map_err(failed)
 }
 
-fn write_synced(path: &Path, target: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+fn write_synced(path: &Path, target: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Begun> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true);
     private(&mut options);
     let failed = |e| Error::output(target, e);
-    let mut out = BufWriter::new(options.open(path).map_err(failed)?);
+    let (begun, file) = Begun::create(path, &mut options).map_err(failed)?;
+    let mut out = BufWriter::new(file);
     write(&mut out).map_err(|e| match e.kind() {
         // Nothing is read from disk by what writes: such an error is the output's.
         ErrorKind::Io(io) => failed(io::Error::new(io.kind(), io.to_string())),
         _ => e,
     })?;
     let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-    file.sync_all().map_err(failed)
+    file.sync_all().map_err(failed)?;
+    Ok(begun)
 }
 
 /// Windows opens no folder as a file, and has no such step.

@@ -2,10 +2,10 @@
 
 use crate::args::{Format, OutputArgs};
 use crate::run;
-use crate::stop::Begun;
 use anyhow::Context;
 use comfy_table::{Cell as Shown, CellAlignment, Table, presets};
 use flowtrail::report::{Cell, Grid};
+use flowtrail::store::Begun;
 use flowtrail::{Error, ErrorKind};
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -47,25 +47,14 @@ pub(crate) fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow:
         write(&mut out).map_err(|e| place(e, path.display()))?;
         return Ok(out.flush().map_err(failed)?);
     }
-    let beside = beside(path);
-    let _begun = Begun::new(&beside);
-    let file = File::options()
-        .write(true)
-        .create_new(true)
-        .open(&beside)
-        .map_err(failed)?;
+    let (begun, file) = Begun::create(&beside(path), File::options().write(true)).map_err(failed)?;
     let mut out = BufWriter::new(file);
-    let written = write(&mut out).map_err(|e| place(e, path.display())).and_then(|()| {
-        let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        fs::rename(&beside, path).map_err(failed)?;
-        sync_folder(path);
-        Ok(())
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
+    write(&mut out).map_err(|e| place(e, path.display()))?;
+    let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    begun.rename(path).map_err(failed)?;
+    sync_folder(path);
+    Ok(())
 }
 
 /// So that a power cut does not take the name away. Some file systems cannot; the file is whole all the same.
@@ -103,14 +92,8 @@ fn check_file(path: &Path) -> flowtrail::Result<()> {
     if is_stream(path) {
         return Ok(());
     }
-    let beside = beside(path);
-    File::options()
-        .write(true)
-        .create_new(true)
-        .open(&beside)
-        .map_err(|e| Error::output(path, e))?;
-    fs::remove_file(&beside).map_err(|e| Error::output(path, e))?;
-    Ok(())
+    let made = Begun::create(&beside(path), File::options().write(true));
+    made.map(drop).map_err(|e| Error::output(path, e))
 }
 
 /// Writes a grid to where the user wants it, in the format asked for.

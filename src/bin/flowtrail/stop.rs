@@ -5,32 +5,7 @@
 //! A second signal ends it at once.
 
 use crate::run;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Files that are being written and do not have their final names yet.
-static BEGUN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
-fn begun() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    BEGUN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A file that is removed if a signal comes before it is finished.
-pub(crate) struct Begun<'p>(&'p Path);
-
-impl<'p> Begun<'p> {
-    pub(crate) fn new(path: &'p Path) -> Self {
-        begun().insert(path.to_path_buf());
-        Begun(path)
-    }
-}
-
-impl Drop for Begun<'_> {
-    fn drop(&mut self) {
-        begun().remove(self.0);
-    }
-}
+use flowtrail::store::begun;
 
 /// Starts to wait for signals. Where that cannot be, they end the process as the system does.
 #[cfg(unix)]
@@ -50,9 +25,7 @@ pub(crate) fn listen() {
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-            for path in begun().iter() {
-                let _ = std::fs::remove_file(path);
-            }
+            let _ended = begun::end();
             run::warn(&format!(
                 "stopped by {name}: no result was written, and what stood on standard output is incomplete"
             ));
