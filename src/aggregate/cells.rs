@@ -8,6 +8,7 @@
 //! A part is an index of tagged numbers into dense cells of one cache line; under a bound, one that is full goes to disk.
 //! Parts and places come from a hash that is keyed at random: whoever chooses addresses cannot choose collisions.
 
+mod dense;
 mod lean;
 mod part;
 
@@ -19,6 +20,7 @@ use foldhash::fast::RandomState;
 use lean::Item;
 pub(in crate::aggregate) use lean::Lean;
 use part::Part;
+use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
@@ -38,6 +40,35 @@ pub struct Rest {
     pub groups: u64,
     /// Their bytes.
     pub bytes: u128,
+}
+
+impl Rest {
+    fn and(self, other: Rest) -> Rest {
+        Rest {
+            groups: self.groups + other.groups,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+/// The largest numbers of some.
+#[derive(Debug, Default)]
+struct Largest(BinaryHeap<Reverse<u64>>);
+
+impl Largest {
+    #[inline]
+    fn add(&mut self, bytes: u64, limit: usize) {
+        if self.0.len() < limit {
+            self.0.push(Reverse(bytes));
+        } else if self.0.peek().is_some_and(|least| least.0 < bytes) {
+            self.0.pop();
+            self.0.push(Reverse(bytes));
+        }
+    }
+
+    fn least(&self) -> u64 {
+        self.0.peek().map_or(0, |least| least.0)
+    }
 }
 
 /// The shared table.
@@ -131,7 +162,6 @@ impl Cells {
     #[inline]
     fn make_room(&self, part: &mut Part, more: usize) {
         let Some(bound) = &self.bound else { return };
-        part.make_room(bound.most);
         if part.len() + more > bound.most && part.len() > 0 {
             match &bound.spool {
                 Some(spool) => part.write(spool),
@@ -174,35 +204,22 @@ impl Cells {
 
     /// Keeps, of the sums that `keeps` (bytes, packets, records) lets through, the `limit` largest and all that are as
     /// large as the smallest of those. Returns how many others `keeps` let through, and their bytes.
-    pub fn keep_largest(&self, limit: usize, keeps: impl Fn(u128, u128, u64) -> bool) -> Rest {
+    pub fn keep_largest(&self, limit: usize, keeps: impl Fn(u128, u128, u64) -> bool + Sync) -> Rest {
         let keeps = |c: &Lean| keeps(c.bytes.into(), c.packets.into(), c.flows.into());
-        let mut largest: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
-        for part in &self.parts {
-            for cell in lock(part).cells.iter().filter(|c| keeps(c)) {
-                if largest.len() < limit {
-                    largest.push(Reverse(cell.bytes));
-                } else if largest.peek().is_some_and(|least| least.0 < cell.bytes) {
-                    largest.pop();
-                    largest.push(Reverse(cell.bytes));
-                }
-            }
-        }
-        let least = largest.peek().map_or(0, |least| least.0);
-        let mut rest = Rest::default();
-        for part in &self.parts {
-            let mut part = lock(part);
-            part.slots = Vec::new();
-            part.cells.retain(|cell| {
-                let small = cell.bytes < least;
-                if small && keeps(cell) {
-                    rest.groups += 1;
-                    rest.bytes += u128::from(cell.bytes);
-                }
-                !small
-            });
-            part.cells.shrink_to_fit();
-        }
-        rest
+        let of_part = |mut largest: Largest, part: &Mutex<Part>| {
+            let part = lock(part);
+            let kept = part.cells.iter().filter(|c| keeps(c));
+            kept.for_each(|cell| largest.add(cell.bytes, limit));
+            largest
+        };
+        let join = |mut a: Largest, b: Largest| {
+            b.0.into_iter().for_each(|Reverse(bytes)| a.add(bytes, limit));
+            a
+        };
+        let largest = self.parts.par_iter().fold(Largest::default, of_part);
+        let least = largest.reduce(Largest::default, join).least();
+        let rest = self.parts.par_iter().map(|part| lock(part).keep_from(least, keeps));
+        rest.reduce(Rest::default, Rest::and)
     }
 
     /// True if some sum outgrew its lean cell.

@@ -96,14 +96,44 @@ impl Anomalies {
     }
 }
 
+/// The counts of rows, if all have bytes and usual times, and no sum can overflow: without a branch for each.
+fn plain(rows: &Rows<'_>) -> Option<RecordCounts> {
+    let c = rows.columns;
+    let (mut odd, mut accept, mut reject) = (false, [0u64; 2], [0u64; 2]);
+    let times = c.start.iter().zip(&c.end);
+    let rest = c.bytes.iter().zip(&c.action).zip(c.good());
+    for ((start, end), ((bytes, action), good)) in times.zip(rest) {
+        odd |= good & ((end < start) | !(YEAR_2014..I32_END).contains(start) | (*bytes > u64::from(u32::MAX)));
+        let add = |to: &mut [u64; 2], counts: bool| {
+            let mask = u64::from(counts & good).wrapping_neg();
+            *to = [to[0].wrapping_sub(mask), to[1].wrapping_add(bytes & mask)];
+        };
+        add(&mut accept, matches!(action, Action::Accept | Action::Unknown));
+        add(&mut reject, matches!(action, Action::Reject));
+    }
+    let few = u32::try_from(rows.len()).is_ok();
+    (few && !odd).then(|| RecordCounts {
+        good_accept: accept[0],
+        accept_bytes: accept[1].into(),
+        reject_records: reject[0],
+        reject_bytes: reject[1].into(),
+        ..RecordCounts::default()
+    })
+}
+
 impl RecordCounts {
     /// Counts a good record.
     #[inline]
     pub fn observe(&mut self, r: &FlowRecord<'_>) {
         self.anomalies.observe(r.start, r.end);
-        let bytes = u128::from(r.bytes.unwrap_or(0));
-        self.unknown_bytes += u64::from(r.bytes.is_none());
-        match r.action {
+        self.count(r.bytes, r.action, r.format().is_transit_gateway());
+    }
+
+    #[inline]
+    fn count(&mut self, bytes: Option<u64>, action: Action, transit_gateway: bool) {
+        self.unknown_bytes += u64::from(bytes.is_none());
+        let bytes = u128::from(bytes.unwrap_or(0));
+        match action {
             Action::Accept | Action::Unknown => {
                 self.good_accept += 1;
                 self.accept_bytes += bytes;
@@ -114,7 +144,7 @@ impl RecordCounts {
             }
             Action::Other => {}
         }
-        if r.format().is_transit_gateway() {
+        if transit_gateway {
             self.transit_gateway += 1;
             self.transit_gateway_bytes += bytes;
         }
@@ -122,38 +152,19 @@ impl RecordCounts {
 
     /// Counts the good records of many rows; the same as [`RecordCounts::observe`] of each.
     pub fn observe_rows(&mut self, rows: &Rows<'_>) {
+        match plain(rows) {
+            Some(plain) if !rows.format.is_transit_gateway() => self.add(&plain),
+            _ => self.observe_each(rows),
+        }
+    }
+
+    /// The slow and obvious way.
+    fn observe_each(&mut self, rows: &Rows<'_>) {
         let c = rows.columns;
         let known = |n: u64| Some(n).filter(|n| *n != MISSING);
-        let (mut accept, mut reject, mut other) = ((0u64, 0u128), (0u64, 0u128), (0u64, 0u128));
-        let mut odd = false;
-        let times = c.start.iter().zip(&c.end);
-        let rest = c.bytes.iter().zip(&c.action).zip(c.good());
-        for ((start, end), ((bytes, action), good)) in times.zip(rest) {
-            if !good {
-                continue;
-            }
-            odd |= (end < start) | !(YEAR_2014..I32_END).contains(start) | (*bytes == MISSING);
-            let sum = match action {
-                Action::Accept | Action::Unknown => &mut accept,
-                Action::Reject => &mut reject,
-                Action::Other => &mut other,
-            };
-            let bytes = if *bytes == MISSING { 0 } else { *bytes };
-            *sum = (sum.0 + 1, sum.1 + u128::from(bytes));
-        }
-        if odd {
-            for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {
-                self.anomalies.observe(known(c.start[i]), known(c.end[i]));
-                self.unknown_bytes += u64::from(c.bytes[i] == MISSING);
-            }
-        }
-        self.good_accept += accept.0;
-        self.accept_bytes += accept.1;
-        self.reject_records += reject.0;
-        self.reject_bytes += reject.1;
-        if rows.format.is_transit_gateway() {
-            self.transit_gateway += accept.0 + reject.0 + other.0;
-            self.transit_gateway_bytes += accept.1 + reject.1 + other.1;
+        for i in (0..rows.len()).filter(|i| rows.is_good(*i)) {
+            self.anomalies.observe(known(c.start[i]), known(c.end[i]));
+            self.count(known(c.bytes[i]), c.action[i], rows.format.is_transit_gateway());
         }
     }
 

@@ -8,7 +8,7 @@ use crate::flow::{Action, Field, FlowRecord, LogFormat, LogStatus};
 use crate::input::{Archive, LogKind, LogName};
 use crate::net::{Seconds, TimeWindow};
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The flow logs of an archive, by the names of its files.
@@ -128,6 +128,16 @@ pub struct Watch {
     seen: HashMap<(u32, Box<[u8]>), Presence, RandomState>,
 }
 
+/// A key of what was seen, not yet kept.
+#[derive(Hash)]
+struct Known<'r>(u32, &'r [u8]);
+
+impl Equivalent<(u32, Box<[u8]>)> for Known<'_> {
+    fn equivalent(&self, key: &(u32, Box<[u8]>)) -> bool {
+        (self.0, self.1) == (key.0, &key.1)
+    }
+}
+
 impl Watch {
     pub(super) fn new(all: bool, window: TimeWindow) -> Self {
         Watch {
@@ -149,8 +159,10 @@ impl Watch {
             .text(Field::InterfaceId)
             .or_else(|| r.text(Field::ResourceId))
             .unwrap_or(b"-");
-        let key = (self.log, Box::from(id));
-        self.seen.entry(key).or_default().observe(r);
+        match self.seen.get_mut(&Known(self.log, id)) {
+            Some(presence) => presence.observe(r),
+            None => self.seen.entry((self.log, id.into())).or_default().observe(r),
+        }
     }
 
     pub(super) fn merge(&mut self, other: Watch) {

@@ -151,7 +151,7 @@ impl LineReader {
     ) {
         let mut line = 0;
         let mut before = 0;
-        while let Some(end) = room.tokens.lines.get(line) {
+        while let Some(end) = room.tokens.lines().get(line) {
             let (len, stride) = regular(text, &room.tokens, (line, before), self.format.columns().len());
             if len > 0 {
                 let ends = &room.tokens.ends()[before..=before + len * stride];
@@ -319,7 +319,7 @@ fn window_of(rest: &[u8]) -> usize {
 /// none empty, one space between two, a newline or CRLF at the end, and no header.
 fn regular(text: &[u8], tokens: &Tokens, (line, before): (usize, usize), fields: usize) -> (usize, usize) {
     let ends = tokens.ends();
-    let first = tokens.lines.get(line).map_or(0, |end| *end as usize - before);
+    let first = tokens.lines().get(line).map_or(0, |end| *end as usize - before);
     // A CR is one delimiter more; a clean window has none.
     let stride = if !tokens.clean && first == fields + 1 {
         first
@@ -327,7 +327,7 @@ fn regular(text: &[u8], tokens: &Tokens, (line, before): (usize, usize), fields:
         fields
     };
     let mut from = before;
-    for (n, end) in tokens.lines.iter().skip(line).enumerate() {
+    for (n, end) in tokens.lines().iter().skip(line).enumerate() {
         if *end as usize - from != stride || !tokens.clean && !is_plain(text, &ends[from..=*end as usize], fields) {
             return (n, stride);
         }
@@ -337,7 +337,7 @@ fn regular(text: &[u8], tokens: &Tokens, (line, before): (usize, usize), fields:
         }
         from = *end as usize;
     }
-    (tokens.lines.len() - line, stride)
+    (tokens.lines().len() - line, stride)
 }
 
 /// The same of one line in a window that holds other control characters too, or fields without a byte.

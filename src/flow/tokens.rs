@@ -10,8 +10,9 @@ pub(super) struct Tokens {
     /// Room for [`Tokens::ends`]; the first is a sentinel, so that field `i` starts one after `ends[i]`.
     ends: Vec<u32>,
     count: usize,
-    /// For each newline its index in [`Tokens::ends`].
-    pub(super) lines: Vec<u32>,
+    /// Room for [`Tokens::lines`].
+    lines: Vec<u32>,
+    line_count: usize,
     /// True if the window holds single spaces and newlines only: no other control character, no empty field.
     pub(super) clean: bool,
 }
@@ -36,33 +37,52 @@ impl Tokens {
         &self.ends[..self.count]
     }
 
-    /// Finds the delimiters of `window`, which must be shorter than 4 GiB.
-    pub(super) fn find(&mut self, window: &[u8]) {
-        self.begin(window.len());
-        let whole = window.len() - window.len() % STEP;
-        let (steps, rest) = window.split_at(whole);
-        let carry = whole_steps(steps, self);
-        let mut last = [b'x'; STEP];
-        last[..rest.len()].copy_from_slice(rest);
-        let mut finder = Finder { tokens: self, carry };
-        finder.step(whole as u32, masks_by_byte(&last), by_bit);
+    /// For each newline its index in [`Tokens::ends`].
+    pub(super) fn lines(&self) -> &[u32] {
+        &self.lines[..self.line_count]
     }
 
-    fn begin(&mut self, length: usize) {
+    /// Finds the delimiters of `window`, which must be shorter than 4 GiB.
+    pub(super) fn find(&mut self, window: &[u8]) {
+        let whole = window.len() - window.len() % STEP;
+        let (steps, rest) = window.split_at(whole);
+        let mut last = [b'x'; STEP];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut finder = self.begin(window.len());
+        whole_steps(steps, &mut finder);
+        finder.step(whole as u32, masks_by_byte(&last), by_bit);
+        let (count, line_count, clean) = (finder.count, finder.line_count, finder.odd == 0);
+        (self.count, self.line_count, self.clean) = (count, line_count, clean);
+    }
+
+    fn begin(&mut self, length: usize) -> Finder<'_> {
         // One place for every byte and for those that are written at once: no check while writing.
         let room = length + STEP + SLACK;
-        if self.ends.len() < room {
-            self.ends.resize(room, 0);
+        for places in [&mut self.ends, &mut self.lines] {
+            if places.len() < room {
+                places.resize(room, 0);
+            }
         }
         self.ends[0] = u32::MAX;
-        self.count = 1;
-        self.lines.clear();
-        self.clean = true;
+        Finder {
+            ends: &mut self.ends,
+            count: 1,
+            lines: &mut self.lines,
+            line_count: 0,
+            odd: 0,
+            carry: 1,
+        }
     }
 }
 
+/// What was found so far of a window.
 struct Finder<'t> {
-    tokens: &'t mut Tokens,
+    ends: &'t mut [u32],
+    count: usize,
+    lines: &'t mut [u32],
+    line_count: usize,
+    /// Not 0 if anything but single spaces and newlines was met.
+    odd: u64,
     /// 1 if the byte before was a delimiter, as the start of a window is.
     carry: u64,
 }
@@ -71,18 +91,27 @@ impl Finder<'_> {
     /// Takes in the masks of 64 bytes that start at `base`; `write` puts the positions of a mask's bits into its room.
     #[inline(always)]
     fn step(&mut self, base: u32, m: Masks, write: impl FnOnce(u32, u64, &mut [u32])) {
-        let t = &mut *self.tokens;
-        let odd = (m.control & !m.newline) | (m.blank & (m.blank << 1 | self.carry));
-        t.clean &= odd == 0;
+        self.odd |= (m.control & !m.newline) | (m.blank & (m.blank << 1 | self.carry));
         self.carry = m.blank >> 63;
-        let mut newlines = m.newline;
-        while newlines != 0 {
-            let before = (newlines & newlines.wrapping_neg()) - 1;
-            t.lines.push(t.count as u32 + (m.blank & before).count_ones());
-            newlines &= newlines - 1;
+        // The first is written also where there is none: lines are longer than a step, so more than one is rare, and
+        // whether there is one cannot be foreseen.
+        self.line(m.blank, m.newline);
+        self.line_count += usize::from(m.newline != 0);
+        let mut more = m.newline & m.newline.wrapping_sub(1);
+        while more != 0 {
+            self.line(m.blank, more);
+            self.line_count += 1;
+            more &= more - 1;
         }
-        write(base, m.blank, &mut t.ends[t.count..]);
-        t.count += m.blank.count_ones() as usize;
+        write(base, m.blank, &mut self.ends[self.count..]);
+        self.count += m.blank.count_ones() as usize;
+    }
+
+    /// Writes which delimiter the lowest newline is.
+    #[inline(always)]
+    fn line(&mut self, blank: u64, newlines: u64) {
+        let before = (newlines & newlines.wrapping_neg()).wrapping_sub(1);
+        self.lines[self.line_count] = self.count as u32 + (blank & before).count_ones();
     }
 }
 
@@ -117,44 +146,47 @@ fn masks_by_byte(bytes: &[u8; STEP]) -> Masks {
     }
 }
 
-/// Takes a window of whole steps; returns whether its last byte was a delimiter.
-fn whole_steps(window: &[u8], tokens: &mut Tokens) -> u64 {
+/// Takes in a window of whole steps.
+fn whole_steps(window: &[u8], finder: &mut Finder<'_>) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(carry) = x86::whole_steps(window, tokens) {
-        return carry;
+    if x86::whole_steps(window, finder) {
+        return;
     }
-    by_byte(window, tokens)
+    by_byte(window, finder);
 }
 
 /// The portable twin.
-fn by_byte(window: &[u8], tokens: &mut Tokens) -> u64 {
-    let mut finder = Finder { tokens, carry: 1 };
+fn by_byte(window: &[u8], finder: &mut Finder<'_>) {
     for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
         finder.step((i * STEP) as u32, masks_by_byte(bytes), by_bit);
     }
-    finder.carry
 }
 
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "instructions that not every processor has")]
 mod x86 {
-    use super::{BLANK, Finder, Masks, STEP, Tokens, by_bit};
+    use super::{BLANK, Finder, Masks, STEP, by_bit};
     use std::arch::x86_64::*;
 
-    /// The best that this processor can; `None` if that is nothing special.
-    pub(super) fn whole_steps(window: &[u8], tokens: &mut Tokens) -> Option<u64> {
+    /// The best that this processor can; false if that is nothing special.
+    pub(super) fn whole_steps(window: &[u8], finder: &mut Finder<'_>) -> bool {
         if crate::flow::simd::has_avx512() {
             // SAFETY: the processor was asked for these instructions.
-            return Some(unsafe { avx512(window, tokens) });
+            unsafe { avx512(window, finder) };
+            return true;
         }
-        // SAFETY: the processor was asked for these instructions.
-        crate::flow::simd::has_avx2().then(|| unsafe { avx2(window, tokens) })
+        let can = crate::flow::simd::has_avx2();
+        if can {
+            // SAFETY: the processor was asked for these instructions.
+            unsafe { avx2(window, finder) };
+        }
+        can
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn avx2(window: &[u8], tokens: &mut Tokens) -> u64 {
-        let mut finder = Finder { tokens, carry: 1 };
+    fn avx2(window: &[u8], finder: &mut Finder<'_>) {
         for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
+            ask_for(bytes);
             let (low, high) = (half(bytes, 0), half(bytes, 32));
             let join = |a: u32, b: u32| u64::from(a) | u64::from(b) << 32;
             let masks = Masks {
@@ -164,7 +196,15 @@ mod x86 {
             };
             finder.step((i * STEP) as u32, masks, by_bit);
         }
-        finder.carry
+    }
+
+    /// Asks for bytes that come later, so that they need not be waited for: the processor itself looks ahead only as long
+    /// as nothing else is read. An address where nothing is is no error.
+    #[inline]
+    #[target_feature(enable = "sse")]
+    fn ask_for(bytes: &[u8; STEP]) {
+        const AHEAD: usize = 4096;
+        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(AHEAD).cast());
     }
 
     /// Blanks, newlines and control characters of 32 bytes.
@@ -183,12 +223,12 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]
-    fn avx512(window: &[u8], tokens: &mut Tokens) -> u64 {
-        let mut finder = Finder { tokens, carry: 1 };
+    fn avx512(window: &[u8], finder: &mut Finder<'_>) {
         let places = std::array::from_fn::<i8, STEP, _>(|i| i as i8);
         // SAFETY: the array has 64 bytes, and the load needs no alignment.
         let places = unsafe { _mm512_loadu_si512(places.as_ptr().cast()) };
         for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
+            ask_for(bytes);
             // SAFETY: a step is 64 bytes, and the load needs no alignment.
             let v = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
             let masks = Masks {
@@ -200,7 +240,6 @@ mod x86 {
                 compress(places, base, mask, into)
             });
         }
-        finder.carry
     }
 
     /// Writes the positions of the bits of `mask`, sixteen at a time.
@@ -248,12 +287,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(window: &[u8], steps: impl Fn(&[u8], &mut Tokens) -> u64) -> (Vec<u32>, Vec<u32>, bool) {
+    fn of(window: &[u8], steps: impl Fn(&[u8], &mut Finder<'_>)) -> (Vec<u32>, Vec<u32>, bool, u64) {
         let mut t = Tokens::default();
-        t.begin(window.len());
-        let whole = window.len() - window.len() % STEP;
-        steps(&window[..whole], &mut t);
-        (t.ends().to_vec(), t.lines.clone(), t.clean)
+        let mut finder = t.begin(window.len());
+        steps(&window[..window.len() - window.len() % STEP], &mut finder);
+        let (ends, lines) = (&finder.ends[..finder.count], &finder.lines[..finder.line_count]);
+        (ends.to_vec(), lines.to_vec(), finder.odd == 0, finder.carry)
     }
 
     proptest! {
@@ -265,7 +304,7 @@ mod tests {
             tokens.find(&window);
             let ends: Vec<u32> = (0..window.len() as u32).filter(|i| window[*i as usize] <= b' ').collect();
             prop_assert_eq!(&tokens.ends()[1..], &ends[..]);
-            let newlines: Vec<u32> = tokens.lines.iter().map(|l| tokens.ends()[*l as usize]).collect();
+            let newlines: Vec<u32> = tokens.lines().iter().map(|l| tokens.ends()[*l as usize]).collect();
             let naive: Vec<u32> = ends.into_iter().filter(|i| window[*i as usize] == b'\n').collect();
             prop_assert_eq!(newlines, naive);
             let empty = window.first().is_some_and(|b| *b <= b' ') || window.windows(2).any(|w| w[0] <= b' ' && w[1] <= b' ');

@@ -99,6 +99,18 @@ pub(in crate::aggregate) struct Lean {
 }
 
 impl Lean {
+    /// What stands where no cell is yet.
+    pub(super) const NONE: Lean = Lean {
+        key: LeanKey([0; 3]),
+        bytes: 0,
+        packets: 0,
+        flows: 0,
+        first: 0,
+        last: 0,
+        task: 0,
+        line: 0,
+    };
+
     /// The sums of a key, if they fit.
     pub(in crate::aggregate) fn of(key: LeanKey, cell: &Cell) -> Option<Lean> {
         let small = |n: u64| u32::try_from(n).ok();

@@ -1,5 +1,7 @@
 //! One part of the shared table: an index of tagged numbers into dense cells, and what was written out of it.
 
+use super::Rest;
+use super::dense::Dense;
 use super::lean::{Item, Lean, LeanKey};
 use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::spill::{Extent, Packed, Spool, pack_cell, unpack_cell};
@@ -20,7 +22,7 @@ struct Written {
 pub(super) struct Part {
     /// Tag and number + 1 of a cell, 0 where there is none; the length is a power of two.
     pub(super) slots: Vec<u32>,
-    pub(super) cells: Vec<Lean>,
+    pub(super) cells: Dense,
     pub(super) wide: HashMap<FlowKey, Cell, RandomState>,
     /// Lean and wide cells that were written out.
     written: Written,
@@ -92,10 +94,6 @@ impl Part {
         if number > NUMBER {
             return self.add_wide(lean.key, &lean.cell());
         }
-        if self.cells.len() == self.cells.capacity() {
-            // By a quarter: what doubles wastes up to half of the memory.
-            self.cells.reserve_exact(16.max(self.cells.len() / 4));
-        }
         self.cells.push(lean);
         self.slots[at] = tag(h) << TAG_SHIFT | number;
     }
@@ -129,13 +127,6 @@ impl Part {
     /// True if something was written out.
     pub(super) fn is_written(&self) -> bool {
         !self.written.lean.is_empty() || !self.written.wide.is_empty()
-    }
-
-    /// Makes room for so many cells at once, so that nothing is moved while it fills.
-    pub(super) fn make_room(&mut self, cells: usize) {
-        if self.cells.capacity() == 0 {
-            self.cells.reserve_exact(cells);
-        }
     }
 
     /// Writes out all cells, and begins anew in the same memory.
@@ -179,6 +170,21 @@ impl Part {
                 self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
             }
         }
+    }
+
+    /// Keeps the sums of at least so many bytes; counts the others that `keeps` lets through.
+    pub(super) fn keep_from(&mut self, least: u64, keeps: impl Fn(&Lean) -> bool) -> Rest {
+        let mut rest = Rest::default();
+        self.slots = Vec::new();
+        self.cells.retain(|cell| {
+            let small = cell.bytes < least;
+            if small && keeps(cell) {
+                rest.groups += 1;
+                rest.bytes += u128::from(cell.bytes);
+            }
+            !small
+        });
+        rest
     }
 
     /// Brings together what stands in two places: sums that grew too large for a lean cell. Nothing is added afterwards.

@@ -1,0 +1,83 @@
+//! Cells one after the other, in chunks that stay where they are: a table that grows copies nothing.
+//!
+//! A chunk is 16 KiB; the last of a part is half empty on average, which is what all of them together waste.
+
+use super::lean::Lean;
+use std::ops::{Index, IndexMut};
+
+/// Cells of a chunk, a power of two.
+const CHUNK: usize = 256;
+
+/// A list of cells.
+#[derive(Debug, Default)]
+pub(super) struct Dense {
+    chunks: Vec<Box<[Lean; CHUNK]>>,
+    len: usize,
+}
+
+impl Dense {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    pub(super) fn get(&self, n: usize) -> Option<&Lean> {
+        self.chunks.get(n / CHUNK).map(|chunk| &chunk[n % CHUNK])
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, lean: Lean) {
+        if self.len == self.chunks.len() * CHUNK {
+            self.chunks.push(Box::new([Lean::NONE; CHUNK]));
+        }
+        self.len += 1;
+        let last = self.len - 1;
+        self[last] = lean;
+    }
+
+    /// Chunk by chunk, the last as far as it is used.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lean> {
+        let used = |n: usize| self.len.saturating_sub(n * CHUNK).min(CHUNK);
+        let chunks = self.chunks.iter().enumerate();
+        chunks.flat_map(move |(n, chunk)| &chunk[..used(n)])
+    }
+
+    /// Leaves out what `keeps` does not want, and gives its memory back.
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&Lean) -> bool) {
+        let mut kept = 0;
+        for n in 0..self.len {
+            let lean = self[n];
+            if keeps(&lean) {
+                self[kept] = lean;
+                kept += 1;
+            }
+        }
+        self.len = kept;
+        self.chunks.truncate(kept.div_ceil(CHUNK));
+    }
+
+    /// Forgets all, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl Index<usize> for Dense {
+    type Output = Lean;
+
+    #[inline]
+    fn index(&self, n: usize) -> &Lean {
+        &self.chunks[n / CHUNK][n % CHUNK]
+    }
+}
+
+impl IndexMut<usize> for Dense {
+    #[inline]
+    fn index_mut(&mut self, n: usize) -> &mut Lean {
+        &mut self.chunks[n / CHUNK][n % CHUNK]
+    }
+}
