@@ -11,7 +11,7 @@ use crate::flow::rows::{Columns, Plan, Rows};
 use crate::flow::simd::Stretch;
 use crate::flow::tokens::Tokens;
 use crate::net::printable;
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter};
 use nom::bytes::complete::{take_till1, take_while1};
 use nom::{IResult, Parser};
 
@@ -133,8 +133,7 @@ impl LineReader {
         let mut from = 0;
         while from < block.len() {
             let text = &block[from..];
-            let length = window_of(text);
-            room.tokens.find(&text[..length]);
+            let length = find_window(text, &mut room.tokens);
             self.window(text, length, (&mut room, &mut fields), sink);
             from += length;
         }
@@ -305,14 +304,21 @@ impl LineReader {
     }
 }
 
-/// Length of the next window: whole lines, some 16 KiB of them, so that what was found stays close at hand.
-fn window_of(rest: &[u8]) -> usize {
+/// Finds the delimiters of the next window, some 16 KiB, so that what was found stays close at hand. Returns the length of
+/// its whole lines: what stands behind them belongs to the window after it.
+fn find_window(rest: &[u8], tokens: &mut Tokens) -> usize {
     const WINDOW: usize = 16 << 10;
-    if rest.len() <= WINDOW {
+    let window = &rest[..WINDOW.min(rest.len())];
+    tokens.find(window);
+    if window.len() == rest.len() {
         return rest.len();
     }
-    let end = memrchr(b'\n', &rest[..WINDOW]).or_else(|| memchr(b'\n', rest));
-    end.map_or(rest.len(), |i| i + 1)
+    if let Some(last) = tokens.lines().last() {
+        return tokens.ends()[*last as usize] as usize + 1;
+    }
+    let length = memchr(b'\n', rest).map_or(rest.len(), |i| i + 1);
+    tokens.find(&rest[..length]);
+    length
 }
 
 /// How many lines from `line` on have the usual shape, and how many delimiters each of them has: exactly `fields` fields,
