@@ -201,6 +201,22 @@ mod x86 {
         unsafe { (s.ends.get_unchecked(i).wrapping_add(1), *s.ends.get_unchecked(i + 1)) }
     }
 
+    /// Lengths of four tokens. Where one ends stands beside where it starts: both come by one load.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    fn lengths(s: &Stretch<'_, '_>, at: [usize; 4]) -> __m256i {
+        let pair = |i: usize| {
+            debug_assert!(i + 1 < s.ends.len());
+            // SAFETY: the callers below have compared their largest `i + 1` with the length; the load needs no alignment.
+            unsafe { s.ends.as_ptr().add(i).cast::<i64>().read_unaligned() }
+        };
+        let pairs = _mm256_set_epi64x(pair(at[3]), pair(at[2]), pair(at[1]), pair(at[0]));
+        // A token starts one behind the end before it; the sentinel wraps around.
+        let starts = _mm256_add_epi32(pairs, _mm256_set1_epi64x(1));
+        let starts = _mm256_and_si256(starts, _mm256_set1_epi64x(u32::MAX.into()));
+        _mm256_sub_epi64(_mm256_srli_epi64::<32>(pairs), starts)
+    }
+
     /// Eight bytes of the text from `at` on, which is a position that [`place`] gave, or up to eight bytes before an end.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
@@ -224,16 +240,13 @@ mod x86 {
         if i + 3 * s.stride + 1 >= s.ends.len() {
             return false;
         }
-        let (a, b) = (place(s, i), place(s, i + s.stride));
-        let (c, d) = (place(s, i + 2 * s.stride), place(s, i + 3 * s.stride));
-        let start = _mm_set_epi32(d.0 as i32, c.0 as i32, b.0 as i32, a.0 as i32);
-        let end = _mm_set_epi32(d.1 as i32, c.1 as i32, b.1 as i32, a.1 as i32);
-        let length = _mm256_cvtepu32_epi64(_mm_sub_epi32(end, start));
-        let first = words(s, [a.0, b.0, c.0, d.0]);
+        let at = [i, i + s.stride, i + 2 * s.stride, i + 3 * s.stride];
+        let length = lengths(s, at);
+        let first = words(s, at.map(|i| place(s, i).0));
         let long = _mm256_cmpgt_epi64(length, _mm256_set1_epi64x(8));
         let numbers = match _mm256_movemask_epi8(long) {
             0 => eight_digits(first, length),
-            -1 => sixteen_digits(first, length, s, [a.1, b.1, c.1, d.1]),
+            -1 => sixteen_digits(first, length, s, at.map(|i| place(s, i).1)),
             _ => None,
         };
         let Some(numbers) = numbers else { return false };
@@ -250,13 +263,10 @@ mod x86 {
         if i + 3 * s.stride + 1 >= s.ends.len() || length > 7 {
             return None;
         }
-        let (a, b) = (place(s, i), place(s, i + s.stride));
-        let (c, d) = (place(s, i + 2 * s.stride), place(s, i + 3 * s.stride));
-        let start = _mm_set_epi32(d.0 as i32, c.0 as i32, b.0 as i32, a.0 as i32);
-        let end = _mm_set_epi32(d.1 as i32, c.1 as i32, b.1 as i32, a.1 as i32);
-        let lengths = _mm256_cvtepu32_epi64(_mm_sub_epi32(end, start));
+        let at = [i, i + s.stride, i + 2 * s.stride, i + 3 * s.stride];
+        let lengths = lengths(s, at);
         let kept = _mm256_set1_epi64x((1 << (8 * length)) - 1);
-        let text = _mm256_and_si256(words(s, [a.0, b.0, c.0, d.0]), kept);
+        let text = _mm256_and_si256(words(s, at.map(|i| place(s, i).0)), kept);
         let same = _mm256_cmpeq_epi64(text, _mm256_set1_epi64x(word as i64));
         let whole = _mm256_cmpeq_epi64(lengths, _mm256_set1_epi64x(length as i64));
         Some(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(same, whole))) as u32)
