@@ -16,6 +16,7 @@ pub use lean::LeanKey;
 
 use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::spill::Spool;
+use crate::flow::ask_for;
 use foldhash::fast::RandomState;
 use lean::Item;
 pub(in crate::aggregate) use lean::Lean;
@@ -288,6 +289,7 @@ impl Outbox {
         if items.len() == BOX {
             to.empty(items, &to.parts[number]);
         }
+        ask_for(items.as_ptr().wrapping_add(items.len()));
     }
 
     /// Adds what still waits.

@@ -5,7 +5,7 @@
 
 use crate::aggregate::cells::{Outbox, Rest};
 use crate::aggregate::filter::{Filter, RecordFacts};
-use crate::aggregate::interner::{Codes, Described, Dictionaries, Interner};
+use crate::aggregate::interner::{Described, Dictionaries, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Peer, Role};
@@ -108,7 +108,7 @@ impl<'p, P: Places> Counter<'p, P> {
         let counted = matches!(r.action, Action::Accept | Action::Unknown) && !r.format().is_transit_gateway();
         let way = Way::of_record(r).filter(|_| counted && self.counting.window.contains(r.start.unwrap_or(0)));
         if let Some(ends) = way.and_then(|way| self.ends(&way)) {
-            self.count(&Numbers::of_record(line, r), (r, || None), ends);
+            self.count(&Numbers::of_record(line, r), (r, (&Dictionaries::default(), 0)), ends);
         }
     }
 
@@ -139,19 +139,14 @@ impl<'p, P: Places> Counter<'p, P> {
                 continue;
             }
             if let Some(ends) = self.ends_to(&Way::of_row(c, i), of_dst) {
-                let codes = || dictionaries.of_row(i);
-                self.count(&Numbers::of_row(rows, i), (&(rows, i), codes), ends);
+                let texts = (&(rows, i), (&dictionaries, i));
+                self.count(&Numbers::of_row(rows, i), texts, ends);
             }
         }
     }
 
     #[inline]
-    fn count(
-        &mut self,
-        f: &Numbers,
-        (texts, codes): (&impl Described, impl FnOnce() -> Option<Codes>),
-        mut ends: Ends,
-    ) {
+    fn count(&mut self, f: &Numbers, (texts, codes): (&impl Described, (&Dictionaries<'_>, usize)), mut ends: Ends) {
         let of_source = role_of_source(f.tcp_flags, f.protocol, f.src_port, f.dst_port);
         let (port, other_port) = ports(of_source, ends.bearing, f.src_port, f.dst_port);
         let facts = RecordFacts {
@@ -171,7 +166,7 @@ impl<'p, P: Places> Counter<'p, P> {
         let mut interface = u32::MAX;
         self.entangled |= ends.is_open() || ends.carried;
         if apart {
-            interface = self.interfaces.intern_coded(codes(), texts);
+            interface = self.interfaces.intern_coded(codes, texts);
             if ends.transit {
                 self.interfaces.note_transit(if ends.passed { f.bytes } else { 0 });
             }

@@ -49,9 +49,6 @@ impl Described for (&Rows<'_>, usize) {
     }
 }
 
-/// Codes of an interface's id and of the facts kept of it, 0 for those that the format lacks.
-pub type Codes = (u32, [u32; FACTS.len()]);
-
 /// Codes of the columns that describe interfaces, where each text stands in a dictionary.
 #[derive(Debug, Default)]
 pub struct Dictionaries<'r> {
@@ -72,15 +69,27 @@ impl<'r> Dictionaries<'r> {
         }
     }
 
-    /// What a row has.
+    /// The code of the interface that a row has, if its facts have codes too.
     #[inline]
-    pub fn of_row(&self, row: usize) -> Option<Codes> {
-        let id = *self.ids.get(row)?;
+    fn id(&self, row: usize) -> Option<u32> {
+        let known = self.facts.iter().all(|(_, codes)| row < codes.len());
+        self.ids.get(row).copied().filter(|_| known)
+    }
+
+    /// The codes of its facts, 0 for those that the format lacks.
+    fn facts(&self, row: usize) -> [u32; FACTS.len()] {
         let mut facts = [0; FACTS.len()];
         for (i, codes) in &self.facts {
-            facts[*i] = *codes.get(row)?;
+            facts[*i] = codes.get(row).copied().unwrap_or_default();
         }
-        Some((id, facts))
+        facts
+    }
+
+    /// True if these are the codes of its facts: compared where they stand, which is sooner done than copied.
+    #[inline]
+    fn are_facts(&self, row: usize, noted: &[u32; FACTS.len()]) -> bool {
+        let mut facts = self.facts.iter();
+        facts.all(|(i, codes)| codes.get(row) == Some(&noted[*i]))
     }
 }
 
@@ -182,15 +191,15 @@ impl Interner {
 
     /// The number of a record's interface, after noting what the record says of it; the same codes say the same.
     #[inline]
-    pub fn intern_coded(&mut self, codes: Option<Codes>, record: &impl Described) -> u32 {
-        let Some((id, facts)) = codes.filter(|_| self.seen.of.is_some()) else {
+    pub fn intern_coded(&mut self, (dictionaries, row): (&Dictionaries<'_>, usize), record: &impl Described) -> u32 {
+        let Some(id) = dictionaries.id(row).filter(|_| self.seen.of.is_some()) else {
             return self.intern(record.interface(), record);
         };
         if let Some(Some((entry, noted))) = self.seen.entries.get(id as usize)
-            && *noted == facts
+            && dictionaries.are_facts(row, noted)
         {
             self.last = *entry;
-            return self.entries[*entry as usize].number;
+            return self.faces[*entry as usize].number;
         }
         let number = self.intern(record.interface(), record);
         // The code of no text is beyond all others.
@@ -198,7 +207,7 @@ impl Interner {
             self.seen
                 .entries
                 .resize(self.seen.entries.len().max(id as usize + 1), None);
-            self.seen.entries[id as usize] = Some((self.last, facts));
+            self.seen.entries[id as usize] = Some((self.last, dictionaries.facts(row)));
         }
         number
     }

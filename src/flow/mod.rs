@@ -23,4 +23,4 @@ pub use literal::Literal;
 pub use record::{Action, Fault, FlowDirection, FlowRecord, LogStatus, Reason};
 pub use rows::{Columns, MISSING, Rows, TextTable};
 pub use sift::Sieve;
-pub(crate) use simd::{Wide, wide};
+pub(crate) use simd::{Wide, ask_for, wide};

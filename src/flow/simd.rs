@@ -32,6 +32,19 @@ pub(super) fn has_avx512() -> bool {
     false
 }
 
+/// Asks for memory that will be needed soon, so that it need not be waited for then; where nothing is, nothing happens.
+#[inline(always)]
+pub(crate) fn ask_for<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "an instruction")]
+    // SAFETY: every processor of this architecture has it, and it reads nothing that the program could see.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// A plain loop that is worth compiling for wide registers.
 pub(crate) trait Wide {
     /// What it finds.

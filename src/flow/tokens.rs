@@ -166,6 +166,7 @@ fn by_byte(window: &[u8], finder: &mut Finder<'_>) {
 #[expect(unsafe_code, reason = "instructions that not every processor has")]
 mod x86 {
     use super::{BLANK, Finder, Masks, STEP, by_bit};
+    use crate::flow::simd::ask_for;
     use std::arch::x86_64::*;
 
     /// The best that this processor can; false if that is nothing special.
@@ -186,7 +187,7 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     fn avx2(window: &[u8], finder: &mut Finder<'_>) {
         for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
-            ask_for(bytes);
+            look_ahead(bytes);
             let (low, high) = (half(bytes, 0), half(bytes, 32));
             let join = |a: u32, b: u32| u64::from(a) | u64::from(b) << 32;
             let masks = Masks {
@@ -198,13 +199,11 @@ mod x86 {
         }
     }
 
-    /// Asks for bytes that come later, so that they need not be waited for: the processor itself looks ahead only as long
-    /// as nothing else is read. An address where nothing is is no error.
-    #[inline]
-    #[target_feature(enable = "sse")]
-    fn ask_for(bytes: &[u8; STEP]) {
+    /// Asks for bytes that come later: the processor itself looks ahead only as long as nothing else is read.
+    #[inline(always)]
+    fn look_ahead(bytes: &[u8; STEP]) {
         const AHEAD: usize = 4096;
-        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(AHEAD).cast());
+        ask_for(bytes.as_ptr().wrapping_add(AHEAD));
     }
 
     /// Blanks, newlines and control characters of 32 bytes.
@@ -228,7 +227,7 @@ mod x86 {
         // SAFETY: the array has 64 bytes, and the load needs no alignment.
         let places = unsafe { _mm512_loadu_si512(places.as_ptr().cast()) };
         for (i, bytes) in window.as_chunks::<STEP>().0.iter().enumerate() {
-            ask_for(bytes);
+            look_ahead(bytes);
             // SAFETY: a step is 64 bytes, and the load needs no alignment.
             let v = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
             let masks = Masks {
