@@ -20,7 +20,7 @@ impl<T: Tally> Run<'_, T> {
     pub(super) fn identity(&self, file: u32) -> Option<Fingerprint> {
         let source = self.archive.sources.get(file as usize)?;
         self.options.learned.as_ref().filter(|_| !source.is_stdin())?;
-        let content = Reader::new(self.options.read).fingerprint(source).ok();
+        let content = Reader::new(self.options.read).fingerprint(&source).ok();
         content.or_else(|| {
             let mut stored = Vec::new();
             source.stored().ok()?.read_to_end(&mut stored).ok()?;
@@ -38,7 +38,7 @@ impl<T: Tally> Run<'_, T> {
                 let again = |file| self.content_of(file);
                 let (print, claim) = self
                     .claims
-                    .claim_bytes(bytes, (task.file, self.logs.of_file(task.file)), again);
+                    .claim_bytes(bytes, (task.file, &self.logs), again);
                 sink.report.fingerprint = print;
                 if claim != Claim::Count {
                     sink.report.place = Place::Copy;
@@ -57,7 +57,7 @@ impl<T: Tally> Run<'_, T> {
     /// Reads a file once more for its fingerprint.
     fn content_of(&self, file: u32) -> Option<Fingerprint> {
         let source = self.archive.sources.get(file as usize)?;
-        Reader::new(self.options.read).fingerprint(source).ok()
+        Reader::new(self.options.read).fingerprint(&source).ok()
     }
 
     /// Whether this file is the one that counts for its content. Empty contents are nobody's copies.
@@ -66,7 +66,7 @@ impl<T: Tally> Run<'_, T> {
             return Claim::Count;
         };
         sink.report.fingerprint = Some(print);
-        let claim = self.claims.claim(print, file, self.logs.of_file(file));
+        let claim = self.claims.claim(print, file, &self.logs);
         if claim != Claim::Count {
             sink.report.place = Place::Copy;
         }

@@ -15,7 +15,8 @@ impl<T: Tally> Run<'_, T> {
         worker.tally.counted(&counts);
         report.renumber(number, file);
         self.examples.add(number, std::mem::take(&mut report.rejects));
-        self.reports.push(report);
+        let content = report.fingerprint.map(|f| self.claims.number(f));
+        self.reports.push(&report, content);
         true
     }
 
@@ -43,7 +44,7 @@ pub(super) fn holds_all<T>(archive: &Archive, reading: &Reading<'_, T>) -> bool 
 pub(super) fn claims<T>(reading: &Reading<'_, T>, logs: &FlowLogs) -> Claims {
     let claims = Claims::default();
     for (print, file) in reading.shelf.map(|s| s.contents()).unwrap_or_default() {
-        claims.of_shelf(print, file, logs.of_file(file));
+        claims.of_shelf(print, file, logs);
     }
     claims
 }

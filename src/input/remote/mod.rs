@@ -20,6 +20,8 @@ mod profile;
 mod walk;
 
 #[cfg(feature = "s3")]
+pub(in crate::input) use object::Buckets;
+#[cfg(feature = "s3")]
 pub use object::Object;
 
 /// How S3 is reached.
@@ -44,7 +46,31 @@ pub enum Object {}
 #[cfg(not(feature = "s3"))]
 impl Object {
     /// Says of nothing that it is expected.
-    pub fn expect(_: Vec<Object>) {}
+    pub fn expect(_: impl Iterator<Item = Object>) {}
+
+    pub(in crate::input) fn tag(&self) -> &str {
+        match *self {}
+    }
+
+    pub(in crate::input) fn again(_: &Buckets, _: u64, _: &[u8], _: u64, _: &str) -> Option<Object> {
+        None
+    }
+}
+
+/// The buckets of no object.
+#[cfg(not(feature = "s3"))]
+#[derive(Clone, Default)]
+pub(in crate::input) struct Buckets;
+
+#[cfg(not(feature = "s3"))]
+impl Buckets {
+    pub(in crate::input) fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(in crate::input) fn number(&mut self, object: &Object) -> u64 {
+        match *object {}
+    }
 }
 
 /// Lists what a URL names.

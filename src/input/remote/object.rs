@@ -60,12 +60,12 @@ impl Object {
     }
 
     /// Fetches these before they are asked for, in this order, as far as memory for them goes.
-    pub fn expect(objects: Vec<Object>) {
+    pub fn expect(objects: impl Iterator<Item = Object> + Send + 'static) {
         let Ok(runtime) = runtime() else { return };
         let room = Arc::new(Semaphore::new(WAITING));
         expected().lists += 1;
         runtime.spawn(async move {
-            for object in objects.into_iter().filter(|o| o.0.size <= SMALL) {
+            for object in objects.filter(|o| o.0.size <= SMALL) {
                 let units = u32::try_from(object.0.size as usize / UNIT + 1).unwrap_or(1);
                 let Ok(permit) = Arc::clone(&room).acquire_many_owned(units).await else {
                     break;
@@ -116,6 +116,19 @@ impl Object {
         }
     }
 
+    /// What tells its content from what it held before; empty if the listing gave none.
+    pub(in crate::input) fn tag(&self) -> &str {
+        &self.0.etag
+    }
+
+    /// The object of a path `s3://bucket/key` in one of these buckets.
+    pub(in crate::input) fn again(buckets: &Buckets, number: u64, path: &[u8], size: u64, tag: &str) -> Option<Object> {
+        let bucket = buckets.0.get(usize::try_from(number).ok()?)?;
+        let key = std::str::from_utf8(path).ok()?.strip_prefix("s3://")?;
+        let key = key.strip_prefix(bucket.name.as_str())?.strip_prefix('/')?;
+        Some(Object::new(bucket, key, size, tag))
+    }
+
     /// Its bytes on S3.
     pub(in crate::input) fn size(&self) -> u64 {
         self.0.size
@@ -145,6 +158,28 @@ impl Object {
 
     fn place(&self) -> String {
         format!("{}/{}", self.0.bucket.name, self.0.key)
+    }
+}
+
+/// The buckets of a list of objects, by number.
+#[derive(Clone, Default)]
+pub(in crate::input) struct Buckets(Vec<Arc<Bucket>>);
+
+impl Buckets {
+    /// True if there is none.
+    pub(in crate::input) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of an object's bucket.
+    pub(in crate::input) fn number(&mut self, object: &Object) -> u64 {
+        let bucket = &object.0.bucket;
+        let known = self.0.iter().position(|b| Arc::ptr_eq(b, bucket));
+        let number = known.unwrap_or(self.0.len());
+        if known.is_none() {
+            self.0.push(Arc::clone(bucket));
+        }
+        number as u64
     }
 }
 

@@ -9,6 +9,7 @@ use crate::input::remote::bucket::{Bucket, encode, runtime};
 use crate::input::remote::fault::Fault;
 use crate::input::remote::listing::Page;
 use crate::input::remote::object::Object;
+use crate::input::sources::Gathering;
 use crate::net::{TimeWindow, printable};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub(in crate::input) struct Wanted<'w> {
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(in crate::input) struct Listed {
-    pub(in crate::input) sources: Vec<Source>,
+    pub(in crate::input) sources: Gathering,
     pub(in crate::input) failed: Vec<Problem>,
     pub(in crate::input) passed_over: PassedOver,
 }
