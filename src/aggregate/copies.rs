@@ -62,6 +62,15 @@ pub(super) enum Claim {
 const LARGE: u64 = 1 << 20;
 
 impl Contents {
+    /// Room for those of so many files.
+    fn of_files(files: usize) -> Self {
+        Contents {
+            hashes: Vec::with_capacity(files),
+            numbers: HashTable::with_capacity(files),
+            random: RandomState::default(),
+        }
+    }
+
     /// The number of a content.
     pub(super) fn number(&mut self, print: Fingerprint) -> u32 {
         let (hashes, random) = (&mut self.hashes, &self.random);
@@ -83,6 +92,15 @@ impl Contents {
 }
 
 impl Claims {
+    /// Room for those of so many files.
+    pub(super) fn of_files(files: usize) -> Self {
+        Claims(Mutex::new(Known {
+            contents: Contents::of_files(files),
+            owners: Vec::with_capacity(files),
+            ..Known::default()
+        }))
+    }
+
     /// What `file` is to do with its content.
     pub(super) fn claim(&self, print: Fingerprint, file: u32, logs: &FlowLogs) -> Claim {
         self.lock().claim(print, file, logs)
@@ -148,7 +166,9 @@ impl Known {
         if self.owners.len() <= number {
             self.owners.resize(number + 1, NOBODY);
         }
-        let Some(owner) = self.owners.get_mut(number) else { return Claim::Count };
+        let Some(owner) = self.owners.get_mut(number) else {
+            return Claim::Count;
+        };
         if *owner == NOBODY {
             *owner = file;
         }
@@ -178,7 +198,9 @@ pub(super) fn fingerprints_of_look_alikes(
     if !archive.sources.sizes().any(|size| size >= 1 << 20) {
         return BTreeMap::new();
     }
-    let large = (0u32..).zip(&archive.sources).filter(|(_, s)| s.size >= STREAMED / PACKED);
+    let large = (0u32..)
+        .zip(&archive.sources)
+        .filter(|(_, s)| s.size >= STREAMED / PACKED);
     let sized = large.filter_map(|(n, s)| Some((n, unpacked_size(&s).filter(|size| *size >= STREAMED)?)));
     let sizes: Vec<(u32, u64)> = sized.collect();
     let mut count: BTreeMap<u64, u32> = BTreeMap::new();

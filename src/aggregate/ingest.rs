@@ -194,7 +194,7 @@ impl<'a, T: Tally> Run<'a, T> {
             tasks,
             formats,
             known,
-            claims: claims(reading, &logs),
+            claims: claims(reading, &logs, archive.sources.len()),
             logs,
             examples: Examples::default(),
             stop: AtomicBool::new(false),
@@ -219,7 +219,9 @@ impl<'a, T: Tally> Run<'a, T> {
             }
             let Some(number) = order.task(i) else { return };
             let task = self.tasks.get(number);
-            let Some(source) = self.archive.sources.get(task.file as usize) else { return };
+            let Some(source) = self.archive.sources.get(task.file as usize) else {
+                return;
+            };
             self.task(w, number, &task, &source);
             let bytes = task.range.map_or(source.size, |r| r.end - r.start);
             progress.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -288,7 +290,10 @@ impl<'a, T: Tally> Run<'a, T> {
     /// Keeps what became of a task.
     fn push(&self, task: &Task, report: &TaskReport) {
         if report.format_changed && task.range.is_some() {
-            self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(report.file);
+            self.changed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(report.file);
         }
         let content = report.fingerprint.map(|f| self.claims.number(f));
         self.reports.push(report, content);
@@ -383,7 +388,13 @@ impl<'a, T: Tally> Run<'a, T> {
     }
 
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
-        let name = || self.archive.sources.get(task.file as usize).map(|s| s.name).unwrap_or_default();
+        let name = || {
+            self.archive
+                .sources
+                .get(task.file as usize)
+                .map(|s| s.name)
+                .unwrap_or_default()
+        };
         match self.formats.get(&task.file) {
             Some(format) => format.clone(),
             None => format_of(start, &self.options.formats.of(&name())),

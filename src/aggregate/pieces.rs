@@ -48,14 +48,19 @@ impl Tasks {
 
     /// How many there are.
     pub(super) fn len(&self) -> u32 {
-        self.cut.last().map_or(self.files, |c| c.end() + (self.files - c.file - 1))
+        self.cut
+            .last()
+            .map_or(self.files, |c| c.end() + (self.files - c.file - 1))
     }
 
     /// The task with this number.
     pub(super) fn get(&self, number: u32) -> Task {
         let before = self.cut.partition_point(|c| c.first <= number);
         let Some(cut) = before.checked_sub(1).and_then(|n| self.cut.get(n)) else {
-            return Task { file: number, range: None };
+            return Task {
+                file: number,
+                range: None,
+            };
         };
         let range = pieces(cut.size).nth((number - cut.first) as usize);
         let file = match &range {
@@ -83,7 +88,11 @@ impl Tasks {
         let first: Vec<u32> = large.into_iter().map(|(_, number)| number).collect();
         let mut large = first.clone();
         large.sort_unstable();
-        Order { first, large, tasks: number }
+        Order {
+            first,
+            large,
+            tasks: number,
+        }
     }
 }
 

@@ -31,7 +31,10 @@ impl FlowLogs {
         let met: BTreeSet<String> = names().filter(|n| n != UNNAMED).collect();
         let ids: Vec<String> = std::iter::once(UNNAMED.to_string()).chain(met).collect();
         if ids.len() == 1 {
-            return FlowLogs { ids, of_file: Vec::new() };
+            return FlowLogs {
+                ids,
+                of_file: Vec::new(),
+            };
         }
         let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
         let of_file = names().map(|n| place.get(&n).copied().unwrap_or(0)).collect();

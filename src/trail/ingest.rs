@@ -32,7 +32,9 @@ pub struct TrailRun {
 /// The files by the time in their names, whatever region or account they stand in: copies are then near each other.
 fn in_order_of_delivery(archive: &Archive) -> Vec<u32> {
     // Files come in the order of their names.
-    let stamps = (0u32..).zip(&archive.sources).map(|(n, s)| (time_of(delivery_stamp(&s.name)), n));
+    let stamps = (0u32..)
+        .zip(&archive.sources)
+        .map(|(n, s)| (time_of(delivery_stamp(&s.name)), n));
     let mut order: Vec<(u64, u32)> = stamps.collect();
     order.sort_unstable();
     order.into_iter().map(|(_, n)| n).collect()
@@ -42,7 +44,11 @@ fn in_order_of_delivery(archive: &Archive) -> Vec<u32> {
 fn time_of(stamp: &str) -> u64 {
     let digits = stamp.bytes().filter(u8::is_ascii_digit);
     let number = |n: u64, b: u8| n * 10 + u64::from(b - b'0');
-    if stamp.is_empty() { 0 } else { digits.fold(0, number) + 1 }
+    if stamp.is_empty() {
+        0
+    } else {
+        digits.fold(0, number) + 1
+    }
 }
 
 /// `20230710T1220Z` in `…_CloudTrail_us-east-1_20230710T1220Z_WMiHxZgr5Hdd6UDc.json.gz`; empty if there is none.

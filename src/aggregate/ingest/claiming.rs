@@ -36,9 +36,7 @@ impl<T: Tally> Run<'_, T> {
             (None, None) if learning || bytes.is_empty() => Some(Fingerprint::of(bytes)),
             (None, None) => {
                 let again = |file| self.content_of(file);
-                let (print, claim) = self
-                    .claims
-                    .claim_bytes(bytes, (task.file, &self.logs), again);
+                let (print, claim) = self.claims.claim_bytes(bytes, (task.file, &self.logs), again);
                 sink.report.fingerprint = print;
                 if claim != Claim::Count {
                     sink.report.place = Place::Copy;

@@ -50,10 +50,12 @@ struct Writing {
 }
 
 impl Reports {
-    /// Room for so many.
+    /// Room for so many: a list that grew would be copied each time, and leave holes. What is not used costs nothing.
     pub(in crate::aggregate) fn for_tasks(tasks: usize) -> Self {
+        const USUAL: usize = 28;
         let mut writing = Writing::default();
         writing.packed.places = vec![NOWHERE; tasks];
+        writing.packed.bytes.reserve_exact(tasks.saturating_mul(USUAL));
         Reports(Mutex::new(writing))
     }
 
@@ -142,7 +144,9 @@ impl Told {
             content = self.late.get(&report.file).copied();
         }
         let hash = content.and_then(|(number, _)| self.contents.get(number as usize));
-        report.fingerprint = content.zip(hash).map(|((_, size), hash)| Fingerprint { size, hash: *hash });
+        report.fingerprint = content
+            .zip(hash)
+            .map(|((_, size), hash)| Fingerprint { size, hash: *hash });
         Some((report, content.map(|(number, _)| number)))
     }
 }
@@ -175,7 +179,7 @@ impl TaskReport {
             (!self.rejects.is_empty(), REJECTS),
         ];
         w.number(self.file.into());
-        w.number(flags.iter().fold(place, |all, (on, bit)| all | u64::from(*on) * bit));
+        w.number(flags.iter().fold(place, |all, (on, bit)| all | (u64::from(*on) * bit)));
         reason.into_iter().for_each(|r| w.text(r));
         pack_counts(self, w);
         if let Some((first, last)) = self.span {
