@@ -28,9 +28,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod claiming;
+mod drawn;
 mod shelved;
 mod wrapped;
 
+use drawn::Drawn;
 use shelved::{claims, holds_all, shelved};
 
 /// How an archive is read.
@@ -153,6 +155,7 @@ struct Run<'a, T> {
     changed: Mutex<BTreeSet<u32>>,
     /// Set by the first bad record of a strict run.
     stop: AtomicBool,
+    drawn: Drawn,
 }
 
 struct Worker<T> {
@@ -198,14 +201,14 @@ impl<'a, T: Tally> Run<'a, T> {
             logs,
             examples: Examples::default(),
             stop: AtomicBool::new(false),
+            drawn: Drawn::of(archive, options),
         }
     }
 
     /// Reads all tasks, the longest first; merges what the workers counted.
     fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Watch) {
         let order = self.tasks.in_order(self.archive.sources.sizes());
-        let files = order.iter().map(|n| self.tasks.get(n).file);
-        self.archive.fetch_ahead(files.filter(|f| !shelved(self.reading, *f)));
+        self.fetch_ahead(&order);
         let watch = || Watch::new(self.options.watch_all, self.reading.window);
         let new = || Worker {
             watch: watch(),
@@ -260,11 +263,12 @@ impl<'a, T: Tally> Run<'a, T> {
             report: &mut report,
             rejects: self.options.rejects.as_deref().map(|log| Handful::new(log, number)),
         };
-        let read = || match reader.open(source) {
+        let read = || match self.opened(source, reader, task, &mut sink) {
             Err(e) => sink.report.place = Place::Unreadable(e.reason()),
-            Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
-            Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut worker.lines, &mut sink),
-            Ok(Content::Parquet(bytes)) => self.rows(task, bytes, &mut sink),
+            Ok(None) => {}
+            Ok(Some(Content::Whole(bytes))) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
+            Ok(Some(Content::Stream(stream))) => self.stream(task, *stream, &mut worker.lines, &mut sink),
+            Ok(Some(Content::Parquet(bytes))) => self.rows(task, bytes, &mut sink),
         };
         if workers::guarded(read).is_none() {
             sink.report.place = Place::Damaged(workers::FAULT.into());
@@ -285,18 +289,6 @@ impl<'a, T: Tally> Run<'a, T> {
         }
         report.log(&source.name);
         self.push(task, &report);
-    }
-
-    /// Keeps what became of a task.
-    fn push(&self, task: &Task, report: &TaskReport) {
-        if report.format_changed && task.range.is_some() {
-            self.changed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(report.file);
-        }
-        let content = report.fingerprint.map(|f| self.claims.number(f));
-        self.reports.push(report, content);
     }
 
     fn whole(&self, task: &Task, bytes: &[u8], lines: &mut LineReader, sink: &mut Counted<'_, T>) {

@@ -296,11 +296,11 @@ impl Archive {
 }
 
 impl Archive {
-    /// Says that these files will be read, in this order: objects are fetched ahead.
-    pub fn fetch_ahead(&self, files: impl Iterator<Item = u32>) {
+    /// Says that these files will be read, in this order: objects are fetched ahead. Of files with a mark only the end is.
+    pub fn fetch_ahead(&self, files: impl Iterator<Item = (u32, bool)>) {
         if self.sources.has_objects() {
-            let (files, sources) = (files.collect::<Vec<u32>>(), self.sources.clone());
-            let object = move |file: u32| sources.get(file as usize)?.object;
+            let (files, sources) = (files.collect::<Vec<_>>(), self.sources.clone());
+            let object = move |(file, end): (u32, bool)| Some((sources.get(file as usize)?.object?, end));
             Object::expect(files.into_iter().filter_map(object));
         }
     }

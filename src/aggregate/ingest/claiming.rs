@@ -2,13 +2,26 @@
 
 use super::{Run, Task};
 use crate::aggregate::copies::Claim;
-use crate::aggregate::outcome::Place;
+use crate::aggregate::outcome::{Place, TaskReport};
 use crate::aggregate::sinks::Counted;
 use crate::aggregate::tally::Tally;
 use crate::input::{Fingerprint, Reader};
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 impl<T: Tally> Run<'_, T> {
+    /// Keeps what became of a task.
+    pub(super) fn push(&self, task: &Task, report: &TaskReport) {
+        if report.format_changed && task.range.is_some() {
+            self.changed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(report.file);
+        }
+        let content = report.fingerprint.map(|f| self.claims.number(f));
+        self.reports.push(report, content);
+    }
+
     /// True if the content was learned before.
     pub(super) fn is_learned(&self, fingerprint: Fingerprint) -> bool {
         let part = fingerprint.cut(self.reading.window);

@@ -15,6 +15,8 @@ mod listing;
 #[cfg(feature = "s3")]
 mod object;
 #[cfg(feature = "s3")]
+mod pieces;
+#[cfg(feature = "s3")]
 mod profile;
 #[cfg(feature = "s3")]
 mod walk;
@@ -23,6 +25,8 @@ mod walk;
 pub(in crate::input) use object::Buckets;
 #[cfg(feature = "s3")]
 pub use object::Object;
+#[cfg(feature = "s3")]
+pub use pieces::Pieces;
 
 /// How S3 is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +50,7 @@ pub enum Object {}
 #[cfg(not(feature = "s3"))]
 impl Object {
     /// Says of nothing that it is expected.
-    pub fn expect(_: impl Iterator<Item = Object>) {}
+    pub fn expect(_: impl Iterator<Item = (Object, bool)>) {}
 
     pub(in crate::input) fn tag(&self) -> &str {
         match *self {}
@@ -54,6 +58,32 @@ impl Object {
 
     pub(in crate::input) fn again(_: &Buckets, _: u64, _: &[u8], _: u64, _: &str) -> Option<Object> {
         None
+    }
+}
+
+/// A build that reads no objects has no pieces of them.
+#[cfg(not(feature = "s3"))]
+#[derive(Debug, Clone)]
+pub enum Pieces {}
+
+#[cfg(not(feature = "s3"))]
+impl Pieces {
+    /// The length of nothing.
+    pub fn size(&self) -> u64 {
+        match *self {}
+    }
+
+    /// The end of nothing.
+    pub fn tail(&self) -> bytes::Bytes {
+        match *self {}
+    }
+
+    /// Nothing is fetched.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn fetch(&self, _: &[std::ops::Range<u64>]) -> crate::error::Result<Vec<bytes::Bytes>> {
+        match *self {}
     }
 }
 
