@@ -29,7 +29,7 @@ use crate::detect::trail::{S3Channels, s3_channels};
 use crate::detect::{self, Case, JOINT_DETECTORS, JointCase, Settings, TrailCase};
 use crate::error::Result;
 use crate::incident::{self, Incident};
-use crate::input::{Archive, Family, ReadOptions, Source};
+use crate::input::{Archive, Family, ReadOptions, Sources};
 use crate::intake::{SideFindings, Tool};
 use crate::intel::Intel;
 use crate::inventory::{Graph, Inventory};
@@ -106,7 +106,7 @@ pub struct Known {
     /// True if there was a trail: without one, channels that only it shows are not observable.
     pub has_trail: bool,
     /// The trail's files, sorted.
-    pub files: Vec<Source>,
+    pub files: Sources,
 }
 
 /// The result of a scan.
@@ -377,7 +377,7 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
     let read = inputs.ingest.read;
     let mut run = TrailRun::default();
     let has_trail = !inputs.trail.is_empty();
-    let mut files = Vec::new();
+    let mut files = Sources::default();
     if has_trail {
         let archive = Archive::discover_with(&inputs.trail, Family::Trail, TimeWindow::ALL, &inputs.ingest.remote)?;
         run = read_archive(&archive, read, &Wanted::ALL, pool);
@@ -390,7 +390,7 @@ fn learn(inputs: &Inputs, pool: &ThreadPool, phases: &mut Phases) -> Result<(Kno
 }
 
 /// What a trail and the inventory say together, and the trail's part of `--stats`.
-fn know(inputs: &Inputs, mut run: TrailRun, has_trail: bool, files: Vec<Source>) -> Result<(Known, serde_json::Value)> {
+fn know(inputs: &Inputs, mut run: TrailRun, has_trail: bool, files: Sources) -> Result<(Known, serde_json::Value)> {
     let mut graph = std::mem::take(&mut run.graph);
     read_inventory(&inputs.inventory, inputs.ingest.read, &mut graph)?;
     let stats = run.stats();

@@ -124,6 +124,55 @@ fn archive(folder: &Path, lines: usize) {
     }
 }
 
+/// Small files of distinct contents, as AWS lays them out.
+fn delivered(folder: &Path, files: u64) {
+    let below = folder.join("AWSLogs/111111111111/vpcflowlogs/us-east-1/2026/03/02");
+    fs::create_dir_all(&below).unwrap();
+    for n in 0..files {
+        let stamp = format!("20260302T{:02}{:02}Z", n / 60 % 24, n % 60);
+        let name = format!(
+            "111111111111_vpcflowlogs_us-east-1_fl-0ab_{stamp}_{:08x}.log",
+            n * 2_654_435_761 % 4_294_967_291
+        );
+        let line =
+            format!("2 111111111111 eni-0a 10.0.0.1 203.0.113.9 40000 443 6 1 {n} 1772409600 1772409660 ACCEPT OK");
+        fs::write(below.join(name), format!("{V2}\n{line}\n")).unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_costs_about_a_hundred_bytes() {
+    const FILES: u64 = 16_000;
+    let peak = |files: u64| {
+        let folder = tempfile::tempdir().unwrap();
+        delivered(folder.path(), files);
+        let args = [
+            "top",
+            "AWSLogs",
+            "--threads",
+            "1",
+            "--stats",
+            "stats.json",
+            "--totals",
+            "--format",
+            "csv",
+        ];
+        let sum = String::from_utf8(told(folder.path(), &args)).unwrap();
+        let bytes = files * (files - 1) / 2;
+        assert!(sum.contains(&format!(",{bytes},")), "{sum}");
+        let stats: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.path().join("stats.json")).unwrap()).unwrap();
+        assert_eq!(stats["files"]["ok"], files);
+        stats["peak_memory"].as_u64().unwrap()
+    };
+    let (few, many) = (peak(500), peak(FILES));
+    let each = many.saturating_sub(few) / (FILES - 500);
+    println!("{each} bytes a file ({few} with 500, {many} with {FILES})");
+    // It was 870; a page or an arena more makes some difference.
+    assert!(each < 250, "{each} bytes a file: {few} with 500, {many} with {FILES}");
+}
+
 #[test]
 fn a_bound_changes_no_byte_of_a_table() {
     let folder = tempfile::tempdir().unwrap();

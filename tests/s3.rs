@@ -22,7 +22,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use written::{FORMS, SAMPLE, sample};
+use written::{FORMS, NAMES, SAMPLE, parquet, sample};
 
 const KEY: &str = "AKIAIOSFODNN7CANARY0";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARY1234";
@@ -359,7 +359,194 @@ fn bucket(root: &Path) -> PathBuf {
     let large =
         (0..240_000u64).map(|i| format!("2 1 eni-9 10.0.0.{} 192.0.2.9 1 443 6 1 7 {i} {i} ACCEPT OK\n", i % 250));
     std::fs::write(bucket.join("AWSLogs/large.log"), large.collect::<String>()).unwrap();
+    std::fs::write(bucket.join("AWSLogs/large.log.parquet"), hours()).unwrap();
     bucket
+}
+
+/// Row groups of [`hours`].
+const HOURS: u64 = 6;
+
+/// A Parquet file of some megabytes: a row group an hour from 2026-03-02 on, and a long column that nobody needs in the
+/// middle of the others.
+fn hours() -> Vec<u8> {
+    const ROWS: u64 = 10_000;
+    let mut names = NAMES.to_vec();
+    names.insert(7, ("az_id", "binary"));
+    let row = |i: u64| {
+        let (hour, n) = (i / ROWS, i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32);
+        let start = 1_772_409_600 + hour * 3_600 + n % 3_000;
+        let text = format!(
+            "2 1 eni-{} 10.1.0.{} 192.0.2.{hour} {} 443 6 9 {} {start} {} ACCEPT OK",
+            n % 5,
+            n % 250,
+            1_024 + n % 60_000,
+            n % 9_000,
+            start + 60
+        );
+        let mut cells: Vec<String> = text.split(' ').map(str::to_string).collect();
+        cells.insert(7, format!("{n:0100}"));
+        cells
+    };
+    parquet(&names, &(0..HOURS * ROWS).map(row).collect(), ROWS as usize)
+}
+
+/// A scripted server of one bucket with these objects, and the file that it notes requests in.
+fn serving(dir: &Path, objects: &[(&str, Vec<u8>, Value)]) -> Option<(Server, PathBuf)> {
+    let mut all = serde_json::Map::new();
+    for (key, bytes, faults) in objects {
+        std::fs::write(dir.join(key), bytes).unwrap();
+        all.insert((*key).to_string(), json!({"file": key, "faults": faults}));
+    }
+    let (path, log) = (dir.join("scenario.json"), dir.join("requests.jsonl"));
+    std::fs::write(&path, json!({"bucket": "bucket", "objects": all}).to_string()).unwrap();
+    Some((scripted(&path, &log)?, log))
+}
+
+/// How many ranges of objects were asked for and given, and how many bytes they are.
+fn fetched(log: &Path) -> (usize, u64) {
+    let requests = std::fs::read_to_string(log).unwrap();
+    let length = |line: &str| {
+        let request: Value = serde_json::from_str(line).unwrap();
+        let range = request["range"].as_str().filter(|_| request["status"] == 206)?;
+        let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
+        Some(to.parse::<u64>().ok()? + 1 - from.parse::<u64>().ok()?)
+    };
+    let all: Vec<u64> = requests.lines().filter_map(length).collect();
+    (all.len(), all.iter().sum())
+}
+
+/// Each question about flow logs at a place.
+fn questions(place: &str) -> [Vec<&str>; 3] {
+    let top = [
+        "top",
+        "--quiet",
+        "--by",
+        "eni,dst,hour",
+        "--limit",
+        "0",
+        "--format",
+        "csv",
+        "--totals",
+        place,
+    ];
+    let hour = ["--from", "2026-03-02T02:00:00Z", "--to", "2026-03-02T03:00:00Z"];
+    let lookup = ["lookup", "192.0.2.4", "--quiet", "--format", "json", "--flows", place];
+    [top.to_vec(), [&top[..], &hour].concat(), lookup.to_vec()]
+}
+
+#[test]
+fn of_a_parquet_object_only_what_is_needed_is_fetched() {
+    let file = hours();
+    let size = file.len() as u64;
+    assert!(size > 7 << 20, "{size}");
+    let dir = tempfile::tempdir().unwrap();
+    let Some((server, log)) = serving(dir.path(), &[("a.log.parquet", file, json!([]))]) else {
+        return;
+    };
+    let local = dir.path().join("a.log.parquet").display().to_string();
+    let mut before = (0, 0);
+    // A look-up reads twice, and searches every text.
+    let bounds = [(14, size / 4), (4, size / 20), (24, 2 * size + (128 << 10))];
+    for ((here, there), (requests, bytes)) in questions(&local).iter().zip(questions("s3://bucket/")).zip(bounds) {
+        let out = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
+            .args(here)
+            .output()
+            .unwrap();
+        let ran = flowtrail(&server, &there);
+        assert_eq!(ran.code, 0, "{there:?}: {}", ran.all);
+        let answer = String::from_utf8(out.stdout).unwrap();
+        assert!(
+            answer.len() > 200 && ran.stdout == answer,
+            "{there:?}: {} for {answer}",
+            ran.stdout
+        );
+        let all = fetched(&log);
+        let its = (all.0 - before.0, all.1 - before.1);
+        println!("{there:?}: {} requests, {} of {size} bytes", its.0, its.1);
+        assert!(its.0 <= requests && its.1 <= bytes, "{there:?}: {its:?} of {size}");
+        before = all;
+    }
+    let text = std::fs::read_to_string(&log).unwrap();
+    let gets = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    assert!(
+        gets.filter(|r| r["range"].is_string())
+            .all(|r| r["if_match"].is_string())
+    );
+}
+
+#[test]
+fn faults_in_the_middle_of_a_parquet_object_cost_nothing_or_name_it() {
+    let pass = json!({"do": ""});
+    let passing = [
+        json!([{"do": "503"}, pass, {"do": "short", "after": 200}, {"do": "500"}]),
+        json!([pass, {"do": "rst", "after": 2_000}, {"do": "ignore_range"}, {"do": "wrong_range"}]),
+        json!([{"do": "ignore_range"}, {"do": "body_error"}, {"do": "short", "after": 0}]),
+    ];
+    for faults in passing {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((server, _)) = serving(dir.path(), &[("a.log.parquet", hours(), faults.clone())]) else {
+            return;
+        };
+        let ran = flowtrail(&server, &questions("s3://bucket/")[0]);
+        assert_eq!(
+            (ran.code, &ran.stats["good"]),
+            (0, &json!(60_000)),
+            "{faults}: {}",
+            ran.all
+        );
+    }
+    let lasting = [
+        (json!([pass, {"do": "etag"}]), 0, "changed"),
+        (json!([pass, pass, pass, pass, {"do": "etag"}]), 10_000, "changed"),
+        (json!([pass, {"do": "403", "times": -1}]), 0, "403"),
+        (json!([{"do": "404", "times": -1}]), 0, "404"),
+    ];
+    for (faults, good, word) in lasting {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((server, _)) = serving(dir.path(), &[("a.log.parquet", hours(), faults.clone())]) else {
+            return;
+        };
+        let ran = flowtrail(&server, &questions("s3://bucket/")[0]);
+        assert_eq!(
+            (ran.code, &ran.stats["good"]),
+            (3, &json!(good)),
+            "{faults}: {}",
+            ran.all
+        );
+        let named = errors(&ran.stats);
+        assert!(
+            named.len() == 1 && named[0].0 == "a.log.parquet" && named[0].1.contains(word),
+            "{faults}: {named:?}"
+        );
+    }
+}
+
+#[test]
+fn parquet_objects_of_one_length_are_read_whole_and_copies_count_once() {
+    let one = hours();
+    let mut other = one.clone();
+    // A digit of the column that nobody needs.
+    let at = other.windows(80).position(|w| w.iter().all(|b| *b == b'0')).unwrap();
+    other[at] = b'9';
+    let objects = [
+        ("a.log.parquet", one.clone(), json!([])),
+        ("b.log.parquet", other, json!([])),
+        ("c.log.parquet", one, json!([])),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let Some((server, log)) = serving(dir.path(), &objects) else {
+        return;
+    };
+    let ran = flowtrail(&server, &questions("s3://bucket/")[0]);
+    assert_eq!((ran.code, &ran.stats["good"]), (0, &json!(120_000)), "{}", ran.all);
+    assert_eq!(ran.stats["files"]["duplicate"], 1);
+    let named = errors(&ran.stats);
+    assert!(
+        named[0].0 == "c.log.parquet" && named[0].1.contains("same content as a.log.parquet"),
+        "{named:?}"
+    );
+    let whole: u64 = objects.iter().map(|(_, bytes, _)| bytes.len() as u64).sum();
+    assert_eq!(fetched(&log).1, whole);
 }
 
 fn same_as_files(name: &str, server: &Server, bucket: &Path) {

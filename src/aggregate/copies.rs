@@ -1,39 +1,51 @@
 //! Which of several files with one content counts? The first that claims it.
 //!
-//! Contents are told by their unpacked length and a fast hash. Files that are held whole in memory are hashed as they are
-//! read; larger ones before anything is counted, and only if another file has the same length.
+//! Contents are told by a fast hash of 128 bits over what they hold unpacked. Files that are held whole in memory are hashed
+//! as they are read; larger ones before anything is counted, and only if another file has the same length. A content that
+//! comes once costs its hash, its file and a place in a table: some thirty bytes.
 
+use crate::aggregate::watch::FlowLogs;
 use crate::aggregate::workers;
 use crate::flow::LogFormat;
 use crate::input::{Archive, Fingerprint, ReadOptions, Reader, Source};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The contents that were claimed so far.
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<Known>);
 
+/// Contents by number: their hashes, each once.
 #[derive(Debug, Default)]
-struct Known {
-    owners: BTreeMap<Fingerprint, Owner>,
-    /// Copies under other flow logs: the file that counts, and the flow log.
-    elsewhere: BTreeSet<(u32, u32)>,
-    /// Large contents that no other had the length of so far: the file and its flow log. Their hash is worked out once one
-    /// comes that has.
-    alone: BTreeMap<u64, (u32, u32)>,
-    /// Lengths of large contents that several files have.
-    shared: BTreeSet<u64>,
-    /// Hashes that were worked out after the file was counted.
-    late: BTreeMap<u32, Fingerprint>,
+pub(super) struct Contents {
+    hashes: Vec<u128>,
+    numbers: HashTable<u32>,
+    random: RandomState,
 }
 
-/// Whose content it is: the file that counts, and its flow log.
-#[derive(Debug)]
-struct Owner {
-    file: u32,
-    log: u32,
+/// By file, number and length of a content that was identified after its file was counted.
+pub(super) type Late = BTreeMap<u32, (u32, u64)>;
+
+#[derive(Debug, Default)]
+struct Known {
+    contents: Contents,
+    /// By number of the content, the file that counts for it.
+    owners: Vec<u32>,
+    /// Copies under other flow logs: the file that counts, and the flow log.
+    elsewhere: BTreeSet<(u32, u32)>,
+    /// Large contents that no other had the length of so far: their file. Their hash is worked out once one comes that has.
+    alone: BTreeMap<u64, u32>,
+    /// Lengths of large contents that several files have.
+    shared: BTreeSet<u64>,
+    late: Late,
 }
+
+/// Stands for the file of a content that nobody claimed.
+const NOBODY: u32 = u32::MAX;
 
 /// What to do with a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +61,60 @@ pub(super) enum Claim {
 /// Contents below this length are hashed as they are read, while they are in the cache.
 const LARGE: u64 = 1 << 20;
 
-impl Claims {
-    /// What `file`, of the flow log `log`, is to do with its content.
-    pub(super) fn claim(&self, print: Fingerprint, file: u32, log: u32) -> Claim {
-        self.lock().claim(print, file, log)
+impl Contents {
+    /// Room for those of so many files.
+    fn of_files(files: usize) -> Self {
+        Contents {
+            hashes: Vec::with_capacity(files),
+            numbers: HashTable::with_capacity(files),
+            random: RandomState::default(),
+        }
     }
 
-    /// Notes a content that was counted before, from `file` of the flow log `log`.
-    pub(super) fn of_shelf(&self, print: Fingerprint, file: u32, log: u32) {
+    /// The number of a content.
+    pub(super) fn number(&mut self, print: Fingerprint) -> u32 {
+        let (hashes, random) = (&mut self.hashes, &self.random);
+        let of = |n: &u32| hashes.get(*n as usize).copied().unwrap_or_default();
+        let place = random.hash_one(print.hash);
+        if let Some(number) = self.numbers.find(place, |n| of(n) == print.hash) {
+            return *number;
+        }
+        let number = hashes.len() as u32;
+        self.numbers.insert_unique(place, number, |n| random.hash_one(of(n)));
+        hashes.push(print.hash);
+        number
+    }
+
+    /// Their hashes, by number.
+    pub(super) fn into_hashes(self) -> Vec<u128> {
+        self.hashes
+    }
+}
+
+impl Claims {
+    /// Room for those of so many files.
+    pub(super) fn of_files(files: usize) -> Self {
+        Claims(Mutex::new(Known {
+            contents: Contents::of_files(files),
+            owners: Vec::with_capacity(files),
+            ..Known::default()
+        }))
+    }
+
+    /// What `file` is to do with its content.
+    pub(super) fn claim(&self, print: Fingerprint, file: u32, logs: &FlowLogs) -> Claim {
+        self.lock().claim(print, file, logs)
+    }
+
+    /// The number of a content, claimed or not.
+    pub(super) fn number(&self, print: Fingerprint) -> u32 {
+        self.lock().contents.number(print)
+    }
+
+    /// Notes a content that was counted before, from `file`.
+    pub(super) fn of_shelf(&self, print: Fingerprint, file: u32, logs: &FlowLogs) {
         let mut known = self.lock();
-        known.claim(print, file, log);
+        known.claim(print, file, logs);
         known.shared.insert(print.size);
     }
 
@@ -67,7 +123,7 @@ impl Claims {
     pub(super) fn claim_bytes(
         &self,
         bytes: &[u8],
-        (file, log): (u32, u32),
+        (file, logs): (u32, &FlowLogs),
         again: impl FnOnce(u32) -> Option<Fingerprint>,
     ) -> (Option<Fingerprint>, Claim) {
         let size = bytes.len() as u64;
@@ -75,26 +131,28 @@ impl Claims {
         if size < LARGE {
             drop(known);
             let print = Fingerprint::of(bytes);
-            return (Some(print), self.claim(print, file, log));
+            return (Some(print), self.claim(print, file, logs));
         }
-        if let Some((first, its_log)) = known.alone.remove(&size) {
+        if let Some(first) = known.alone.remove(&size) {
             if let Some(print) = again(first) {
-                known.claim(print, first, its_log);
-                known.late.insert(first, print);
+                known.claim(print, first, logs);
+                let number = known.contents.number(print);
+                known.late.insert(first, (number, print.size));
             }
             known.shared.insert(size);
         }
         if known.shared.contains(&size) {
             let print = Fingerprint::of(bytes);
-            return (Some(print), known.claim(print, file, log));
+            return (Some(print), known.claim(print, file, logs));
         }
-        known.alone.insert(size, (file, log));
+        known.alone.insert(size, file);
         (None, Claim::Count)
     }
 
-    /// The fingerprint of a file that was counted before it was needed.
-    pub(super) fn late(&self, file: u32) -> Option<Fingerprint> {
-        self.lock().late.get(&file).copied()
+    /// The contents by number, and those of files that were counted before they were identified.
+    pub(super) fn finish(self) -> (Contents, Late) {
+        let known = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (known.contents, known.late)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -103,12 +161,22 @@ impl Claims {
 }
 
 impl Known {
-    fn claim(&mut self, print: Fingerprint, file: u32, log: u32) -> Claim {
-        let owner = self.owners.entry(print).or_insert(Owner { file, log });
-        if owner.file == file {
+    fn claim(&mut self, print: Fingerprint, file: u32, logs: &FlowLogs) -> Claim {
+        let number = self.contents.number(print) as usize;
+        if self.owners.len() <= number {
+            self.owners.resize(number + 1, NOBODY);
+        }
+        let Some(owner) = self.owners.get_mut(number) else {
+            return Claim::Count;
+        };
+        if *owner == NOBODY {
+            *owner = file;
+        }
+        if *owner == file {
             return Claim::Count;
         }
-        if owner.log != log && self.elsewhere.insert((owner.file, log)) {
+        let log = logs.of_file(file);
+        if logs.of_file(*owner) != log && self.elsewhere.insert((*owner, log)) {
             return Claim::Watch;
         }
         Claim::Pass
@@ -123,24 +191,33 @@ pub(super) fn fingerprints_of_look_alikes(
     cut: &BTreeMap<u32, LogFormat>,
     pool: &ThreadPool,
 ) -> BTreeMap<u32, Fingerprint> {
+    /// What is cut or streamed is as long at least.
     const STREAMED: u64 = 64 << 20;
-    let size_of = |s: &Source| unpacked_size(s).unwrap_or(0);
-    if !archive.sources.iter().any(|s| s.size >= 1 << 20) {
+    /// Deflate makes no content smaller than by this.
+    const PACKED: u64 = 1_040;
+    if !archive.sources.sizes().any(|size| size >= 1 << 20) {
         return BTreeMap::new();
     }
-    let sizes: Vec<u64> = archive.sources.iter().map(size_of).collect();
+    let large = (0u32..)
+        .zip(&archive.sources)
+        .filter(|(_, s)| s.size >= STREAMED / PACKED);
+    let sized = large.filter_map(|(n, s)| Some((n, unpacked_size(&s).filter(|size| *size >= STREAMED)?)));
+    let sizes: Vec<(u32, u64)> = sized.collect();
     let mut count: BTreeMap<u64, u32> = BTreeMap::new();
-    for size in &sizes {
+    for (_, size) in &sizes {
         *count.entry(*size).or_default() += 1;
     }
-    let large = |i: u32| cut.contains_key(&i) || sizes[i as usize] > STREAMED;
-    let alike: Vec<u32> = (0..sizes.len() as u32)
-        .filter(|i| large(*i) && count[&sizes[*i as usize]] > 1)
+    let apart = |n: u32, size: u64| cut.contains_key(&n) || size > STREAMED;
+    let alike: Vec<u32> = sizes
+        .iter()
+        .filter(|(n, size)| apart(*n, *size) && count.get(size).is_some_and(|c| *c > 1))
+        .map(|(n, _)| *n)
         .collect();
     let step = |found: &mut Vec<(u32, Fingerprint)>, i: usize| {
-        if let Ok(print) = Reader::new(read).fingerprint(&archive.sources[alike[i] as usize]) {
-            found.push((alike[i], print));
-        }
+        let file = alike.get(i).copied();
+        let source = file.and_then(|f| Some((f, archive.sources.get(f as usize)?)));
+        let print = source.and_then(|(f, s)| Some((f, Reader::new(read).fingerprint(&s).ok()?)));
+        found.extend(print);
     };
     workers::run(pool, alike.len(), Vec::new, step)
         .into_iter()

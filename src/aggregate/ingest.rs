@@ -8,9 +8,9 @@ use crate::aggregate::copies::{Claim, Claims, fingerprints_of_look_alikes};
 use crate::aggregate::counter::{Counter, Counting, Places, Shared};
 use crate::aggregate::examples::Examples;
 use crate::aggregate::formats::Formats;
-use crate::aggregate::outcome::report::Reports;
+use crate::aggregate::outcome::told::Reports;
 use crate::aggregate::outcome::{Outcome, Place, TaskReport};
-use crate::aggregate::pieces::{Task, lines_starting_in, pieces};
+use crate::aggregate::pieces::{Task, Tasks, lines_starting_in};
 use crate::aggregate::rejects::{Handful, RejectLog};
 use crate::aggregate::shelf::Shelf;
 use crate::aggregate::sinks::{Counted, Watched};
@@ -21,16 +21,18 @@ use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::{BOM, format_of};
 use crate::flow::{LineReader, LogFormat, Sink};
-use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, RemoteOptions};
+use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, RemoteOptions, Source};
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 mod claiming;
+mod drawn;
 mod shelved;
 mod wrapped;
 
+use drawn::Drawn;
 use shelved::{claims, holds_all, shelved};
 
 /// How an archive is read.
@@ -117,36 +119,19 @@ pub fn read_into<T: Tally>(
     pool: &ThreadPool,
     progress: &Progress,
 ) -> (T, Outcome) {
-    let (tally, outcome, _) = read_reporting(archive, reading, options, pool, progress);
-    (tally, outcome)
-}
-
-/// The same, with what became of each file, for those who keep it; see [`Shelf`].
-pub fn read_reporting<T: Tally>(
-    archive: &Archive,
-    reading: &Reading<'_, T>,
-    options: &Ingest,
-    pool: &ThreadPool,
-    progress: &Progress,
-) -> (T, Outcome, Vec<TaskReport>) {
     let mut whole = BTreeSet::new();
     loop {
         if let Some(rejects) = &options.rejects {
             rejects.clear();
         }
         let run = Run::prepare(archive, reading, options, &whole, pool);
-        let (tally, reports, watch) = run.read(pool, progress);
-        let changed: BTreeSet<u32> = reports
-            .iter()
-            .filter(|r| r.format_changed && run.pieces(r.file) > 1)
-            .map(|r| r.file)
-            .collect();
+        let (tally, watch) = run.read(pool, progress);
+        let changed = run.changed.into_inner().unwrap_or_else(PoisonError::into_inner);
         if changed.is_empty() {
-            // What only reading needs goes before the tables of all files are made.
-            drop((run.claims, run.tasks));
-            let mut outcome = Outcome::of(archive, &reports, run.examples.take());
+            let told = run.reports.finish(run.claims.finish());
+            let mut outcome = Outcome::of(archive, told, run.examples.take());
             (outcome.logs, outcome.seen) = (run.logs, watch.finish());
-            return (tally, outcome, reports);
+            return (tally, outcome);
         }
         whole.extend(changed);
         (reading.restart)();
@@ -157,7 +142,7 @@ struct Run<'a, T> {
     archive: &'a Archive,
     reading: &'a Reading<'a, T>,
     options: &'a Ingest,
-    tasks: Vec<Task>,
+    tasks: Tasks,
     /// Format at the start of each file that is cut into pieces.
     formats: BTreeMap<u32, LogFormat>,
     /// Contents known before reading: of large files whose size another file shares.
@@ -166,8 +151,11 @@ struct Run<'a, T> {
     logs: FlowLogs,
     examples: Examples,
     reports: Reports,
+    /// Files in pieces of which one changed the format: they have to be read whole.
+    changed: Mutex<BTreeSet<u32>>,
     /// Set by the first bad record of a strict run.
     stop: AtomicBool,
+    drawn: Drawn,
 }
 
 struct Worker<T> {
@@ -185,19 +173,15 @@ impl<'a, T: Tally> Run<'a, T> {
         whole: &BTreeSet<u32>,
         pool: &ThreadPool,
     ) -> Self {
-        let mut tasks = Vec::with_capacity(archive.sources.len());
+        let mut tasks = Tasks::default();
         let mut formats = BTreeMap::new();
         for (file, source) in archive.sources.iter().enumerate() {
             let file = file as u32;
             let format =
-                (!shelved(reading, file) && !whole.contains(&file)).then(|| wrapped::format_if_cut(source, options));
-            match format.flatten() {
-                Some(format) => {
-                    formats.insert(file, format);
-                    tasks.extend(pieces(source.size).map(|r| Task { file, range: Some(r) }));
-                }
-                None => tasks.push(Task { file, range: None }),
-            }
+                (!shelved(reading, file) && !whole.contains(&file)).then(|| wrapped::format_if_cut(&source, options));
+            let format = format.flatten();
+            tasks.push(format.is_some().then_some(source.size));
+            formats.extend(format.map(|f| (file, f)));
         }
         let known = match holds_all(archive, reading) {
             true => BTreeMap::new(),
@@ -205,30 +189,26 @@ impl<'a, T: Tally> Run<'a, T> {
         };
         let logs = FlowLogs::of(archive);
         Run {
-            reports: Reports::for_tasks(tasks.len()),
+            reports: Reports::for_tasks(tasks.len() as usize),
+            changed: Mutex::default(),
             archive,
             reading,
             options,
             tasks,
             formats,
             known,
-            claims: claims(reading, &logs),
+            claims: claims(reading, &logs, archive.sources.len()),
             logs,
             examples: Examples::default(),
             stop: AtomicBool::new(false),
+            drawn: Drawn::of(archive, options),
         }
     }
 
-    fn pieces(&self, file: u32) -> usize {
-        self.tasks.iter().filter(|t| t.file == file).count()
-    }
-
     /// Reads all tasks, the longest first; merges what the workers counted.
-    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Vec<TaskReport>, Watch) {
-        let mut order: Vec<u32> = (0..self.tasks.len() as u32).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(self.size(*i)));
-        let files = order.iter().map(|i| self.tasks[*i as usize].file);
-        self.archive.fetch_ahead(files.filter(|f| !shelved(self.reading, *f)));
+    fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Watch) {
+        let order = self.tasks.in_order(self.archive.sources.sizes());
+        self.fetch_ahead(&order);
         let watch = || Watch::new(self.options.watch_all, self.reading.window);
         let new = || Worker {
             watch: watch(),
@@ -237,47 +217,39 @@ impl<'a, T: Tally> Run<'a, T> {
             lines: LineReader::new(LogFormat::default_v2()),
         };
         let step = |w: &mut Worker<T>, i: usize| {
-            let Some(task) = order.get(i) else {
-                return self.part(w, i - order.len());
+            if let Some(part) = i.checked_sub(order.steps()) {
+                return self.part(w, part);
+            }
+            let Some(number) = order.task(i) else { return };
+            let task = self.tasks.get(number);
+            let Some(source) = self.archive.sources.get(task.file as usize) else {
+                return;
             };
-            self.task(w, *task);
-            progress.bytes.fetch_add(self.size(order[i]), Ordering::Relaxed);
+            self.task(w, number, &task, &source);
+            let bytes = task.range.map_or(source.size, |r| r.end - r.start);
+            progress.bytes.fetch_add(bytes, Ordering::Relaxed);
             progress.tasks.fetch_add(1, Ordering::Relaxed);
         };
         let mut all: Option<T> = None;
         let mut seen = watch();
         let parts = self.reading.shelf.map_or(0, |s| s.parts());
-        for worker in workers::run(pool, self.tasks.len() + parts, new, step) {
+        for worker in workers::run(pool, order.steps() + parts, new, step) {
             seen.merge(worker.watch);
             match &mut all {
                 Some(all) => all.merge(worker.tally),
                 None => all = Some(worker.tally),
             }
         }
-        let mut reports = self.reports.take();
-        for report in &mut reports {
-            report.fingerprint = report.fingerprint.or_else(|| self.claims.late(report.file));
-        }
-        (all.unwrap_or_else(|| (self.reading.new)(&self.logs)), reports, seen)
+        (all.unwrap_or_else(|| (self.reading.new)(&self.logs)), seen)
     }
 
-    fn size(&self, task: u32) -> u64 {
-        let task = &self.tasks[task as usize];
-        match &task.range {
-            Some(range) => range.end - range.start,
-            None => self.archive.sources[task.file as usize].size,
-        }
-    }
-
-    fn task(&self, worker: &mut Worker<T>, number: u32) {
+    fn task(&self, worker: &mut Worker<T>, number: u32, task: &Task, source: &Source) {
         if self.stop.load(Ordering::Relaxed) || worker.tally.is_full() {
             return;
         }
-        let task = &self.tasks[number as usize];
         if self.on_shelf(worker, number, task.file) {
             return;
         }
-        let source = &self.archive.sources[task.file as usize];
         let _file = tracing::debug_span!("file", file = %source.name, bytes = source.size).entered();
         worker.tally.file(task.file);
         let mut report = TaskReport::new(number, task.file);
@@ -291,11 +263,12 @@ impl<'a, T: Tally> Run<'a, T> {
             report: &mut report,
             rejects: self.options.rejects.as_deref().map(|log| Handful::new(log, number)),
         };
-        let read = || match reader.open(source) {
+        let read = || match self.opened(source, reader, task, &mut sink) {
             Err(e) => sink.report.place = Place::Unreadable(e.reason()),
-            Ok(Content::Whole(bytes)) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
-            Ok(Content::Stream(stream)) => self.stream(task, *stream, &mut worker.lines, &mut sink),
-            Ok(Content::Parquet(bytes)) => self.rows(task, bytes, &mut sink),
+            Ok(None) => {}
+            Ok(Some(Content::Whole(bytes))) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
+            Ok(Some(Content::Stream(stream))) => self.stream(task, *stream, &mut worker.lines, &mut sink),
+            Ok(Some(Content::Parquet(bytes))) => self.rows(task, bytes, &mut sink),
         };
         if workers::guarded(read).is_none() {
             sink.report.place = Place::Damaged(workers::FAULT.into());
@@ -315,7 +288,7 @@ impl<'a, T: Tally> Run<'a, T> {
             self.stop.store(true, Ordering::Relaxed);
         }
         report.log(&source.name);
-        self.reports.push(report);
+        self.push(task, &report);
     }
 
     fn whole(&self, task: &Task, bytes: &[u8], lines: &mut LineReader, sink: &mut Counted<'_, T>) {
@@ -407,10 +380,16 @@ impl<'a, T: Tally> Run<'a, T> {
     }
 
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
-        let name = || self.archive.sources.get(task.file as usize).map_or("", |s| &s.name);
+        let name = || {
+            self.archive
+                .sources
+                .get(task.file as usize)
+                .map(|s| s.name)
+                .unwrap_or_default()
+        };
         match self.formats.get(&task.file) {
             Some(format) => format.clone(),
-            None => format_of(start, &self.options.formats.of(name())),
+            None => format_of(start, &self.options.formats.of(&name())),
         }
     }
 }

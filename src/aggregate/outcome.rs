@@ -1,17 +1,21 @@
 //! What became of every file: counts by file, damage, copies, rejected lines with their true line numbers.
 
 use crate::aggregate::examples::{Kept, Kind, Rejected};
-use crate::aggregate::stats::{
-    FileCounts, FileError, FileStatus, REJECTS_SHOWN, Rate, RejectCount, RejectedLine, ScanStats,
-};
+use crate::aggregate::stats::{REJECTS_SHOWN, Rate, RejectCount, RejectedLine, ScanStats};
 use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
 use crate::flow::{Field, FlowRecord, LineCounts, LineReader, Reject, Rows};
 use crate::input::{Archive, Change, Fingerprint};
-use crate::net::TimeWindow;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod files;
 pub(super) mod report;
+pub(super) mod told;
+
+pub use files::FileOutcome;
+use files::{facts_of, originals};
+
+pub use told::Told;
 
 /// One task's result.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,8 +164,6 @@ impl TaskReport {
 pub struct Outcome {
     /// Lines over all files.
     pub counts: LineCounts,
-    /// Status of each file, by index.
-    pub status: Vec<Option<FileStatus>>,
     /// Files that were written to while they were read: what was there at first was counted.
     pub changed: BTreeSet<String>,
     /// Rejected lines, sorted by file and line: the first few.
@@ -170,111 +172,95 @@ pub struct Outcome {
     pub rejects_by_reason: Vec<RejectCount>,
     /// Earliest start and latest end met.
     pub span: Option<(u64, u64)>,
-    /// What each file held, by index; copies hold the same.
-    pub facts: Vec<FileFacts>,
-    /// Identity of each file's content, by index, where it was taken.
-    pub contents: Vec<Option<Fingerprint>>,
     /// The flow logs of the archive.
     pub logs: FlowLogs,
     /// Interfaces by flow log.
     pub seen: Seen,
-    /// Copies that happened to be counted in the place of their original.
-    counted_for: BTreeMap<u32, u32>,
-    /// Tasks, sorted, with their file and how many lines of it stand before the task's.
-    starts: Vec<(u32, u32, u64)>,
-    /// The tasks' reports, where a state is made of them.
-    reports: Vec<TaskReport>,
+    /// The archive's files.
+    files: u32,
+    /// What became of each task.
+    told: Told,
+    /// The first file with the same content, of those that are not it.
+    originals: BTreeMap<u32, u32>,
+    /// What copied contents hold, by their number: it is told of the file that was counted.
+    copied: BTreeMap<u32, FileFacts>,
+    /// How many lines of its file stand before a task's, where there are some.
+    starts: BTreeMap<u32, u64>,
     /// Their rejected lines.
     kept: Kept,
 }
 
 impl Outcome {
-    /// `reports` are sorted by task; tasks of a file follow each other.
-    pub(super) fn of(archive: &Archive, reports: &[TaskReport], rejected: Kept) -> Outcome {
+    /// What the reports of an archive come to.
+    pub(super) fn of(archive: &Archive, told: Told, rejected: Kept) -> Outcome {
         let mut outcome = Outcome {
-            status: vec![None; archive.sources.len()],
-            facts: vec![FileFacts::default(); archive.sources.len()],
-            contents: vec![None; archive.sources.len()],
+            files: archive.sources.len() as u32,
+            originals: originals(&told),
+            told,
             ..Outcome::default()
         };
-        outcome.number_lines(reports);
-        let originals = originals(reports);
-        for tasks in reports.chunk_by(|a, b| a.file == b.file) {
-            outcome.file(archive, tasks, &originals);
+        let mut copied = BTreeSet::new();
+        let (mut file, mut lines) = (None, 0);
+        let told = std::mem::take(&mut outcome.told);
+        for (report, content) in told.numbered() {
+            if file.replace(report.file) != Some(report.file) {
+                lines = 0;
+            }
+            if lines > 0 {
+                outcome.starts.insert(report.task, lines);
+            }
+            lines += report.counts.lines + report.counts.searched;
+            copied.extend(content.filter(|_| report.place == Place::Copy));
+            outcome.add(archive, &report);
         }
-        outcome.share_facts(reports);
+        outcome.told = told;
+        outcome.share_facts(&copied);
         outcome.kept = rejected.clone();
         outcome.tell_rejects(archive, rejected);
         outcome
     }
 
-    /// The first line of each task in its file.
-    fn number_lines(&mut self, reports: &[TaskReport]) {
-        let (mut file, mut next) = (None, 0);
-        self.starts.reserve_exact(reports.len());
-        for report in reports {
-            if file.replace(report.file) != Some(report.file) {
-                next = 0;
-            }
-            self.starts.push((report.task, report.file, next));
-            next += report.counts.lines + report.counts.searched;
-        }
-    }
-
     /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
-        let found = self.starts.binary_search_by_key(&task, |(task, ..)| *task);
-        let start = found.ok().and_then(|i| self.starts.get(i));
-        start.map_or_else(Sample::default, |(_, file, start)| Sample {
-            file: self.counted_for.get(file).copied().unwrap_or(*file),
-            line: start + line,
-        })
+        let Some(file) = self.told.file(task) else {
+            return Sample::default();
+        };
+        Sample {
+            file: self.originals.get(&file).copied().unwrap_or(file),
+            line: self.starts.get(&task).copied().unwrap_or(0) + line,
+        }
     }
 
-    fn file(&mut self, archive: &Archive, tasks: &[TaskReport], originals: &BTreeMap<Fingerprint, u32>) {
-        let file = tasks[0].file;
-        let copy = tasks[0]
-            .fingerprint
-            .and_then(|f| originals.get(&f))
-            .filter(|o| **o != file);
-        self.counted_for.extend(copy.map(|original| (file, *original)));
-        let name = &archive.sources[*copy.unwrap_or(&file) as usize].name;
-        let mut counts = LineCounts::default();
-        for task in tasks {
-            counts += task.counts;
-            self.contents[file as usize] = self.contents[file as usize].or(task.fingerprint);
-            self.facts[file as usize].add(&task.facts());
-            self.changed.extend(task.changed.then(|| name.clone()));
-            if let Some((first, last)) = task.span {
-                let (a, b) = self.span.unwrap_or((first, last));
-                self.span = Some((a.min(first), b.max(last)));
-            }
+    fn add(&mut self, archive: &Archive, report: &TaskReport) {
+        self.counts += report.counts;
+        if let Some((first, last)) = report.span {
+            let (a, b) = self.span.unwrap_or((first, last));
+            self.span = Some((a.min(first), b.max(last)));
         }
-        self.counts += counts;
-        self.status[file as usize] = Some(match (copy, tasks.iter().find(|t| t.place != Place::Read)) {
-            (Some(original), _) => FileStatus::Duplicate(archive.sources[*original as usize].name.clone()),
-            (None, Some(t)) => t.place.status(),
-            (None, None) => status_by_lines(&counts),
-        });
+        if report.changed {
+            let file = self.originals.get(&report.file).unwrap_or(&report.file);
+            self.changed.extend(archive.sources.get(*file as usize).map(|s| s.name));
+        }
     }
 
     /// Copies hold what the file held that was counted, whichever of them that was.
-    fn share_facts(&mut self, reports: &[TaskReport]) {
-        let copies = reports.iter().filter(|r| r.place == Place::Copy);
-        let copied: BTreeSet<Fingerprint> = copies.filter_map(|r| r.fingerprint).collect();
-        let mut contents: BTreeMap<Fingerprint, FileFacts> = BTreeMap::new();
-        for report in reports.iter().filter(|r| r.place != Place::Copy) {
-            let print = report.fingerprint.filter(|f| copied.contains(f));
-            if let (Some(print), Some(facts)) = (print, self.facts.get(report.file as usize)) {
-                contents.insert(print, *facts);
+    fn share_facts(&mut self, copied: &BTreeSet<u32>) {
+        if copied.is_empty() {
+            return;
+        }
+        let mut facts: BTreeMap<u32, FileFacts> = BTreeMap::new();
+        for tasks in self.by_tasks() {
+            let (_, Some(content)) = tasks[0] else { continue };
+            if copied.contains(&content) && tasks[0].0.place != Place::Copy {
+                facts.insert(content, facts_of(&tasks));
             }
         }
-        for report in reports.iter().filter(|r| r.place == Place::Copy) {
-            let facts = report.fingerprint.and_then(|f| contents.get(&f));
-            if let (Some(slot), Some(facts)) = (self.facts.get_mut(report.file as usize), facts) {
-                *slot = *facts;
-            }
-        }
+        self.copied = facts;
+    }
+
+    /// What became of every task, in their order; those of a file follow each other.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskReport> + '_ {
+        self.told.tasks()
     }
 
     fn tell_rejects(&mut self, archive: &Archive, rejected: Kept) {
@@ -291,7 +277,7 @@ impl Outcome {
                     let place = self.place((task, line));
                     let file = archive.sources.get(place.file as usize);
                     self.rejects.push(RejectedLine {
-                        file: file.map_or_else(String::new, |s| s.name.clone()),
+                        file: file.map_or_else(String::new, |s| s.name),
                         line: place.line,
                         field: field.clone(),
                         reason: reason.as_str().to_string(),
@@ -301,62 +287,6 @@ impl Outcome {
             }
         }
         self.rejects.sort();
-    }
-
-    /// The contents of which records in `window` were read; of what lies across its ends, only the part.
-    pub fn taught(&self, window: TimeWindow) -> impl Iterator<Item = Fingerprint> + '_ {
-        let files = self.contents.iter().zip(&self.facts);
-        files.filter_map(move |(content, facts)| {
-            let ((first, last), content) = (facts.span?, (*content)?);
-            let inside = window.from <= first && last <= window.to;
-            let outside = last < window.from || window.to <= first;
-            (!outside).then(|| if inside { content } else { content.cut(window) })
-        })
-    }
-
-    /// Files by how they ended, and the list of those that were not read whole.
-    pub fn files(&self, archive: &Archive) -> (FileCounts, Vec<FileError>) {
-        let mut counts = FileCounts {
-            skipped: archive.skipped.len() as u64,
-            ..FileCounts::default()
-        };
-        let mut errors: Vec<FileError> = archive
-            .failed
-            .iter()
-            .chain(&archive.skipped)
-            .map(|p| FileError {
-                file: p.name.clone(),
-                reason: p.reason.clone(),
-            })
-            .collect();
-        counts.failed += archive.failed.len() as u64;
-        for (source, status) in archive.sources.iter().zip(&self.status) {
-            let reason = match status {
-                Some(FileStatus::Ok) | None => {
-                    counts.ok += u64::from(status.is_some());
-                    continue;
-                }
-                Some(FileStatus::Duplicate(original)) => {
-                    counts.duplicate += 1;
-                    errors.push(FileError::copy_of(&source.name, original));
-                    continue;
-                }
-                Some(FileStatus::Partial(reason)) => {
-                    counts.partial += 1;
-                    reason.clone()
-                }
-                Some(FileStatus::Failed(reason)) => {
-                    counts.failed += 1;
-                    reason.clone()
-                }
-            };
-            errors.push(FileError {
-                file: source.name.clone(),
-                reason,
-            });
-        }
-        errors.sort();
-        (counts, errors)
     }
 
     /// The part of `--stats` that concerns flow logs.
@@ -384,38 +314,4 @@ impl Outcome {
             validated: self.counts.searched == 0,
         }
     }
-}
-
-impl Place {
-    fn status(&self) -> FileStatus {
-        match self {
-            Place::Read | Place::Copy => FileStatus::Ok,
-            Place::Damaged(reason) => FileStatus::Partial(reason.clone()),
-            Place::Unreadable(reason) => FileStatus::Failed(reason.clone()),
-        }
-    }
-}
-
-/// Of all files with one content, the first by name is the original, whichever was counted. Most contents come once: those
-/// whose hash does not come again need no place in the table.
-fn originals(reports: &[TaskReport]) -> BTreeMap<Fingerprint, u32> {
-    let short = |print: Fingerprint| print.hash as u64;
-    let mut hashes: Vec<u64> = reports.iter().filter_map(|r| r.fingerprint.map(short)).collect();
-    hashes.sort_unstable();
-    let comes_again = |hash: u64| hashes.get(hashes.partition_point(|h| *h < hash) + 1) == Some(&hash);
-    let mut originals = BTreeMap::new();
-    for report in reports {
-        if let Some(print) = report.fingerprint.filter(|f| comes_again(short(*f))) {
-            let first = originals.entry(print).or_insert(report.file);
-            *first = report.file.min(*first);
-        }
-    }
-    originals
-}
-
-fn status_by_lines(c: &LineCounts) -> FileStatus {
-    if c.rejected > 0 && c.good + c.nodata + c.skipdata == 0 {
-        return FileStatus::Failed("no line of it is a flow log record (use --flow-format if it has no header)".into());
-    }
-    FileStatus::Ok
 }

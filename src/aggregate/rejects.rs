@@ -119,8 +119,8 @@ impl RejectLog {
 /// Entries of a chunk: line number in the task, one space, the rest of the JSON object, a line feed.
 fn copy(archive: &Archive, outcome: &Outcome, task: u32, bytes: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
     let file = outcome.place((task, 0)).file;
-    let name = archive.sources.get(file as usize).map_or("", |s| &s.name);
-    let name = serde_json::to_string(name)?;
+    let name = archive.sources.get(file as usize).map(|s| s.name).unwrap_or_default();
+    let name = serde_json::to_string(&name)?;
     for entry in bytes.split(|b| *b == b'\n').filter(|e| !e.is_empty()) {
         let text = String::from_utf8_lossy(entry);
         let Some((line, rest)) = text.split_once(' ') else {

@@ -208,8 +208,8 @@ pub enum FileStatus {
     Partial(String),
     /// Not read, or no good line in it.
     Failed(String),
-    /// Same content as an earlier file.
-    Duplicate(String),
+    /// Same content as the file with this number.
+    Duplicate(u32),
 }
 
 /// One rejected line, for people and for `--rejects`.
@@ -309,6 +309,14 @@ pub struct FileError {
 
 impl FileError {
     const COPY: &'static str = "same content as ";
+
+    /// A file that was found and cannot be read.
+    pub fn of(problem: &crate::input::Problem) -> Self {
+        FileError {
+            file: problem.name.clone(),
+            reason: problem.reason.clone(),
+        }
+    }
 
     /// A file whose content was counted from `original`.
     pub fn copy_of(file: &str, original: &str) -> Self {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct FlowLogs {
     /// Ids, sorted; the first is `-`, for files whose name tells none.
     pub ids: Vec<String>,
-    /// For each file of the archive an index into `ids`.
+    /// For each file of the archive an index into `ids`; empty where no name tells one.
     pub of_file: Vec<u32>,
 }
 
@@ -27,13 +27,17 @@ impl FlowLogs {
             Some(n) if n.kind == LogKind::FlowLog => n.log.to_string(),
             _ => UNNAMED.to_string(),
         };
-        let names: Vec<String> = archive.sources.iter().map(|s| id(&s.name)).collect();
-        let ids: BTreeSet<&String> = names.iter().filter(|n| *n != UNNAMED).collect();
-        let ids: Vec<String> = std::iter::once(UNNAMED.to_string())
-            .chain(ids.into_iter().cloned())
-            .collect();
+        let names = || archive.sources.iter().map(|s| id(&s.name));
+        let met: BTreeSet<String> = names().filter(|n| n != UNNAMED).collect();
+        let ids: Vec<String> = std::iter::once(UNNAMED.to_string()).chain(met).collect();
+        if ids.len() == 1 {
+            return FlowLogs {
+                ids,
+                of_file: Vec::new(),
+            };
+        }
         let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
-        let of_file = names.iter().map(|n| place.get(n).copied().unwrap_or(0)).collect();
+        let of_file = names().map(|n| place.get(&n).copied().unwrap_or(0)).collect();
         FlowLogs { ids, of_file }
     }
 

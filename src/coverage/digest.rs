@@ -101,8 +101,8 @@ struct Check<'a> {
 
 /// Checks the digests of an archive against each other and against its log files. `None` if it has no digest.
 pub fn check(archive: &Archive, options: ReadOptions, pool: &ThreadPool) -> Option<DigestReport> {
-    let is_digest = |s: &&Source| LogName::parse(&s.name).is_some_and(|n| n.kind == LogKind::Digest);
-    let sources: Vec<&Source> = archive.sources.iter().filter(is_digest).collect();
+    let is_digest = |s: &Source| LogName::parse(&s.name).is_some_and(|n| n.kind == LogKind::Digest);
+    let sources: Vec<Source> = archive.sources.iter().filter(is_digest).collect();
     if sources.is_empty() {
         return None;
     }
@@ -130,7 +130,7 @@ impl Check<'_> {
         let logs = good().flat_map(|c| c.log_files.iter().map(|l| base(&l.s3_object)));
         let before = good().filter_map(|c| c.previous_digest_s3_object.as_deref().map(base));
         let wanted: BTreeSet<&str> = logs.chain(before).collect();
-        let sources: Vec<&Source> = self
+        let sources: Vec<Source> = self
             .archive
             .sources
             .iter()

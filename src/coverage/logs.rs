@@ -1,5 +1,6 @@
 //! Flow logs: which there are, what they let through, which of their files are missing.
 
+use crate::aggregate::outcome::FileOutcome;
 use crate::aggregate::stats::FileStatus;
 use crate::aggregate::watch::{FieldSet, UNNAMED};
 use crate::aggregate::{FileFacts, Outcome};
@@ -59,9 +60,9 @@ pub(super) const ENDED: Seconds = 3_600;
 /// The flow logs of an archive and of the inventory, sorted by id.
 pub fn logs(archive: &Archive, outcome: &Outcome, inventory: &Inventory) -> Vec<LogCoverage> {
     let mut all: Vec<Building> = outcome.logs.ids.iter().map(|id| Building::new(id)).collect();
-    for (file, source) in archive.sources.iter().enumerate() {
-        if let Some(log) = all.get_mut(outcome.logs.of_file(file as u32) as usize) {
-            log.file(&source.name, outcome, file);
+    for (source, file) in archive.sources.iter().zip(outcome.by_file()) {
+        if let Some(log) = all.get_mut(outcome.logs.of_file(file.file) as usize) {
+            log.file(&source.name, archive, &file);
         }
     }
     for known in &inventory.flow_logs {
@@ -97,10 +98,10 @@ impl Building {
         }
     }
 
-    fn file(&mut self, name: &str, outcome: &Outcome, file: usize) {
-        let status = outcome.status.get(file).and_then(Option::as_ref);
-        let facts = outcome.facts.get(file).copied().unwrap_or_default();
-        let copy = matches!(status, Some(FileStatus::Duplicate(original)) if log_of(original) == log_of(name));
+    fn file(&mut self, name: &str, archive: &Archive, file: &FileOutcome) {
+        let (status, facts) = (&file.status, file.facts);
+        let original = |n: u32| archive.sources.get(n as usize).map(|s| s.name).unwrap_or_default();
+        let copy = matches!(status, Some(FileStatus::Duplicate(n)) if log_of(&original(*n)) == log_of(name));
         self.log.copies += u64::from(copy);
         if !copy {
             self.log.files += 1;

@@ -15,7 +15,7 @@ pub fn cite(incidents: &mut [Incident], archive: &Archive) {
         evidence.file = source.name.clone();
         evidence.sha256 = sums
             .entry(evidence.file_index)
-            .or_insert_with(|| sha256(source))
+            .or_insert_with(|| sha256(&source))
             .clone();
     }
 }

@@ -4,9 +4,8 @@
 //! and only then what no longer counts is removed. Whoever is killed in between leaves the old store or the new one, and
 //! leftovers that the next build removes.
 
-use crate::aggregate::ingest::read_reporting;
 use crate::aggregate::outcome::{Place, TaskReport};
-use crate::aggregate::{Ingest, Progress, Reading, workers};
+use crate::aggregate::{Ingest, Outcome, Progress, Reading, read_into, workers};
 use crate::error::{Error, Result};
 use crate::index::gather::{Gather, Target};
 use crate::index::manifest::{Manifest, NAME, Segment, StoredFile, stamp};
@@ -82,7 +81,6 @@ pub fn build(
         .sources
         .iter()
         .filter(|s| !known.contains(&absolute(&s.path)))
-        .cloned()
         .collect();
     built.kept = (archive.sources.len() - fresh.len()) as u64;
     built.read = fresh.len() as u64;
@@ -167,7 +165,7 @@ fn segment(
 ) -> Result<Segment> {
     let stamps: Vec<Option<(u64, u64)>> = batch.iter().map(|s| stamp(&s.path)).collect();
     let mut archive = Archive::default();
-    archive.sources = batch;
+    archive.sources = batch.into_iter().collect();
     let learned: BTreeSet<Fingerprint> = before
         .files()
         .filter_map(|f| f.report.fingerprint)
@@ -189,9 +187,9 @@ fn segment(
         shelf: None,
         window: TimeWindow::ALL,
     };
-    let (gather, _, reports) = read_reporting(&archive, &reading, &ingest, pool, progress);
+    let (gather, outcome) = read_into(&archive, &reading, &ingest, pool, progress);
     let (counts, parts) = finish(gather, pool)?;
-    let files = told(&archive, &reports, &counts, &stamps, (&learned, ingest.read));
+    let files = told(&archive, &outcome, &counts, &stamps, (&learned, ingest.read));
     Ok(Segment {
         name: name.into(),
         bytes: parts.values().flatten().map(|s| s.size).sum(),
@@ -205,19 +203,19 @@ type Stamps = [Option<(u64, u64)>];
 /// What became of the files of a batch.
 fn told(
     archive: &Archive,
-    reports: &[TaskReport],
+    outcome: &Outcome,
     counts: &Counts,
     stamps: &Stamps,
     (learned, read): (&BTreeSet<Fingerprint>, ReadOptions),
 ) -> Vec<StoredFile> {
-    let mut by_file: BTreeMap<u32, Vec<&TaskReport>> = BTreeMap::new();
-    for report in reports {
+    let mut by_file: BTreeMap<u32, Vec<TaskReport>> = BTreeMap::new();
+    for report in outcome.tasks() {
         by_file.entry(report.file).or_default().push(report);
     }
     let mut files = Vec::new();
     for (n, source) in archive.sources.iter().enumerate() {
         let pieces = by_file.remove(&(n as u32)).unwrap_or_default();
-        let Some(mut report) = TaskReport::join(pieces) else {
+        let Some(mut report) = TaskReport::join(&pieces) else {
             continue;
         };
         // It may be there next time: whoever asks meanwhile reads it, or is told.
@@ -225,7 +223,7 @@ fn told(
             continue;
         }
         if report.fingerprint.is_none() && report.place == Place::Read {
-            report.fingerprint = Reader::new(read).fingerprint(source).ok();
+            report.fingerprint = Reader::new(read).fingerprint(&source).ok();
         }
         let known = report.fingerprint.is_some_and(|p| learned.contains(&p));
         if known && report.counts.lines == 0 {

@@ -121,8 +121,9 @@ impl Manifest {
     /// The archive that was indexed, with the sizes that its files have now.
     pub fn archive(&self) -> Archive {
         let mut archive = Archive::default();
-        archive.sources = self.files().map(StoredFile::source).collect();
-        archive.sources.sort();
+        let mut sources: Vec<Source> = self.files().map(StoredFile::source).collect();
+        sources.sort();
+        archive.sources = sources.into_iter().collect();
         archive
     }
 

@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::input::layout::{self, LogName};
 use crate::input::remote::{self, Object, RemoteOptions};
+use crate::input::sources::{Gathering, Sources};
 use crate::net::{TimeWindow, printable};
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -16,13 +17,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub struct Archive {
     /// Files to read, sorted by name.
-    pub sources: Vec<Source>,
+    pub sources: Sources,
     /// What was met and not taken, with the reason.
     pub skipped: Vec<Problem>,
     /// What should have been there and could not be listed.
     pub failed: Vec<Problem>,
     /// What lies outside the time window by its name.
     pub passed_over: PassedOver,
+    found: Gathering,
     window: Option<TimeWindow>,
     #[cfg(feature = "s3")]
     remote: RemoteOptions,
@@ -109,11 +111,7 @@ impl Archive {
         if let Some(e) = archive.refused.take() {
             return Err(e);
         }
-        archive.sources.sort();
-        archive
-            .sources
-            .dedup_by(|a, b| a.path.as_os_str() == b.path.as_os_str());
-        archive.sources.shrink_to_fit();
+        archive.sources = std::mem::take(&mut archive.found).finish();
         archive.skipped.sort();
         archive.failed.sort();
         archive.log(family);
@@ -136,7 +134,7 @@ impl Archive {
 
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        self.sources.iter().map(|s| s.size).sum()
+        self.sources.sizes().sum()
     }
 
     fn log(&self, family: Family) {
@@ -160,7 +158,7 @@ impl Archive {
     fn argument(&mut self, argument: &OsStr, family: Family, lists: bool) {
         let path = Path::new(argument);
         match argument.as_encoded_bytes() {
-            b"-" => self.sources.push(Source {
+            b"-" => self.found.push(Source {
                 name: STDIN.into(),
                 path: STDIN.into(),
                 size: 0,
@@ -185,7 +183,7 @@ impl Archive {
         };
         match remote::discover(&String::from_utf8_lossy(url), &self.remote, &wanted) {
             Ok(found) => {
-                self.sources.extend(found.sources);
+                self.found.append(found.sources);
                 self.failed.extend(found.failed);
                 self.passed_over.folders += found.passed_over.folders;
                 self.passed_over.files += found.passed_over.files;
@@ -277,7 +275,7 @@ impl Archive {
     fn file(&mut self, path: &Path, name: &str, metadata: &std::fs::Metadata) {
         let name = name.to_string();
         if metadata.is_file() {
-            self.sources.push(Source {
+            self.found.push(Source {
                 name,
                 path: path.to_path_buf(),
                 size: metadata.len(),
@@ -298,12 +296,12 @@ impl Archive {
 }
 
 impl Archive {
-    /// Says that these files will be read, in this order: objects are fetched ahead.
-    pub fn fetch_ahead(&self, files: impl Iterator<Item = u32>) {
-        let source = |file: u32| self.sources.get(file as usize)?.object.clone();
-        let objects: Vec<Object> = files.filter_map(source).collect();
-        if !objects.is_empty() {
-            Object::expect(objects);
+    /// Says that these files will be read, in this order: objects are fetched ahead. Of files with a mark only the end is.
+    pub fn fetch_ahead(&self, files: impl Iterator<Item = (u32, bool)>) {
+        if self.sources.has_objects() {
+            let (files, sources) = (files.collect::<Vec<_>>(), self.sources.clone());
+            let object = move |(file, end): (u32, bool)| Some((sources.get(file as usize)?.object?, end));
+            Object::expect(files.into_iter().filter_map(object));
         }
     }
 }
@@ -405,7 +403,7 @@ mod tests {
     fn a_bucket_copy_is_walked_for_one_family() {
         let dir = tree();
         let flows = Archive::discover(&[dir.path()], Family::FlowLogs).unwrap();
-        let names: Vec<_> = flows.sources.iter().map(|s| s.name.as_str()).collect();
+        let names: Vec<_> = flows.sources.iter().map(|s| s.name).collect();
         assert_eq!(names, ["AWSLogs/1/vpcflowlogs/x/a.log", "b.log"]);
         assert_eq!(flows.skipped.len(), usize::from(cfg!(unix)), "the link is named");
         let trail = Archive::discover(&[dir.path()], Family::Trail).unwrap();
@@ -437,7 +435,7 @@ mod tests {
         let names: Vec<_> = found
             .sources
             .iter()
-            .map(|s| s.name.rsplit('/').next().unwrap())
+            .map(|s| s.name.rsplit('/').next().unwrap().to_string())
             .collect();
         assert_eq!(names, [&file("20260304T0000Z"), "notes.log", "a.log"]);
         assert_eq!(found.passed_over, PassedOver { folders: 1, files: 1 });

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::input::archive::Source;
 use crate::input::open::{self, Change, Opened};
-use crate::input::remote::Object;
+use crate::input::remote::{Object, Pieces};
 use crate::input::stream::{Fill, Stream, fill_plain};
 use crate::input::{gzip, mmap, zstd};
 use crate::net::TimeWindow;
@@ -154,6 +154,28 @@ impl Reader {
             m if m.starts_with(PARQUET) => self.parquet(file, m, source),
             m => self.plain(file, m, size, source),
         }
+    }
+
+    /// A Parquet object of which only parts are to be read, if it is one and can be read so; else nothing, and it is to be
+    /// opened as ever.
+    ///
+    /// # Errors
+    /// If its end cannot be fetched.
+    #[cfg(feature = "s3")]
+    pub fn pieces(&mut self, source: &Source) -> Result<Option<Pieces>> {
+        self.opened = None;
+        let Some(object) = &source.object else { return Ok(None) };
+        let pieces = Pieces::of(object).map_err(|e| e.at(&source.path))?;
+        Ok(pieces.filter(|p| p.tail().ends_with(PARQUET)))
+    }
+
+    /// The same in a build that reads no objects.
+    ///
+    /// # Errors
+    /// Never.
+    #[cfg(not(feature = "s3"))]
+    pub fn pieces(&mut self, _: &Source) -> Result<Option<Pieces>> {
+        Ok(None)
     }
 
     fn parquet(&mut self, mut file: File, start: &[u8], source: &Source) -> Result<Content<'_>> {

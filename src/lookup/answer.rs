@@ -345,7 +345,7 @@ fn behind(interfaces: &[Met], from: &Sources<'_>) -> Vec<Behind> {
 
 /// Other destinations of the interfaces that met an address: one more search, for all cards together.
 fn step_further(cards: &mut [Card], request: &Request, from: &Sources<'_>, pool: &ThreadPool) -> Result<()> {
-    let once = |a: &Archive| a.sources.iter().any(crate::input::Source::is_stdin);
+    let once = |a: &Archive| a.sources.iter().any(|s| s.is_stdin());
     if from.flows.is_some_and(once) {
         let note = "standard input can be read once: other destinations were not searched";
         cards.iter_mut().for_each(|c| c.notes.push(note.into()));

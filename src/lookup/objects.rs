@@ -33,7 +33,7 @@ pub fn of_objects(
         let Some(source) = archive.sources.get(i) else { return };
         // Files that cannot be read, or at which we fail, were named when the index was made.
         let _ = workers::guarded(|| {
-            if reader.whole(source, text).is_err() {
+            if reader.whole(&source, text).is_err() {
                 return;
             }
             read(text, &mut |event| {

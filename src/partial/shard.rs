@@ -4,7 +4,7 @@
 //! file have its size, and where they meet they are told and counted once.
 
 use crate::error::{Error, Result};
-use crate::input::{Archive, Source};
+use crate::input::{Archive, Sources};
 use crate::partial::head::Part;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -58,10 +58,10 @@ impl Shard {
         }
     }
 
-    fn chosen(self, sources: &[Source]) -> Vec<bool> {
+    fn chosen(self, sources: &Sources) -> Vec<bool> {
         let mut by_size: BTreeMap<Reverse<u64>, Vec<usize>> = BTreeMap::new();
-        for (n, source) in sources.iter().enumerate() {
-            by_size.entry(Reverse(source.size)).or_default().push(n);
+        for (n, size) in sources.sizes().enumerate() {
+            by_size.entry(Reverse(size)).or_default().push(n);
         }
         let mut chosen = vec![false; sources.len()];
         let mut least: BinaryHeap<Reverse<(u64, u32)>> = (1..=self.of).map(|n| Reverse((0, n))).collect();
@@ -89,7 +89,7 @@ impl Shard {
 const OPENING: u64 = 4 << 10;
 
 /// What tells a listing from others: names and sizes in order.
-fn listing(sources: &[Source]) -> u128 {
+fn listing(sources: &Sources) -> u128 {
     let mut hash = Xxh3::new();
     for source in sources {
         hash.update(source.name.as_bytes());
@@ -126,8 +126,9 @@ pub(super) fn whole<'p>(parts: impl Iterator<Item = &'p Part>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Source;
 
-    fn sources() -> Vec<Source> {
+    fn sources() -> Sources {
         let size = |n: u64| if n.is_multiple_of(7) { 5_000 } else { n * n };
         let source = |n: u64| Source {
             name: format!("f{n:04}"),
@@ -148,9 +149,9 @@ mod tests {
             }
             let sevenths = shards.iter().filter(|s| s[7]);
             assert!(sevenths.into_iter().all(|s| (0..400).step_by(7).all(|n| s[n])));
-            let bytes = |s: &Vec<bool>| all.iter().zip(s).filter(|(_, c)| **c).map(|(f, _)| f.size).sum::<u64>();
+            let bytes = |s: &Vec<bool>| all.sizes().zip(s).filter(|(_, c)| **c).map(|(f, _)| f).sum::<u64>();
             let most = shards.iter().map(bytes).max().unwrap();
-            let total: u64 = all.iter().map(|f| f.size).sum();
+            let total: u64 = all.sizes().sum();
             assert!(most <= total / u64::from(of) + 58 * 5_000 + 160_000, "{of}: {most}");
         }
     }

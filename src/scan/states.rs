@@ -102,7 +102,7 @@ pub(super) fn take_some(
             parts: part.into_iter().collect(),
             flows: !inputs.flows.is_empty(),
             trail: trail.is_some(),
-            trail_files: trail_archive.sources,
+            trail_files: trail_archive.sources.iter().collect(),
         },
         archive,
         gathered,
@@ -205,7 +205,7 @@ pub fn scan_states(
     let side = side_findings(inputs)?;
     let run = folded.trail()?.finish();
     let head = folded.head.clone();
-    let (known, trail) = know(inputs, run, head.trail, head.trail_files)?;
+    let (known, trail) = know(inputs, run, head.trail, head.trail_files.into_iter().collect())?;
     phases.next("trail", 0);
     let memory = inputs.ingest.memory.as_ref();
     let counted = count_known(&mut folded, &known, intel, head.rules.window, memory)?;
@@ -260,16 +260,17 @@ fn named(file: &FileState, remote: &RemoteOptions) -> Option<Archive> {
     let mut archive = Archive::default();
     if file.path.starts_with("s3://") {
         archive = Archive::discover_with(&[&file.path], Family::FlowLogs, TimeWindow::ALL, remote).ok()?;
-        archive.sources.truncate(1);
+        let mut object = archive.sources.first()?;
+        // The flow log is told by the name below the root.
+        object.name.clone_from(&file.name);
+        archive.sources = std::iter::once(object).collect();
     } else if std::fs::metadata(&file.path).is_ok_and(|m| m.is_file() && m.len() == file.size) {
-        archive.sources.push(Source {
+        archive.sources.push(&Source {
             name: file.name.clone(),
             path: PathBuf::from(&file.path),
             size: file.size,
             object: None,
         });
     }
-    // The flow log is told by the name below the root.
-    archive.sources.first_mut()?.name.clone_from(&file.name);
-    Some(archive)
+    archive.sources.first().map(|_| archive)
 }

@@ -30,10 +30,25 @@ pub struct TrailRun {
 }
 
 /// The files by the time in their names, whatever region or account they stand in: copies are then near each other.
-fn in_order_of_delivery(archive: &Archive) -> Vec<&crate::input::Source> {
-    let mut sources: Vec<_> = archive.sources.iter().collect();
-    sources.sort_by_cached_key(|s| (delivery_stamp(&s.name).to_owned(), s.name.clone()));
-    sources
+fn in_order_of_delivery(archive: &Archive) -> Vec<u32> {
+    // Files come in the order of their names.
+    let stamps = (0u32..)
+        .zip(&archive.sources)
+        .map(|(n, s)| (time_of(delivery_stamp(&s.name)), n));
+    let mut order: Vec<(u64, u32)> = stamps.collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, n)| n).collect()
+}
+
+/// The digits of a stamp as a number above 0; 0 if there is none.
+fn time_of(stamp: &str) -> u64 {
+    let digits = stamp.bytes().filter(u8::is_ascii_digit);
+    let number = |n: u64, b: u8| n * 10 + u64::from(b - b'0');
+    if stamp.is_empty() {
+        0
+    } else {
+        digits.fold(0, number) + 1
+    }
 }
 
 /// `20230710T1220Z` in `…_CloudTrail_us-east-1_20230710T1220Z_WMiHxZgr5Hdd6UDc.json.gz`; empty if there is none.
@@ -59,20 +74,22 @@ const UNPACKED: u64 = 12;
 pub(super) const WINDOW: Seconds = 3 * 24 * HOUR;
 
 /// The files in turns of about as many bytes of text, by their sizes and names alone.
-fn batches<'s, 'a>(sources: &'s [&'a crate::input::Source]) -> Vec<&'s [&'a crate::input::Source]> {
+fn batches<'o>(archive: &Archive, order: &'o [u32]) -> Vec<&'o [u32]> {
     let weight = |s: &crate::input::Source| {
         s.size
             .saturating_mul(if s.name.ends_with(".gz") { UNPACKED } else { 1 })
     };
     let (mut out, mut from, mut sum) = (Vec::new(), 0, 0u64);
-    for (n, source) in sources.iter().enumerate() {
-        if n - from >= BATCH.0 || n > from && sum.saturating_add(weight(source)) > BATCH.1 {
-            out.extend(sources.get(from..n));
+    for (n, file) in order.iter().enumerate() {
+        let source = archive.sources.get(*file as usize);
+        let weight = source.map_or(0, |s| weight(&s));
+        if n - from >= BATCH.0 || n > from && sum.saturating_add(weight) > BATCH.1 {
+            out.extend(order.get(from..n));
             (from, sum) = (n, 0);
         }
-        sum = sum.saturating_add(weight(source));
+        sum = sum.saturating_add(weight);
     }
-    out.extend(sources.get(from..));
+    out.extend(order.get(from..));
     out
 }
 
@@ -128,9 +145,12 @@ pub fn read_state(
         archive: TrailArchive::of_grain(wanted.grain),
         ..TrailState::default()
     };
-    for batch in batches(&in_order_of_delivery(archive)) {
+    let order = in_order_of_delivery(archive);
+    for batch in batches(archive, &order) {
         let new = || Worker::new(options, wanted, &state.archive);
-        let workers = workers::run(pool, batch.len(), new, |w, i| w.file(batch[i]));
+        let source = |i: usize| archive.sources.get(*batch.get(i)? as usize);
+        let step = |w: &mut Worker, i: usize| source(i).iter().for_each(|s| w.file(s));
+        let workers = workers::run(pool, batch.len(), new, step);
         workers.into_iter().for_each(|worker| state.add(worker.found));
         state.archive.forget(window);
     }

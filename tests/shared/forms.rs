@@ -28,7 +28,7 @@ pub(crate) const FORMS: &[Form] = &[
         [gzip(a.as_bytes()), gzip(b.as_bytes())].concat()
     }),
     ("zstd", |r| zstd::bulk::compress(lines(r, "").as_bytes(), 3).unwrap()),
-    ("Parquet", parquet),
+    ("Parquet", |r| parquet(&NAMES, r, 3_000)),
     ("export", |r| gzip(lines(r, "2026-03-02T00:00:00.000Z ").as_bytes())),
     ("subscription", |r| gzip(&subscription(r))),
     ("packed twice", |r| gzip(&gzip(&subscription(r)))),
@@ -61,7 +61,7 @@ pub(crate) const FORMS: &[Form] = &[
 ];
 
 /// The columns of version 2 as Parquet has them.
-const NAMES: [(&str, &str); 14] = [
+pub(crate) const NAMES: [(&str, &str); 14] = [
     ("version", "int32"),
     ("account_id", "binary"),
     ("interface_id", "binary"),
@@ -105,16 +105,17 @@ fn subscription(rows: &Rows) -> Vec<u8> {
     (control.to_string() + &documents.collect::<String>()).into()
 }
 
-fn parquet(rows: &Rows) -> Vec<u8> {
-    let columns: String = NAMES
+/// Rows of these columns in row groups of so many.
+pub(crate) fn parquet(names: &[(&str, &str)], rows: &Rows, group: usize) -> Vec<u8> {
+    let columns: String = names
         .iter()
         .map(|(name, kind)| format!("optional {kind} {name}; "))
         .collect();
     let schema = Arc::new(parse_message_type(&format!("message flow {{ {columns} }}")).unwrap());
     let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
-    for rows in rows.chunks(3_000) {
+    for rows in rows.chunks(group) {
         let mut group = file.next_row_group().unwrap();
-        for (i, (_, kind)) in NAMES.iter().enumerate() {
+        for (i, (_, kind)) in names.iter().enumerate() {
             let mut column = group.next_column().unwrap().unwrap();
             let cells = rows.iter().map(|r| r[i].as_str());
             let levels: Vec<i16> = cells.clone().map(|c| i16::from(c != "-")).collect();

@@ -2,13 +2,26 @@
 
 use super::{Run, Task};
 use crate::aggregate::copies::Claim;
-use crate::aggregate::outcome::Place;
+use crate::aggregate::outcome::{Place, TaskReport};
 use crate::aggregate::sinks::Counted;
 use crate::aggregate::tally::Tally;
 use crate::input::{Fingerprint, Reader};
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 impl<T: Tally> Run<'_, T> {
+    /// Keeps what became of a task.
+    pub(super) fn push(&self, task: &Task, report: &TaskReport) {
+        if report.format_changed && task.range.is_some() {
+            self.changed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(report.file);
+        }
+        let content = report.fingerprint.map(|f| self.claims.number(f));
+        self.reports.push(report, content);
+    }
+
     /// True if the content was learned before.
     pub(super) fn is_learned(&self, fingerprint: Fingerprint) -> bool {
         let part = fingerprint.cut(self.reading.window);
@@ -20,7 +33,7 @@ impl<T: Tally> Run<'_, T> {
     pub(super) fn identity(&self, file: u32) -> Option<Fingerprint> {
         let source = self.archive.sources.get(file as usize)?;
         self.options.learned.as_ref().filter(|_| !source.is_stdin())?;
-        let content = Reader::new(self.options.read).fingerprint(source).ok();
+        let content = Reader::new(self.options.read).fingerprint(&source).ok();
         content.or_else(|| {
             let mut stored = Vec::new();
             source.stored().ok()?.read_to_end(&mut stored).ok()?;
@@ -36,9 +49,7 @@ impl<T: Tally> Run<'_, T> {
             (None, None) if learning || bytes.is_empty() => Some(Fingerprint::of(bytes)),
             (None, None) => {
                 let again = |file| self.content_of(file);
-                let (print, claim) = self
-                    .claims
-                    .claim_bytes(bytes, (task.file, self.logs.of_file(task.file)), again);
+                let (print, claim) = self.claims.claim_bytes(bytes, (task.file, &self.logs), again);
                 sink.report.fingerprint = print;
                 if claim != Claim::Count {
                     sink.report.place = Place::Copy;
@@ -57,7 +68,7 @@ impl<T: Tally> Run<'_, T> {
     /// Reads a file once more for its fingerprint.
     fn content_of(&self, file: u32) -> Option<Fingerprint> {
         let source = self.archive.sources.get(file as usize)?;
-        Reader::new(self.options.read).fingerprint(source).ok()
+        Reader::new(self.options.read).fingerprint(&source).ok()
     }
 
     /// Whether this file is the one that counts for its content. Empty contents are nobody's copies.
@@ -66,7 +77,7 @@ impl<T: Tally> Run<'_, T> {
             return Claim::Count;
         };
         sink.report.fingerprint = Some(print);
-        let claim = self.claims.claim(print, file, self.logs.of_file(file));
+        let claim = self.claims.claim(print, file, &self.logs);
         if claim != Claim::Count {
             sink.report.place = Place::Copy;
         }

@@ -15,7 +15,8 @@ impl<T: Tally> Run<'_, T> {
         worker.tally.counted(&counts);
         report.renumber(number, file);
         self.examples.add(number, std::mem::take(&mut report.rejects));
-        self.reports.push(report);
+        let content = report.fingerprint.map(|f| self.claims.number(f));
+        self.reports.push(&report, content);
         true
     }
 
@@ -40,10 +41,10 @@ pub(super) fn holds_all<T>(archive: &Archive, reading: &Reading<'_, T>) -> bool 
 }
 
 /// The contents that are on the shelf: a file that holds one of them is a copy.
-pub(super) fn claims<T>(reading: &Reading<'_, T>, logs: &FlowLogs) -> Claims {
-    let claims = Claims::default();
+pub(super) fn claims<T>(reading: &Reading<'_, T>, logs: &FlowLogs, files: usize) -> Claims {
+    let claims = Claims::of_files(files);
     for (print, file) in reading.shelf.map(|s| s.contents()).unwrap_or_default() {
-        claims.of_shelf(print, file, logs.of_file(file));
+        claims.of_shelf(print, file, logs);
     }
     claims
 }

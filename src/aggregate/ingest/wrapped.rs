@@ -72,12 +72,19 @@ impl<T: Tally> Run<'_, T> {
             sink.report.fingerprint = print;
             return;
         }
-        // A look-up shows records whole; counting needs few texts.
-        let wants = |f: Field| self.reading.sieve.is_some() || TEXTS.contains(&f);
-        let table = match Table::open(bytes, &wants) {
-            Ok(table) => table,
-            Err(e) => return sink.report.place = Place::Unreadable(e.reason()),
-        };
+        match Table::open(bytes, &|f| self.wants(f)) {
+            Ok(table) => self.table(task, &table, print, sink),
+            Err(e) => sink.report.place = Place::Unreadable(e.reason()),
+        }
+    }
+
+    /// A look-up shows records whole; counting needs few texts.
+    pub(super) fn wants(&self, field: Field) -> bool {
+        self.reading.sieve.is_some() || TEXTS.contains(&field)
+    }
+
+    /// Reads the rows of a Parquet file.
+    pub(super) fn table(&self, task: &Task, table: &Table, print: Option<Fingerprint>, sink: &mut Counted<'_, T>) {
         let (window, part) = (self.reading.window, task.range.clone().unwrap_or(0..u64::MAX));
         let finished = match self.claim(task.file, print, sink) {
             Claim::Count => match self.reading.sieve {
@@ -121,8 +128,8 @@ impl<T: Tally> Run<'_, T> {
 
     /// The format of lines that come without a header.
     fn lines_format(&self, task: &Task) -> LogFormat {
-        let name = self.archive.sources.get(task.file as usize).map_or("", |s| &s.name);
-        self.options.formats.of(name)
+        let name = self.archive.sources.get(task.file as usize).map(|s| s.name);
+        self.options.formats.of(&name.unwrap_or_default())
     }
 }
 

@@ -10,55 +10,26 @@ use crate::flow::{LineCounts, Reason};
 use crate::input::Fingerprint;
 use crate::store::{Reader, Writer};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 impl Outcome {
     /// One report a file that was read, in their order; lines are those of the file.
     pub fn file_reports(&self) -> Vec<TaskReport> {
         let mut files: Vec<TaskReport> = Vec::new();
-        for (task, (_, _, before)) in self.reports.iter().zip(&self.starts) {
+        for task in self.told.tasks() {
             if files.last().is_none_or(|f| f.file != task.file) {
                 files.push(TaskReport::new(task.file, task.file));
             }
             if let Some(file) = files.last_mut() {
-                file.add(task, self.kept.shown.get(&task.task), *before);
+                let before = self.starts.get(&task.task).copied().unwrap_or(0);
+                file.add(&task, self.kept.shown.get(&task.task), before);
             }
         }
         files
     }
 
-    /// Keeps the reports that it was made of.
-    pub(in crate::aggregate) fn keep(&mut self, reports: Vec<TaskReport>) {
-        self.reports = reports;
-    }
-
     /// How many lines were rejected for what.
     pub(in crate::aggregate) fn rejected(&self) -> BTreeMap<Kind, u64> {
         self.kept.count.clone()
-    }
-}
-
-/// Reports of all workers, as they come, in one list that has room for all: lists of their own that grow, and are then
-/// joined, would hold each of a hundred thousand files twice.
-#[derive(Debug)]
-pub(in crate::aggregate) struct Reports(Mutex<Vec<TaskReport>>);
-
-impl Reports {
-    /// Room for so many.
-    pub(in crate::aggregate) fn for_tasks(tasks: usize) -> Self {
-        Reports(Mutex::new(Vec::with_capacity(tasks)))
-    }
-
-    /// Adds one.
-    pub(in crate::aggregate) fn push(&self, report: TaskReport) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report);
-    }
-
-    /// All of them, sorted by task.
-    pub(in crate::aggregate) fn take(&self) -> Vec<TaskReport> {
-        let mut all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        all.sort_unstable_by_key(|r| r.task);
-        all
     }
 }
 
@@ -150,7 +121,7 @@ impl TaskReport {
         self.encode_rejects(w);
     }
 
-    fn encode_rejects(&self, w: &mut Writer) {
+    pub(super) fn encode_rejects(&self, w: &mut Writer) {
         w.number(self.rejects.len() as u64);
         for ((reason, field), (count, lines)) in &self.rejects {
             w.number(*reason as u64);
@@ -205,7 +176,7 @@ impl TaskReport {
         Ok(out)
     }
 
-    fn decode_rejects(&mut self, r: &mut Reader<'_>) -> Result<()> {
+    pub(super) fn decode_rejects(&mut self, r: &mut Reader<'_>) -> Result<()> {
         for _ in 0..r.number()? {
             let kind = decode_kind(r)?;
             let (count, lines) = self.rejects.entry(kind).or_default();

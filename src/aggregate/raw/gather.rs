@@ -6,7 +6,7 @@
 
 use crate::aggregate::cells::Outbox;
 use crate::aggregate::counter::{STEP, Shared};
-use crate::aggregate::ingest::{Ingest, Progress, read_reporting};
+use crate::aggregate::ingest::{Ingest, Progress, read_into};
 use crate::aggregate::interner::{Described, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides, hour_bucket, role_of_source};
 use crate::aggregate::outcome::{Outcome, Place};
@@ -103,8 +103,7 @@ pub fn gather(
         learned: Some(BTreeSet::new()),
         ..options.clone()
     };
-    let (tally, mut outcome, reports) = read_reporting(archive, &reading, &options, pool, progress);
-    outcome.keep(reports);
+    let (tally, outcome) = read_into(archive, &reading, &options, pool, progress);
     pool.install(|| tally.finish(archive, outcome))
 }
 

@@ -5,7 +5,7 @@
 use crate::aggregate::examples::{Kept, Kind, TASKS};
 use crate::aggregate::interner::About;
 use crate::aggregate::outcome::report::decode_kind;
-use crate::aggregate::outcome::{Outcome, TaskReport};
+use crate::aggregate::outcome::{Outcome, TaskReport, Told};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::watch::{FlowLogs, Presence, Seen};
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ impl FlowState {
                 name: source.name.clone(),
                 path: source.path.to_string_lossy().into_owned(),
                 size: source.size,
-                modified: modified(source),
+                modified: modified(&source),
                 report,
             })
         };
@@ -103,7 +103,7 @@ impl FlowState {
             count: self.rejected.clone(),
             shown: rejects.filter(|(_, r)| !r.is_empty()).take(TASKS).collect(),
         };
-        let mut outcome = Outcome::of(archive, &reports, kept);
+        let mut outcome = Outcome::of(archive, Told::of(reports.iter()), kept);
         outcome.logs = FlowLogs::of(archive);
         outcome.seen.clone_from(&self.seen);
         outcome

@@ -130,17 +130,14 @@ pub(crate) struct News {
 
 impl News {
     pub(crate) fn of(before: &Baseline, scanned: &Scanned, window: TimeWindow) -> News {
-        let known = |c: &&Fingerprint| {
+        let known = |c: &Fingerprint| {
             let holds = |c: Fingerprint| before.learned.contains(&(c.size, c.hash));
-            holds(**c) || holds(c.cut(window))
+            holds(*c) || holds(c.cut(window))
         };
         let outcome = &scanned.counted.outcome;
         let inside = |span: Option<(u64, u64)>| span.is_none_or(|(a, b)| b >= window.from && a < window.to);
-        let files = outcome.contents.iter().zip(&outcome.facts);
-        let met: BTreeSet<&Fingerprint> = files
-            .filter(|(_, f)| inside(f.span))
-            .filter_map(|(c, _)| c.as_ref())
-            .collect();
+        let files = outcome.by_file().filter(|f| inside(f.facts.span));
+        let met: BTreeSet<Fingerprint> = files.filter_map(|f| f.content).collect();
         let after = scanned.learned.as_ref().map_or(0, |l| l.learned.len());
         News {
             known: met.into_iter().filter(known).count(),

@@ -71,10 +71,10 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<u8> {
     stats.trail = trail;
     let code = read::account(&args.read, args.quiet, &stats)?;
     let sources = counted.iter().flat_map(|c| &c.archive.sources);
-    let files: BTreeMap<&str, _> = sources.map(|s| (s.name.as_str(), s)).collect();
+    let files: BTreeMap<String, _> = sources.map(|s| (s.name.clone(), s)).collect();
     let mut sums: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut sum = |name: &str| {
-        let fresh = || files.get(name).and_then(|s| flowtrail::incident::sha256(s));
+        let fresh = || files.get(name).and_then(flowtrail::incident::sha256);
         sums.entry(name.to_owned()).or_insert_with(fresh).clone()
     };
     let table = counted.as_ref().map(|c| &c.table);

@@ -7,7 +7,7 @@ use flowtrail::Error;
 use flowtrail::baseline::Baseline;
 use flowtrail::detect::{Settings, Severity, accept};
 use flowtrail::incident::{AllowList, Incident, Shown, Suppressions, View, sha256};
-use flowtrail::input::{Family, Source};
+use flowtrail::input::{Family, Source, Sources};
 use flowtrail::intel::Intel;
 use flowtrail::net::{TimeWindow, printable};
 use flowtrail::notify::Target;
@@ -239,7 +239,9 @@ fn tell(
     outside: Vec<Outside>,
 ) -> anyhow::Result<()> {
     let counted = &scanned.counted;
-    let names = |files: &[Source]| files.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    // Documents name every file; what is printed as it is found does not.
+    let named = matches!(args.format, ScanFormat::Json | ScanFormat::Drawn(_));
+    let names = |files: &Sources| files.iter().filter(|_| named).map(|s| s.name).collect::<Vec<_>>();
     let (inputs, trail_inputs) = (names(&counted.archive.sources), names(&scanned.known.files));
     let inventory: Vec<String> = args.inventory.iter().map(|p| p.display().to_string()).collect();
     let custody = if args.custody {
@@ -300,17 +302,17 @@ fn colour(args: &JudgeArgs) -> bool {
 
 /// Every file that was read, with its hash.
 fn custody(args: &JudgeArgs, scanned: &Scanned) -> Vec<Custody> {
-    let inventory: Vec<Source> = args.inventory.iter().map(|p| named(p)).collect();
+    let inventory: Sources = args.inventory.iter().map(|p| named(p)).collect();
     let kinds = [
         ("flow", &scanned.counted.archive.sources),
         ("trail", &scanned.known.files),
         ("inventory", &inventory),
     ];
-    let one = |kind, source: &Source| Custody {
-        file: source.name.clone(),
+    let one = |kind, source: Source| Custody {
+        sha256: sha256(&source),
+        file: source.name,
         kind,
         bytes: source.size,
-        sha256: sha256(source),
     };
     kinds
         .into_iter()

@@ -5,10 +5,10 @@
 
 use crate::error::{Error, Result};
 use crate::forms::columns::entries::Entries;
+use crate::forms::columns::held::Held;
 use crate::forms::columns::hybrid::{Hybrid, width_of};
 use crate::forms::columns::page::{Open, plain, take};
 use crate::forms::columns::schema::Leaf;
-use bytes::Bytes;
 use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::column::reader::{ColumnReader, get_column_reader};
@@ -45,7 +45,7 @@ enum Pages {
 }
 
 impl Chunk {
-    pub(super) fn open(file: &Arc<Bytes>, group: &RowGroupMetaData, leaf: &Leaf) -> Result<Self> {
+    pub(super) fn open(file: &Arc<Held>, group: &RowGroupMetaData, leaf: &Leaf) -> Result<Self> {
         let meta = group
             .columns()
             .get(leaf.column)

@@ -9,6 +9,7 @@ mod chunk;
 mod entries;
 mod fill;
 pub(crate) mod guard;
+mod held;
 mod hybrid;
 mod page;
 mod rows;
@@ -23,7 +24,9 @@ use crate::error::{Error, Result};
 use crate::flow::{Columns, Field, FlowRecord, LineCounts, LogFormat, LogStatus, Reject, Sink};
 use crate::forms::columns::chunk::damaged;
 use crate::forms::columns::guard::guarded;
+use crate::forms::columns::held::Held;
 use crate::forms::columns::schema::Schema;
+use crate::input::Pieces;
 use crate::net::{Seconds, TimeWindow};
 use bytes::Bytes;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
@@ -33,7 +36,7 @@ use std::sync::Arc;
 
 /// A Parquet file of flow logs whose footer was read.
 pub struct Table {
-    file: Arc<Bytes>,
+    file: Arc<Held>,
     meta: ParquetMetaData,
     schema: Schema,
 }
@@ -55,6 +58,18 @@ impl Table {
     /// # Errors
     /// `Format` if the file is damaged or holds no flow logs.
     pub fn open(file: Bytes, wants: &dyn Fn(Field) -> bool) -> Result<Self> {
+        Table::of(Held::Whole(file), wants)
+    }
+
+    /// The same of an object, of which only what is needed is fetched.
+    ///
+    /// # Errors
+    /// As [`Table::open`], and what S3 says.
+    pub fn open_pieces(file: Pieces, wants: &dyn Fn(Field) -> bool) -> Result<Self> {
+        Table::of(Held::drawn(file)?, wants)
+    }
+
+    fn of(file: Held, wants: &dyn Fn(Field) -> bool) -> Result<Self> {
         guarded(|| {
             let meta = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(damaged)?;
             let schema = Schema::of(meta.file_metadata().schema_descr(), wants)?;
@@ -100,7 +115,30 @@ impl Table {
             .row_groups()
             .get(group)
             .ok_or_else(|| damaged("no such row group"))?;
+        if self.file.is_drawn() {
+            self.file.begin(self.columns_of(meta, &|_| true)?);
+        }
         guarded(|| Rows::open(&self.file, (group, meta), &self.schema))
+    }
+
+    /// Where the columns of a row group stand that are read and of which `wants` says so.
+    fn columns_of(&self, group: &RowGroupMetaData, wants: &dyn Fn(Field) -> bool) -> Result<Vec<Range<u64>>> {
+        let leaves = self.schema.leaves.iter().filter(|l| wants(l.field));
+        let columns = leaves.filter_map(|l| group.columns().get(l.column));
+        let range = |(at, length): (u64, u64)| at..at.saturating_add(length);
+        guarded(|| Ok(columns.map(|c| range(c.byte_range())).collect()))
+    }
+
+    /// Fetches the columns of a row group of which `wants` says so, unless they are at hand.
+    fn fetch(&self, group: usize, wants: &dyn Fn(Field) -> bool) -> Result<()> {
+        let meta = self.meta.row_groups().get(group).filter(|_| self.file.is_drawn());
+        let columns = meta.map(|m| self.columns_of(m, wants)).transpose()?;
+        self.file.need(&columns.unwrap_or_default())
+    }
+
+    /// What went wrong at last: that something could not be fetched, where that is so.
+    fn cause(&self, e: Error) -> Error {
+        self.file.failure().unwrap_or(e)
     }
 
     /// True if no record of the row group starts in `window`, by the statistics of its `start` column.
@@ -122,7 +160,7 @@ impl Table {
             if self.is_outside(group, window) {
                 finished.counts.searched += self.rows_in(group);
             } else if let Err(e) = self.read_group(group, &mut finished.counts, sink) {
-                finished.damage = Some(e);
+                finished.damage = Some(self.cause(e));
                 break;
             }
         }
@@ -131,6 +169,7 @@ impl Table {
 
     fn read_group(&self, group: usize, counts: &mut LineCounts, sink: &mut impl Sink) -> Result<()> {
         let mut rows = self.rows(group)?;
+        self.fetch(group, &|_| true)?;
         let (mut verdicts, mut columns) = (Vec::new(), Columns::default());
         while let Some(batch) = rows.next_batch()? {
             if sink.by_columns() {

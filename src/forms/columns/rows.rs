@@ -5,10 +5,10 @@ use crate::flow::{Field, TextTable};
 use crate::forms::columns::chunk::{Chunk, NULL};
 use crate::forms::columns::entries::{Entries, State};
 use crate::forms::columns::guard::guarded;
+use crate::forms::columns::held::Held;
 use crate::forms::columns::schema::Schema;
 use crate::forms::columns::sift::Searched;
 use crate::net::Addr;
-use bytes::Bytes;
 use parquet::file::metadata::RowGroupMetaData;
 use std::ops::Range;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) const BATCH: usize = 2 << 10;
 
 impl<'t> Rows<'t> {
     pub(super) fn open(
-        file: &Arc<Bytes>,
+        file: &Arc<Held>,
         (number, group): (usize, &RowGroupMetaData),
         schema: &'t Schema,
     ) -> Result<Self> {

@@ -36,7 +36,7 @@ impl Table {
             }
             let span = self.meta.row_groups().get(group).and_then(|g| self.times_of(g));
             if let Err(e) = self.sift_group((group, span.is_none()), sieve, &mut finished.counts, sink) {
-                finished.damage = Some(e);
+                finished.damage = Some(self.cause(e));
                 break;
             }
             finished.span = match (finished.span, span) {
@@ -55,6 +55,7 @@ impl Table {
         sink: &mut impl Sink,
     ) -> Result<()> {
         let mut rows = self.rows(group)?;
+        self.fetch(group, &is_text)?;
         guarded(|| rows.search_dictionaries(sieve))?;
         if !ends && !rows.searched.iter().any(|s| s.live) {
             counts.searched += self.rows_in(group);

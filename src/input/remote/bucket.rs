@@ -113,6 +113,22 @@ impl Bucket {
             .await
     }
 
+    /// The same, and the tag of the content that the bytes are of.
+    pub(super) async fn get_tagged(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        size: u64,
+        etag: &str,
+    ) -> std::result::Result<(Bytes, Option<String>), Fault> {
+        let wanted = Some((range.clone(), etag));
+        let check = |a: Answer| {
+            let tag = a.etag.clone();
+            Ok((a.checked(&range, size, etag)?, tag))
+        };
+        self.ask(key, "", wanted, Duration::from_secs(30), check).await
+    }
+
     /// Asks until there is an answer that `check` believes.
     async fn ask<R>(
         &self,

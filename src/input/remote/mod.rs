@@ -15,12 +15,18 @@ mod listing;
 #[cfg(feature = "s3")]
 mod object;
 #[cfg(feature = "s3")]
+mod pieces;
+#[cfg(feature = "s3")]
 mod profile;
 #[cfg(feature = "s3")]
 mod walk;
 
 #[cfg(feature = "s3")]
+pub(in crate::input) use object::Buckets;
+#[cfg(feature = "s3")]
 pub use object::Object;
+#[cfg(feature = "s3")]
+pub use pieces::Pieces;
 
 /// How S3 is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +50,57 @@ pub enum Object {}
 #[cfg(not(feature = "s3"))]
 impl Object {
     /// Says of nothing that it is expected.
-    pub fn expect(_: Vec<Object>) {}
+    pub fn expect(_: impl Iterator<Item = (Object, bool)>) {}
+
+    pub(in crate::input) fn tag(&self) -> &str {
+        match *self {}
+    }
+
+    pub(in crate::input) fn again(_: &Buckets, _: u64, _: &[u8], _: u64, _: &str) -> Option<Object> {
+        None
+    }
+}
+
+/// A build that reads no objects has no pieces of them.
+#[cfg(not(feature = "s3"))]
+#[derive(Debug, Clone)]
+pub enum Pieces {}
+
+#[cfg(not(feature = "s3"))]
+impl Pieces {
+    /// The length of nothing.
+    pub fn size(&self) -> u64 {
+        match *self {}
+    }
+
+    /// The end of nothing.
+    pub fn tail(&self) -> bytes::Bytes {
+        match *self {}
+    }
+
+    /// Nothing is fetched.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn fetch(&self, _: &[std::ops::Range<u64>]) -> crate::error::Result<Vec<bytes::Bytes>> {
+        match *self {}
+    }
+}
+
+/// The buckets of no object.
+#[cfg(not(feature = "s3"))]
+#[derive(Clone, Default)]
+pub(in crate::input) struct Buckets;
+
+#[cfg(not(feature = "s3"))]
+impl Buckets {
+    pub(in crate::input) fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(in crate::input) fn number(&mut self, object: &Object) -> u64 {
+        match *object {}
+    }
 }
 
 /// Lists what a URL names.

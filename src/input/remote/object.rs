@@ -3,8 +3,10 @@
 //! Workers read one object after the other in an order that is known beforehand, so the next ones are fetched while the
 //! current one is counted ([`Object::expect`]); how much waits in memory is bounded.
 
+use crate::error::Result as Answered;
 use crate::input::remote::bucket::{Bucket, runtime};
 use crate::input::remote::fault::Fault;
+use crate::input::remote::pieces::TAIL;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -36,15 +38,20 @@ const UNIT: usize = 64 << 10;
 const SMALL: u64 = 32 << 20;
 
 type Fetched = Result<Vec<Bytes>, Fault>;
+/// What was fetched, and the tag of the content that it is of.
+type Tagged = Result<(Vec<Bytes>, Option<String>), Fault>;
+type Waiting = oneshot::Receiver<(Tagged, OwnedSemaphorePermit)>;
+/// An object, and whether only its end is meant.
+type Place = (String, bool);
 
 /// Objects that are fetched before anybody asks for them.
 #[derive(Default)]
 struct Expected {
-    waiting: HashMap<String, oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>>,
+    waiting: HashMap<Place, Waiting>,
     /// Lists that are still being gone through.
     lists: usize,
     /// Objects that somebody fetched before their turn came: they are not fetched again.
-    begun: HashSet<String>,
+    begun: HashSet<Place>,
 }
 
 static EXPECTED: OnceLock<Mutex<Expected>> = OnceLock::new();
@@ -59,23 +66,28 @@ impl Object {
         }))
     }
 
-    /// Fetches these before they are asked for, in this order, as far as memory for them goes.
-    pub fn expect(objects: Vec<Object>) {
+    /// Fetches these before they are asked for, in this order, as far as memory for them goes; of those with a mark only
+    /// the end.
+    pub fn expect(objects: impl Iterator<Item = (Object, bool)> + Send + 'static) {
         let Ok(runtime) = runtime() else { return };
         let room = Arc::new(Semaphore::new(WAITING));
         expected().lists += 1;
         runtime.spawn(async move {
-            for object in objects.into_iter().filter(|o| o.0.size <= SMALL) {
-                let units = u32::try_from(object.0.size as usize / UNIT + 1).unwrap_or(1);
+            for (object, end) in objects.filter(|(o, end)| o.0.size <= SMALL || *end) {
+                let size = if end { TAIL.min(object.0.size) } else { object.0.size };
+                let units = u32::try_from(size as usize / UNIT + 1).unwrap_or(1);
                 let Ok(permit) = Arc::clone(&room).acquire_many_owned(units).await else {
                     break;
                 };
                 let (send, receive) = oneshot::channel();
-                if !expected().announce(object.place(), receive) {
+                if !expected().announce((object.place(), end), receive) {
                     continue;
                 }
                 tokio::spawn(async move {
-                    let fetched = object.ranges().await;
+                    let fetched = match end {
+                        true => object.end().await.map(|(tail, tag)| (vec![tail], tag)),
+                        false => object.ranges().await.map(|all| (all, None)),
+                    };
                     // Nobody waits any more: the bytes go, and so does the permit.
                     let _ = send.send((fetched, permit));
                 });
@@ -90,13 +102,10 @@ impl Object {
     /// What S3 says, in words.
     pub(in crate::input) fn read_into(&self, into: &mut Vec<u8>) -> io::Result<()> {
         let runtime = runtime().map_err(|e| io::Error::other(e.reason()))?;
-        let waiting = expected().take(self.place());
+        let waiting = expected().take((self.place(), false));
         let fetched = runtime.block_on(async {
-            match waiting {
-                Some(receive) => match receive.await {
-                    Ok((fetched, _permit)) => fetched,
-                    Err(_) => self.ranges().await,
-                },
+            match arrived(waiting).await {
+                Some(fetched) => fetched.map(|(all, _)| all),
                 None => self.ranges().await,
             }
         });
@@ -104,6 +113,47 @@ impl Object {
             into.extend_from_slice(&bytes);
         }
         Ok(())
+    }
+
+    /// Its last bytes, and the tag of the content that they are of.
+    pub(super) fn tail(&self) -> Answered<(Bytes, Option<String>)> {
+        let waiting = expected().take((self.place(), true));
+        let fetched = runtime()?.block_on(async {
+            match arrived(waiting).await {
+                Some(fetched) => fetched.map(|(all, tag)| (all.into_iter().next().unwrap_or_default(), tag)),
+                None => self.end().await,
+            }
+        });
+        fetched.map_err(|f| io::Error::other(f.reason()).into())
+    }
+
+    /// The same object with what tells its content.
+    pub(super) fn with_tag(&self, tag: &str) -> Object {
+        Object::new(&self.0.bucket, &self.0.key, self.0.size, tag)
+    }
+
+    async fn end(&self) -> Result<(Bytes, Option<String>), Fault> {
+        let named = &self.0;
+        let range = named.size.saturating_sub(TAIL)..named.size;
+        let (bytes, tag) = named
+            .bucket
+            .get_tagged(&named.key, range, named.size, &named.etag)
+            .await?;
+        let listed = Some(&named.etag).filter(|t| !t.is_empty()).cloned();
+        Ok((bytes, listed.or(tag)))
+    }
+
+    /// The bytes of each of these ranges.
+    pub(super) async fn parts(&self, parts: &[Range<u64>]) -> Fetched {
+        let mut pieces = self.each(parts.iter().cloned().flat_map(ranges)).await?.into_iter();
+        let whole = |part: &Range<u64>| {
+            let mut of_part: Vec<Bytes> = ranges(part.clone()).map_while(|_| pieces.next()).collect();
+            match of_part.len() {
+                1 => of_part.pop().unwrap_or_default(),
+                _ => of_part.concat().into(),
+            }
+        };
+        Ok(parts.iter().map(whole).collect())
     }
 
     /// A reader over it, some ranges ahead of what is read.
@@ -116,15 +166,32 @@ impl Object {
         }
     }
 
+    /// What tells its content from what it held before; empty if the listing gave none.
+    pub(in crate::input) fn tag(&self) -> &str {
+        &self.0.etag
+    }
+
+    /// The object of a path `s3://bucket/key` in one of these buckets.
+    pub(in crate::input) fn again(buckets: &Buckets, number: u64, path: &[u8], size: u64, tag: &str) -> Option<Object> {
+        let bucket = buckets.0.get(usize::try_from(number).ok()?)?;
+        let key = std::str::from_utf8(path).ok()?.strip_prefix("s3://")?;
+        let key = key.strip_prefix(bucket.name.as_str())?.strip_prefix('/')?;
+        Some(Object::new(bucket, key, size, tag))
+    }
+
     /// Its bytes on S3.
     pub(in crate::input) fn size(&self) -> u64 {
         self.0.size
     }
 
     async fn ranges(&self) -> Fetched {
+        self.each(ranges(0..self.0.size)).await
+    }
+
+    /// These ranges, in their order; some are under way at a time.
+    async fn each(&self, mut ranges: impl Iterator<Item = Range<u64>>) -> Fetched {
         let mut all = Vec::new();
         let mut under_way = VecDeque::new();
-        let mut ranges = ranges(self.0.size);
         loop {
             while under_way.len() < AHEAD {
                 let Some(range) = ranges.next() else { break };
@@ -148,6 +215,28 @@ impl Object {
     }
 }
 
+/// The buckets of a list of objects, by number.
+#[derive(Clone, Default)]
+pub(in crate::input) struct Buckets(Vec<Arc<Bucket>>);
+
+impl Buckets {
+    /// True if there is none.
+    pub(in crate::input) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of an object's bucket.
+    pub(in crate::input) fn number(&mut self, object: &Object) -> u64 {
+        let bucket = &object.0.bucket;
+        let known = self.0.iter().position(|b| Arc::ptr_eq(b, bucket));
+        let number = known.unwrap_or(self.0.len());
+        if known.is_none() {
+            self.0.push(Arc::clone(bucket));
+        }
+        number as u64
+    }
+}
+
 fn expected() -> std::sync::MutexGuard<'static, Expected> {
     let expected = EXPECTED.get_or_init(Mutex::default);
     expected.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,7 +244,7 @@ fn expected() -> std::sync::MutexGuard<'static, Expected> {
 
 impl Expected {
     /// True if the object is to be fetched now; false if somebody did not wait for its turn.
-    fn announce(&mut self, place: String, receive: oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>) -> bool {
+    fn announce(&mut self, place: Place, receive: Waiting) -> bool {
         let waits = !self.begun.remove(&place);
         if waits {
             self.waiting.insert(place, receive);
@@ -164,7 +253,7 @@ impl Expected {
     }
 
     /// What was fetched or is being fetched; nothing if the object's turn has not come, and then it will not.
-    fn take(&mut self, place: String) -> Option<oneshot::Receiver<(Fetched, OwnedSemaphorePermit)>> {
+    fn take(&mut self, place: Place) -> Option<Waiting> {
         let found = self.waiting.remove(&place);
         if found.is_none() && self.lists > 0 {
             self.begun.insert(place);
@@ -180,8 +269,16 @@ impl Expected {
     }
 }
 
-fn ranges(size: u64) -> impl Iterator<Item = Range<u64>> {
-    (0..size.div_ceil(RANGE)).map(move |i| i * RANGE..(i * RANGE + RANGE).min(size))
+/// What was expected, once it is there; nothing if it was not, or will not come.
+async fn arrived(waiting: Option<Waiting>) -> Option<Tagged> {
+    let (fetched, _permit) = waiting?.await.ok()?;
+    Some(fetched)
+}
+
+/// A stretch of an object as it is asked for.
+fn ranges(of: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let count = (of.end - of.start).div_ceil(RANGE);
+    (0..count).map(move |i| of.start + i * RANGE..(of.start + i * RANGE + RANGE).min(of.end))
 }
 
 fn joined(result: Result<Result<Bytes, Fault>, tokio::task::JoinError>) -> Result<Bytes, Fault> {
@@ -255,7 +352,7 @@ mod tests {
     fn ranges_cover_an_object_once() {
         for size in [0, 1, RANGE - 1, RANGE, RANGE + 1, 3 * RANGE + 5] {
             let mut end = 0;
-            for range in ranges(size) {
+            for range in ranges(0..size) {
                 assert_eq!(range.start, end);
                 end = range.end;
             }
@@ -269,11 +366,16 @@ mod tests {
             lists: 1,
             ..Expected::default()
         };
-        assert!(expected.take("began".into()).is_none());
-        assert!(!expected.announce("began".into(), oneshot::channel().1));
-        assert!(expected.announce("waited".into(), oneshot::channel().1));
-        assert!(expected.take("waited".into()).is_some());
+        let whole = |name: &str| (name.to_string(), false);
+        assert!(expected.take(whole("began")).is_none());
+        assert!(!expected.announce(whole("began"), oneshot::channel().1));
+        assert!(expected.announce(whole("waited"), oneshot::channel().1));
+        assert!(
+            expected.take(("waited".into(), true)).is_none(),
+            "its end alone is another thing"
+        );
+        assert!(expected.take(whole("waited")).is_some());
         expected.end_of_list();
-        assert!(expected.take("on no list".into()).is_none() && expected.begun.is_empty());
+        assert!(expected.take(whole("on no list")).is_none() && expected.begun.is_empty());
     }
 }

@@ -9,11 +9,13 @@ use crate::input::remote::bucket::{Bucket, encode, runtime};
 use crate::input::remote::fault::Fault;
 use crate::input::remote::listing::Page;
 use crate::input::remote::object::Object;
+use crate::input::sources::Gathering;
 use crate::net::{TimeWindow, printable};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// What a walk takes.
 pub(in crate::input) struct Wanted<'w> {
@@ -26,16 +28,17 @@ pub(in crate::input) struct Wanted<'w> {
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(in crate::input) struct Listed {
-    pub(in crate::input) sources: Vec<Source>,
+    pub(in crate::input) sources: Gathering,
     pub(in crate::input) failed: Vec<Problem>,
     pub(in crate::input) passed_over: PassedOver,
 }
 
-/// Pages of a prefix.
+/// A prefix, and which of its pages is to come.
 struct Folder {
     prefix: String,
-    pages: Vec<Page>,
-    fault: Option<String>,
+    token: Option<String>,
+    /// All that led from one page to the next.
+    tokens: BTreeSet<String>,
 }
 
 /// Lists `prefix`: one object of that key, or everything below it as if it were a folder; with `*` at its end every key
@@ -64,27 +67,29 @@ pub(super) fn walk(bucket: &Arc<Bucket>, prefix: &str, wanted: &Wanted<'_>) -> L
         bucket,
         wanted,
         found,
-        keys: BTreeSet::new(),
+        folders: BTreeSet::new(),
+        others: BTreeSet::new(),
     };
     let named = |p: &str| loose || start.is_empty() || start.ends_with('/') || p == start || p.starts_with(&base);
     runtime.block_on(async {
         let mut open = JoinSet::new();
-        open.spawn(list(Arc::clone(bucket), start.to_string()));
-        while let Some(folder) = open.join_next().await {
-            let Ok(folder) = folder else { continue };
-            for page in &folder.pages {
+        open.spawn(list(Arc::clone(bucket), Folder::new(start)));
+        while let Some(listed) = open.join_next().await {
+            let Ok((folder, page)) = listed else { continue };
+            let next = page.and_then(|page| {
                 for below in page.folders().filter(|p| named(p)) {
                     if walk.enters(below) {
-                        open.spawn(list(Arc::clone(bucket), below.to_string()));
+                        open.spawn(list(Arc::clone(bucket), Folder::new(below)));
                     }
                 }
-                page.contents
-                    .iter()
-                    .filter(|e| named(&e.key))
-                    .for_each(|e| walk.object(e, &base));
-            }
-            if let Some(fault) = folder.fault {
-                walk.found.failed.push(problem(bucket, &folder.prefix, &fault));
+                let objects = page.contents.iter().filter(|e| named(&e.key));
+                objects.for_each(|e| walk.object(e, &base));
+                folder.next(page.next_continuation_token)
+            });
+            match next {
+                Ok(Some(folder)) => drop(open.spawn(list(Arc::clone(bucket), folder))),
+                Ok(None) => {}
+                Err((prefix, fault)) => walk.found.failed.push(problem(bucket, &prefix, &fault)),
             }
         }
     });
@@ -95,7 +100,9 @@ struct Walk<'w> {
     bucket: &'w Arc<Bucket>,
     wanted: &'w Wanted<'w>,
     found: Listed,
-    keys: BTreeSet<String>,
+    folders: BTreeSet<String>,
+    /// Hashes of keys that became no source; what is listed twice among sources is found when they are sorted.
+    others: BTreeSet<u128>,
 }
 
 impl Walk<'_> {
@@ -109,20 +116,22 @@ impl Walk<'_> {
             return false;
         }
         // A listing that names a folder twice is read once.
-        self.keys.insert(folder.to_string())
+        self.folders.insert(folder.to_string())
     }
 
     fn object(&mut self, entry: &super::listing::Entry, base: &str) {
-        if entry.key.ends_with('/') && entry.size == 0 || !self.keys.insert(entry.key.clone()) {
+        if entry.key.ends_with('/') && entry.size == 0 {
             return;
         }
         if self.is_outside(LogName::parse(&entry.key).map(|n| n.span())) {
-            self.found.passed_over.files += 1;
+            self.found.passed_over.files += u64::from(self.is_new(&entry.key));
             return;
         }
         if entry.key.split('/').any(|part| part == "." || part == "..") {
             let reason = "a key with `..` in it cannot be asked for";
-            self.found.failed.push(problem(self.bucket, &entry.key, reason));
+            if self.is_new(&entry.key) {
+                self.found.failed.push(problem(self.bucket, &entry.key, reason));
+            }
             return;
         }
         let last = entry.key.rsplit('/').next().unwrap_or_default();
@@ -135,41 +144,42 @@ impl Walk<'_> {
         });
     }
 
+    fn is_new(&mut self, key: &str) -> bool {
+        self.others.insert(xxh3_128(key.as_bytes()))
+    }
+
     fn is_outside(&self, span: Option<TimeWindow>) -> bool {
         let both = self.wanted.window.zip(span);
         both.is_some_and(|(window, span)| layout::is_outside(&span, &window))
     }
 }
 
-/// All pages of one prefix.
-async fn list(bucket: Arc<Bucket>, prefix: String) -> Folder {
-    let mut folder = Folder {
-        prefix,
-        pages: Vec::new(),
-        fault: None,
-    };
-    let mut tokens = BTreeSet::new();
-    let mut token: Option<String> = None;
-    loop {
-        let page = match page(&bucket, &folder.prefix, token.as_deref()).await {
-            Ok(page) => page,
-            Err(fault) => {
-                folder.fault = Some(fault.reason());
-                return folder;
-            }
-        };
-        token.clone_from(&page.next_continuation_token);
-        folder.pages.push(page);
-        match &token {
-            None => return folder,
-            Some(t) if tokens.insert(t.clone()) => {}
-            Some(_) => {
-                folder.fault =
-                    Some("the listing leads back to a page that was read; what follows is not listed".into());
-                return folder;
-            }
+impl Folder {
+    fn new(prefix: &str) -> Self {
+        Folder {
+            prefix: prefix.to_string(),
+            token: None,
+            tokens: BTreeSet::new(),
         }
     }
+
+    /// With its next page to come; nothing after the last.
+    fn next(mut self, token: Option<String>) -> Result<Option<Folder>, (String, String)> {
+        let Some(token) = token else { return Ok(None) };
+        if !self.tokens.insert(token.clone()) {
+            let fault = "the listing leads back to a page that was read; what follows is not listed";
+            return Err((self.prefix, fault.into()));
+        }
+        self.token = Some(token);
+        Ok(Some(self))
+    }
+}
+
+/// The page of a prefix that is to come, or the prefix and why there is none.
+async fn list(bucket: Arc<Bucket>, folder: Folder) -> (Folder, Result<Page, (String, String)>) {
+    let page = page(&bucket, &folder.prefix, folder.token.as_deref()).await;
+    let page = page.map_err(|fault| (folder.prefix.clone(), fault.reason()));
+    (folder, page)
 }
 
 /// One page; XML that is none may be a passing fault.
