@@ -4,6 +4,9 @@
 //! the choice is the same whatever the order, and a fact hardly ever has two values. What most records say of theirs, its
 //! id and its account, stands in one cache line: a run begins every few records, with an interface of long ago.
 
+mod dictionaries;
+mod face;
+
 use crate::aggregate::table::{Interface, Signs};
 use crate::flow::{Field, FlowRecord, LogFormat, Rows};
 use crate::net::Addr;
@@ -11,6 +14,9 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
+
+pub use dictionaries::Dictionaries;
+use face::{Face, Short, same};
 
 /// The columns of a record as text, wherever it stands.
 pub trait Described {
@@ -46,50 +52,6 @@ impl Described for (&Rows<'_>, usize) {
 
     fn format(&self) -> &LogFormat {
         self.0.format
-    }
-}
-
-/// Codes of the columns that describe interfaces, where each text stands in a dictionary.
-#[derive(Debug, Default)]
-pub struct Dictionaries<'r> {
-    ids: &'r [u32],
-    facts: Vec<(usize, &'r [u32])>,
-}
-
-impl<'r> Dictionaries<'r> {
-    /// Of these rows; of none where some text stands in no dictionary.
-    pub fn of(rows: &Rows<'r>) -> Self {
-        // Where an id is missing the record's `resource-id` stands in its place.
-        let alone = !rows.format.has(Field::ResourceId);
-        let facts = FACTS.iter().enumerate().filter(|(_, f)| rows.format.has(**f));
-        let facts: Option<Vec<_>> = facts.map(|(i, f)| Some((i, rows.codes(*f)?))).collect();
-        match (rows.codes(Field::InterfaceId).filter(|_| alone), facts) {
-            (Some(ids), Some(facts)) => Dictionaries { ids, facts },
-            _ => Dictionaries::default(),
-        }
-    }
-
-    /// The code of the interface that a row has, if its facts have codes too.
-    #[inline]
-    fn id(&self, row: usize) -> Option<u32> {
-        let known = self.facts.iter().all(|(_, codes)| row < codes.len());
-        self.ids.get(row).copied().filter(|_| known)
-    }
-
-    /// The codes of its facts, 0 for those that the format lacks.
-    fn facts(&self, row: usize) -> [u32; FACTS.len()] {
-        let mut facts = [0; FACTS.len()];
-        for (i, codes) in &self.facts {
-            facts[*i] = codes.get(row).copied().unwrap_or_default();
-        }
-        facts
-    }
-
-    /// True if these are the codes of its facts: compared where they stand, which is sooner done than copied.
-    #[inline]
-    fn are_facts(&self, row: usize, noted: &[u32; FACTS.len()]) -> bool {
-        let mut facts = self.facts.iter();
-        facts.all(|(i, codes)| codes.get(row) == Some(&noted[*i]))
     }
 }
 
@@ -287,8 +249,8 @@ impl Interner {
     fn place(&mut self, id: &[u8]) -> u32 {
         let (faces, entries, hash) = (&self.faces, &self.entries, &self.hash);
         let is = |n: &u32| match &faces[*n as usize].id {
-            Short { length: LONG, .. } => *entries[*n as usize].about.id == *id,
-            short => short.is(id),
+            short if short.is_short() => short.is(id),
+            _ => *entries[*n as usize].about.id == *id,
         };
         let h = hash.hash_one(id);
         if let Some(n) = self.places.find(h, is) {
@@ -390,69 +352,6 @@ impl Entry {
             addresses: Vec::new(),
             signs,
         }
-    }
-}
-
-/// What is looked at first of an entry.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-struct Face {
-    id: Short<31>,
-    /// The account noted last.
-    account: Short<15>,
-    number: u32,
-}
-
-impl Face {
-    /// True if all that the record says of its interface was noted: its account, and no other fact.
-    #[inline]
-    fn knows(&self, record: &impl Described) -> bool {
-        let [account, others @ ..] = FACTS;
-        let alone = others.iter().all(|f| !record.format().has(*f));
-        alone && record.text(account).is_none_or(|text| self.account.is(text))
-    }
-}
-
-/// A text that stands where it is looked at, if it is short enough.
-#[derive(Debug, Clone, Copy)]
-struct Short<const N: usize> {
-    length: u8,
-    bytes: [u8; N],
-}
-
-/// The length of what is too long, and of nothing: equal to no text.
-const LONG: u8 = u8::MAX;
-
-impl<const N: usize> Short<N> {
-    fn of(text: Option<&[u8]>) -> Self {
-        let mut short = Short {
-            length: LONG,
-            bytes: [0; N],
-        };
-        if let Some((text, room)) = text.and_then(|t| Some((t, short.bytes.get_mut(..t.len())?))) {
-            room.copy_from_slice(text);
-            short.length = text.len() as u8;
-        }
-        short
-    }
-
-    #[inline]
-    fn is(&self, text: &[u8]) -> bool {
-        let own = self.bytes.get(..usize::from(self.length));
-        own.is_some_and(|own| same(own, text))
-    }
-}
-
-/// True if two texts are equal. Most have 12 (accounts) or 21 bytes (ids): two loads each tell, without a call.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let of_16 = |t: &[u8]| Some([*t.first_chunk()?, *t.last_chunk()?].map(u128::from_ne_bytes));
-    let of_8 = |t: &[u8]| Some([*t.first_chunk()?, *t.last_chunk()?].map(u64::from_ne_bytes));
-    match a.len() {
-        _ if a.len() != b.len() => false,
-        16..=32 => of_16(a) == of_16(b),
-        8..16 => of_8(a) == of_8(b),
-        _ => a == b,
     }
 }
 

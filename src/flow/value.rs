@@ -84,35 +84,50 @@ fn ipv4_by_grammar(i: &[u8]) -> Option<Addr> {
 
 fn ipv6(i: &[u8]) -> Option<Addr> {
     const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
-    if i.len() > LONGEST || !i.contains(&b':') {
+    if i.len() > LONGEST {
         return None;
     }
     let ip = match usual_ipv6(i) {
         Some(bits) => Ipv6Addr::from_bits(bits),
-        None => std::str::from_utf8(i).ok()?.parse().ok()?,
+        None if i.contains(&b':') => std::str::from_utf8(i).ok()?.parse().ok()?,
+        None => return None,
     };
     Some(Addr::from(std::net::IpAddr::V6(ip)))
 }
+
+/// The value of a hexadecimal digit; of other bytes 16.
+const HEX: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut n = 0;
+    while n < 16 {
+        let digit = b"0123456789abcdef"[n];
+        values[digit as usize] = n as u8;
+        values[digit.to_ascii_uppercase() as usize] = n as u8;
+        n += 1;
+    }
+    values
+};
 
 /// Groups of hexadecimal digits, zeros left out at most once: what AWS writes. The standard library reads everything else
 /// (and says what is none), and is the twin in the tests.
 fn usual_ipv6(text: &[u8]) -> Option<u128> {
     const GROUPS: u32 = 8;
     let (mut all, mut groups, mut gap) = (0u128, 0u32, None);
-    let (mut value, mut digits, mut at) = (0u128, 0, 0);
+    let (mut value, mut digits, mut at) = (0u16, 0, 0);
     if text.starts_with(b"::") {
         (gap, at) = (Some(0), 2);
     }
     while let Some(b) = text.get(at) {
         at += 1;
-        if let Some(digit) = (*b as char).to_digit(16).filter(|_| digits < 4) {
-            (value, digits) = (value << 4 | u128::from(digit), digits + 1);
+        let digit = HEX[usize::from(*b)];
+        if digit < 16 && digits < 4 {
+            (value, digits) = (value << 4 | u16::from(digit), digits + 1);
             continue;
         }
         if *b != b':' || digits == 0 || groups == GROUPS - 1 {
             return None;
         }
-        (all, groups, value, digits) = (all << 16 | value, groups + 1, 0, 0);
+        (all, groups, value, digits) = (all << 16 | u128::from(value), groups + 1, 0, 0);
         if text.get(at) == Some(&b':') {
             if gap.is_some() {
                 return None;
@@ -121,7 +136,7 @@ fn usual_ipv6(text: &[u8]) -> Option<u128> {
         }
     }
     if digits > 0 {
-        (all, groups) = (all << 16 | value, groups + 1);
+        (all, groups) = (all << 16 | u128::from(value), groups + 1);
     } else if gap != Some(groups) {
         return None;
     }

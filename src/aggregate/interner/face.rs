@@ -1,0 +1,74 @@
+//! What is looked at first of an interface: its id and its account, in one cache line.
+//!
+//! Texts that are too long for their place are equal to none: who looks takes the long way then.
+
+use super::{Described, FACTS};
+
+/// What is looked at first of an entry.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Face {
+    pub(super) id: Short<31>,
+    /// The account noted last.
+    pub(super) account: Short<15>,
+    pub(super) number: u32,
+}
+
+impl Face {
+    /// True if all that the record says of its interface was noted: its account, and no other fact.
+    #[inline]
+    pub(super) fn knows(&self, record: &impl Described) -> bool {
+        let [account, others @ ..] = FACTS;
+        let alone = others.iter().all(|f| !record.format().has(*f));
+        alone && record.text(account).is_none_or(|text| self.account.is(text))
+    }
+}
+
+/// A text that stands where it is looked at, if it is short enough.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Short<const N: usize> {
+    length: u8,
+    bytes: [u8; N],
+}
+
+/// The length of what is too long, and of nothing: equal to no text.
+const LONG: u8 = u8::MAX;
+
+impl<const N: usize> Short<N> {
+    pub(super) fn of(text: Option<&[u8]>) -> Self {
+        let mut short = Short {
+            length: LONG,
+            bytes: [0; N],
+        };
+        if let Some((text, room)) = text.and_then(|t| Some((t, short.bytes.get_mut(..t.len())?))) {
+            room.copy_from_slice(text);
+            short.length = text.len() as u8;
+        }
+        short
+    }
+
+    /// True if it stands here.
+    #[inline]
+    pub(super) fn is_short(&self) -> bool {
+        self.length != LONG
+    }
+
+    #[inline]
+    pub(super) fn is(&self, text: &[u8]) -> bool {
+        let own = self.bytes.get(..usize::from(self.length));
+        own.is_some_and(|own| same(own, text))
+    }
+}
+
+/// True if two texts are equal. Most have 12 (accounts) or 21 bytes (ids): two loads each tell, without a call.
+#[inline]
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+    let of_16 = |t: &[u8]| Some([*t.first_chunk()?, *t.last_chunk()?].map(u128::from_ne_bytes));
+    let of_8 = |t: &[u8]| Some([*t.first_chunk()?, *t.last_chunk()?].map(u64::from_ne_bytes));
+    match a.len() {
+        _ if a.len() != b.len() => false,
+        16..=32 => of_16(a) == of_16(b),
+        8..16 => of_8(a) == of_8(b),
+        _ => a == b,
+    }
+}
