@@ -383,3 +383,46 @@ impl ScanStats {
             .map_or(0, |kb| kb * 1024)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{LineReader, LogFormat, Reject, Sink};
+    use proptest::prelude::*;
+
+    /// The same rows, each way.
+    #[derive(Default)]
+    struct Both {
+        fast: RecordCounts,
+        slow: RecordCounts,
+    }
+
+    impl Sink for Both {
+        fn record(&mut self, _: u64, _: &FlowRecord<'_>) {}
+        fn reject(&mut self, _: u64, _: &Reject<'_>) {}
+        fn by_columns(&self) -> bool {
+            true
+        }
+        fn rows(&mut self, rows: &Rows<'_>) {
+            self.fast.observe_rows(rows);
+            self.slow.observe_each(rows);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn many_rows_count_as_each_of_them(rows in proptest::collection::vec((
+            prop_oneof![9 => Just(1_700_000_000u64), 1 => Just(5), 1 => Just(1_700_000_000_000)],
+            0..3u64,
+            prop_oneof![5 => 0..1_000_000u64, 1 => Just(1 << 40), 1 => Just(u64::MAX >> 1)],
+            "ACCEPT|REJECT|-|OTHER", "OK|OK|OK|NODATA"), 0..60)) {
+            let line = |(start, lag, bytes, action, status): &(u64, u64, u64, String, String)| {
+                format!("{start} {} {bytes} {action} {status}\n", start + 1 - lag)
+            };
+            let text: String = rows.iter().map(line).collect::<String>() + "a line behind them for the last loads of all\n";
+            let mut both = Both::default();
+            LineReader::new(LogFormat::from_spec("start end bytes action log-status").unwrap()).read(text.as_bytes(), &mut both);
+            prop_assert_eq!(both.fast, both.slow);
+        }
+    }
+}

@@ -81,3 +81,34 @@ impl IndexMut<usize> for Dense {
         &mut self.chunks[n / CHUNK][n % CHUNK]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cell(n: u64) -> Lean {
+        Lean { bytes: n, ..Lean::NONE }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_list(counts in proptest::collection::vec(0..700u64, 1..4), divisor in 1..5u64) {
+            let (mut dense, mut list) = (Dense::default(), Vec::new());
+            for count in counts {
+                for n in 0..count {
+                    dense.push(cell(n));
+                    list.push(n);
+                }
+                prop_assert_eq!(dense.iter().map(|c| c.bytes).collect::<Vec<_>>(), list.clone());
+                dense.retain(|c| c.bytes % divisor == 0);
+                list.retain(|n| n % divisor == 0);
+                prop_assert_eq!(dense.len(), list.len());
+                prop_assert!(list.iter().enumerate().all(|(i, n)| dense[i].bytes == *n));
+                prop_assert!(dense.get(list.len().div_ceil(CHUNK) * CHUNK).is_none());
+            }
+            dense.clear();
+            prop_assert!(dense.is_empty() && dense.iter().next().is_none());
+        }
+    }
+}

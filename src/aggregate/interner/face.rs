@@ -72,3 +72,47 @@ pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
         _ => a == b,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::interner::Interner;
+    use crate::flow::{FlowRecord, LogFormat};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn texts_are_equal_when_they_are(a in "[ab]{0,40}", b in "[ab]{0,40}", at in 0usize..40) {
+            let mut near = a.clone().into_bytes();
+            if let Some(byte) = near.get_mut(at) {
+                *byte ^= 1;
+            }
+            for b in [a.as_bytes(), b.as_bytes(), &near] {
+                let equal = a.as_bytes() == b;
+                prop_assert_eq!(same(a.as_bytes(), b), equal);
+                prop_assert_eq!(Short::<31>::of(Some(a.as_bytes())).is(b), equal && a.len() <= 31);
+            }
+            prop_assert!(!Short::<31>::of(None).is(a.as_bytes()));
+        }
+
+        /// Ids and accounts of any length, in any order: each id has one number, and the smallest account is kept.
+        #[test]
+        fn every_id_has_one_number_and_its_smallest_account(
+            records in proptest::collection::vec(("e(|x{30}|y{40})[0-3]", "a(|b{20})[0-9]"), 1..60),
+        ) {
+            let format = LogFormat::from_spec("account-id interface-id bytes").unwrap();
+            let mut interner = Interner::default();
+            let mut numbers = std::collections::BTreeMap::new();
+            for (id, account) in &records {
+                let tokens = [account.as_bytes(), id.as_bytes(), b"7".as_slice()];
+                let record = FlowRecord::read(&format, &tokens).unwrap();
+                let number = interner.intern(record.interface(), &record);
+                prop_assert_eq!(*numbers.entry(id).or_insert(number), number);
+            }
+            for interface in interner.sorted().0 {
+                let accounts = records.iter().filter(|(id, _)| *id == interface.id).map(|(_, account)| account);
+                prop_assert_eq!(interface.account.as_ref(), accounts.min());
+            }
+        }
+    }
+}
