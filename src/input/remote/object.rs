@@ -34,6 +34,8 @@ const AHEAD: usize = 4;
 /// Bytes that wait in memory for their workers, in units of 64 KiB.
 const WAITING: usize = (192 << 20) / UNIT;
 const UNIT: usize = 64 << 10;
+/// What an object takes beside its bytes, rounded up so that not thousands of small ones wait.
+const TASK: usize = 4;
 /// Larger objects are not fetched before their turn.
 const SMALL: u64 = 32 << 20;
 
@@ -75,7 +77,7 @@ impl Object {
         runtime.spawn(async move {
             for (object, end) in objects.filter(|(o, end)| o.0.size <= SMALL || *end) {
                 let size = if end { TAIL.min(object.0.size) } else { object.0.size };
-                let units = u32::try_from(size as usize / UNIT + 1).unwrap_or(1);
+                let units = u32::try_from(size as usize / UNIT + TASK).unwrap_or(1);
                 let Ok(permit) = Arc::clone(&room).acquire_many_owned(units).await else {
                     break;
                 };
