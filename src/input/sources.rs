@@ -2,7 +2,7 @@
 //!
 //! In order of name, neighbours share their folders and most of their names, so a file costs some twenty bytes in place of
 //! two texts. Every sixteenth stands whole, and whoever asks for one of them is given it as a [`Source`] of its own. Lists
-//! are sorted a few thousand files at a time ([`Gathering`]), since all of them side by side would be the peak of a run.
+//! are sorted a few thousand files at a time (`Gathering`), since all of them side by side would be the peak of a run.
 
 use crate::input::archive::{Source, os_text};
 use crate::input::remote::{Buckets, Object};
