@@ -3,7 +3,7 @@
 //! First the head, then files and interfaces, then the trail, then blocks of sorted cells, then an end, without which the
 //! file is cut off. So a state is written and read in bounded memory, however many cells it has.
 
-use crate::aggregate::raw::{BlockReader, FlowState, RawEntry, RawKey};
+use crate::aggregate::raw::{BlockReader, FlowState, RawEntry, RawKey, TakeBlock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::partial::head::Head;
 use crate::store::{self, Kind, Reader, Writer};
@@ -35,6 +35,9 @@ const LARGEST: u64 = 4 << 30;
 /// Largest block of cells, packed or not: sixteen times what one is with the longest numbers.
 const LARGEST_BLOCK: u64 = 64 << 20;
 
+/// Hands out the blocks of sorted cells, one after the other.
+pub type Blocks<'b> = &'b mut dyn FnMut(TakeBlock<'_>) -> Result<()>;
+
 /// Writes a state: what was read of flow logs, their cells in order as blocks, and the trail.
 ///
 /// # Errors
@@ -42,7 +45,7 @@ const LARGEST_BLOCK: u64 = 64 << 20;
 pub fn write(
     head: &Head,
     flows: Option<&FlowState>,
-    blocks: &mut dyn Iterator<Item = Result<Vec<u8>>>,
+    blocks: Blocks<'_>,
     trail: Option<&TrailState>,
     out: &mut dyn Write,
 ) -> Result<()> {
@@ -58,9 +61,7 @@ pub fn write(
     if let Some(trail) = trail {
         trail.encode(&mut |piece| out.write(Piece::Trail, piece))?;
     }
-    for block in blocks {
-        out.write(Piece::Cells, &block?)?;
-    }
+    blocks(&mut |block| out.write(Piece::Cells, block))?;
     out.write(Piece::End, &[])
 }
 

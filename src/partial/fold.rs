@@ -5,7 +5,7 @@
 //! content are copies, and count once (`overlap.rs`).
 
 use crate::aggregate::key::Cell;
-use crate::aggregate::raw::{BLOCK, FlowState, Numbers, RawEntry, RawKey, encode_block, fold_states};
+use crate::aggregate::raw::{BLOCK, BlockWriter, FlowState, Numbers, RawEntry, RawKey, TakeBlock, fold_states};
 use crate::error::{Error, Result};
 use crate::partial::file::{Partial, write};
 use crate::partial::head::{Head, Rules};
@@ -236,8 +236,14 @@ impl Folded {
         trail.iter_mut().filter(|_| forgets).for_each(TrailState::forget);
         let (head, state) = (self.head.clone(), std::mem::take(&mut self.flows));
         let flows = Some(&state).filter(|_| head.flows);
-        let mut cells = std::iter::from_fn(|| self.next_cell().transpose());
-        let mut blocks = std::iter::from_fn(|| encode_block(&mut cells, BLOCK).transpose());
-        write(&head, flows, &mut blocks, trail.as_ref(), out)
+        write(&head, flows, &mut |take| self.blocks(take), trail.as_ref(), out)
+    }
+
+    fn blocks(&mut self, take: TakeBlock<'_>) -> Result<()> {
+        let mut blocks = BlockWriter::new(BLOCK);
+        while let Some((key, cell)) = self.next_cell()? {
+            blocks.push(&key, &cell, take)?;
+        }
+        blocks.end(take)
     }
 }

@@ -12,7 +12,7 @@ mod held;
 mod overlap;
 mod shard;
 
-pub use file::{Partial, write};
+pub use file::{Blocks, Partial, write};
 pub use fold::{Fold, Folded, One};
 pub use head::{Head, Part, Rules};
 pub use held::Held;

@@ -4,9 +4,10 @@
 use super::{Asked, Counted, Follow, Inputs, Known, Phases, Scanned, conclude, know, own_addresses, side_findings};
 use crate::aggregate::counter::Shared;
 use crate::aggregate::interner::About;
-use crate::aggregate::raw::{FileState, Gathered, RawEntry, gather};
+use crate::aggregate::raw::{FileState, Gathered, RawEntry, TakeBlock, gather};
 use crate::aggregate::{
-    Counter, Counting, Filter, Formats, Grain, Ingest, Memory, Places, Progress, ScanStats, WithEndpoints, finish, workers,
+    Counter, Counting, Filter, Formats, Grain, Ingest, Memory, Places, Progress, ScanStats, WithEndpoints, finish,
+    workers,
 };
 use crate::detect::Settings;
 use crate::error::Result;
@@ -141,8 +142,8 @@ impl Taken {
     /// `Io` if `out` fails.
     pub fn write(&self, out: &mut dyn Write) -> Result<()> {
         let flows = Some(&self.gathered.state).filter(|_| self.head.flows);
-        let mut blocks = self.gathered.cells.blocks();
-        partial::write(&self.head, flows, &mut blocks, self.trail.as_ref(), out)
+        let blocks = &mut |take: TakeBlock<'_>| self.gathered.cells.blocks(take);
+        partial::write(&self.head, flows, blocks, self.trail.as_ref(), out)
     }
 }
 
@@ -161,13 +162,17 @@ pub fn count_states<P: Places>(
     let archive = folded.flows.archive();
     let outcome = folded.flows.outcome(&archive);
     let apart = outcome.logs.are_several();
-    let shared = Arc::new(memory.map_or_else(Shared::default, |m| m.for_a_table(pool.current_num_threads())));
+    let threads = pool.current_num_threads();
+    let shared = memory.map_or_else(Shared::default, |m| m.for_a_table(threads));
+    let shared = Arc::new(shared);
     let new = || Counter::new(places, counting, shared.clone()).by_interface(apart);
     let mut counter = match folded.apart() {
         Some(states) => adopt_states(states, &folded.flows.interfaces, &new, pool)?,
         None => {
             let mut counter = new();
-            adopt(&mut counter, &folded.flows.interfaces.clone(), &mut || folded.next_cell())?;
+            adopt(&mut counter, &folded.flows.interfaces.clone(), &mut || {
+                folded.next_cell()
+            })?;
             counter
         }
     };

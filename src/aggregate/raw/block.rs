@@ -25,27 +25,61 @@ const SAME_PACKET: u64 = 16;
 /// The packet's addresses are others than the record's.
 const PACKET: u64 = 32;
 
-/// Writes the next cells of a sorted row of them, `most` at most; nothing where none is left.
-///
-/// # Errors
-/// Those of the cells.
-pub fn encode_block(cells: &mut impl Iterator<Item = Result<RawEntry>>, most: usize) -> Result<Option<Vec<u8>>> {
-    let mut columns: [Writer; COLUMNS] = Default::default();
-    let mut before = NOTHING;
-    let mut written = 0;
-    for entry in cells.take(most) {
-        let (key, cell) = entry?;
-        encode_key(&key, &before, &mut columns);
-        encode_cell(&key, &cell, &mut columns);
-        before = key;
-        written += 1;
+/// Takes blocks, one after the other.
+pub type TakeBlock<'t> = &'t mut dyn FnMut(&[u8]) -> Result<()>;
+
+/// Writes sorted cells as blocks.
+#[derive(Debug)]
+pub struct BlockWriter {
+    columns: [Writer; COLUMNS],
+    before: RawKey,
+    cells: usize,
+    most: usize,
+}
+
+impl BlockWriter {
+    /// A writer of blocks of so many cells each, but the last.
+    pub fn new(most: usize) -> Self {
+        BlockWriter {
+            columns: Default::default(),
+            before: NOTHING,
+            cells: 0,
+            most,
+        }
     }
-    let mut w = Writer::default();
-    w.number(written);
-    for column in columns {
-        w.bytes(&column.into_bytes());
+
+    /// Adds the next cell; `take` gets the block that it fills.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    #[inline]
+    pub fn push(&mut self, key: &RawKey, cell: &Cell, take: TakeBlock<'_>) -> Result<()> {
+        encode_key(key, &self.before, &mut self.columns);
+        encode_cell(key, cell, &mut self.columns);
+        self.before = *key;
+        self.cells += 1;
+        if self.cells < self.most {
+            return Ok(());
+        }
+        self.end(take)
     }
-    Ok((written > 0).then(|| w.into_bytes()))
+
+    /// Ends the last block, if it has a cell.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn end(&mut self, take: TakeBlock<'_>) -> Result<()> {
+        if self.cells == 0 {
+            return Ok(());
+        }
+        let mut w = Writer::default();
+        w.number(self.cells as u64);
+        for column in std::mem::take(&mut self.columns) {
+            w.bytes(&column.into_bytes());
+        }
+        (self.before, self.cells) = (NOTHING, 0);
+        take(&w.into_bytes())
+    }
 }
 
 /// What the first cell of a block is written as different from.
@@ -62,14 +96,10 @@ const NOTHING: RawKey = RawKey {
     hour: 0,
 };
 
-fn service(key: &RawKey) -> [u64; 5] {
-    [
-        key.sides.bits().into(),
-        key.protocol.into(),
-        key.port.into(),
-        key.other_port.into(),
-        key.log.into(),
-    ]
+/// Sides, protocol, ports and log as one number: the same of cells that have them in common.
+fn service(key: &RawKey) -> u64 {
+    let ports = u64::from(key.port) << 48 | u64::from(key.other_port) << 32;
+    ports | u64::from(key.log) << 16 | u64::from(key.protocol) << 8 | u64::from(key.sides.bits())
 }
 
 fn encode_key(key: &RawKey, before: &RawKey, columns: &mut [Writer; COLUMNS]) {
@@ -97,7 +127,11 @@ fn encode_key(key: &RawKey, before: &RawKey, columns: &mut [Writer; COLUMNS]) {
         address(packet, destination);
     }
     if new_service {
-        service(key).into_iter().for_each(|n| rest.number(n));
+        rest.number(key.sides.bits().into());
+        rest.number(key.protocol.into());
+        [key.port, key.other_port, key.log]
+            .into_iter()
+            .for_each(|n| rest.number(n.into()));
     }
     hour.signed(i64::from(key.hour) - i64::from(before.hour));
 }

@@ -181,10 +181,12 @@ impl Gather {
         self.flush();
         let (interfaces, order) = self.interfaces.about();
         let mut sorter = self.sorter(interfaces.len(), &order);
+        let starts = outcome.places();
         let mut push = |(mut key, mut cell): RawEntry| {
             key.interface = order.get(key.interface as usize).copied().unwrap_or(u32::MAX);
-            let sample = outcome.place(cell.sample);
-            cell.sample = (sample.file, sample.line);
+            let (task, line) = cell.sample;
+            let start = starts.get(task as usize).copied().unwrap_or_default();
+            cell.sample = (start.file, start.line + line);
             sorter.push((key, cell));
         };
         self.shared

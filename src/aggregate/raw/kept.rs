@@ -5,8 +5,9 @@
 //! in a row. What is not lean (IPv6, packet addresses of their own, odd times) is sorted beside them in the same way.
 
 use crate::aggregate::cells::{Lean, LeanKey};
-use crate::aggregate::key::FlowKey;
+use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::raw::{RawEntry, RawKey};
+use crate::error::Result;
 use crate::net::Addr;
 use rayon::prelude::*;
 
@@ -94,6 +95,22 @@ impl Kept {
             lean: &bin.lean,
             wide: &bin.wide,
         })
+    }
+
+    /// Shows all of them in the same order, until `show` fails.
+    pub(super) fn each(&self, show: &mut impl FnMut(&RawKey, &Cell) -> Result<()>) -> Result<()> {
+        for bin in &self.bins {
+            if bin.wide.is_empty() {
+                for lean in &bin.lean {
+                    let (key, cell) = entry(lean);
+                    show(&key, &cell)?;
+                }
+            } else {
+                let (lean, wide) = (bin.lean.as_slice(), bin.wide.as_slice());
+                InOrder { lean, wide }.try_for_each(|(key, cell)| show(&key, &cell))?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets them, and keeps the room.
@@ -213,4 +230,3 @@ fn squeezed(a: Addr) -> (u128, bool) {
         None => ((1 << 32) + 1, false),
     }
 }
-

@@ -12,7 +12,7 @@ mod kept;
 mod sorted;
 mod state;
 
-pub use block::{BLOCK, BlockReader, encode_block};
+pub use block::{BLOCK, BlockReader, BlockWriter, TakeBlock};
 pub use fold::{Numbers, fold_states};
 pub use gather::{Gather, Gathered, gather};
 pub use sorted::RawCells;

@@ -3,7 +3,7 @@
 
 use crate::aggregate::key::Cell;
 use crate::aggregate::raw::kept::Kept;
-use crate::aggregate::raw::{BLOCK, BlockReader, RawEntry, RawKey, encode_block};
+use crate::aggregate::raw::{BLOCK, BlockReader, BlockWriter, RawEntry, RawKey, TakeBlock};
 use crate::aggregate::spill::{Extent, Spool};
 use crate::error::Result;
 use std::cmp::Ordering;
@@ -67,12 +67,14 @@ impl Sorter {
     fn write_run(&mut self) {
         let Some((_, spool)) = &self.bound else { return };
         self.kept.sort();
-        let mut cells = self.kept.iter().map(Ok);
-        let mut run = Vec::new();
-        while let Ok(Some(block)) = encode_block(&mut cells, RUN_BLOCK) {
-            run.push(spool.write(&block));
-        }
-        drop(cells);
+        let (mut blocks, mut run) = (BlockWriter::new(RUN_BLOCK), Vec::new());
+        let mut take = |block: &[u8]| {
+            run.push(spool.write(block));
+            Ok(())
+        };
+        // What cannot be written is told by the spool.
+        let _ = self.kept.each(&mut |key, cell| blocks.push(key, cell, &mut take));
+        let _ = blocks.end(&mut take);
         self.runs.push(run);
         self.kept.clear();
     }
@@ -127,17 +129,20 @@ impl RawCells {
     }
 
     /// All cells in order, as blocks of a state.
-    pub fn blocks(&self) -> Box<dyn Iterator<Item = Result<Vec<u8>>> + '_> {
-        match &self.spool {
-            Some(spool) if !self.runs.is_empty() => {
-                let mut cells = Merged::new(spool, &self.runs).map(|e| e.map(|e| self.renumbered(e)));
-                Box::new(std::iter::from_fn(move || encode_block(&mut cells, BLOCK).transpose()))
-            }
-            _ => {
-                let mut cells = self.kept.iter().map(|e| Ok(self.renumbered(e)));
-                Box::new(std::iter::from_fn(move || encode_block(&mut cells, BLOCK).transpose()))
+    ///
+    /// # Errors
+    /// Those of `take`, and `Output` if the disk failed.
+    pub fn blocks(&self, take: TakeBlock<'_>) -> Result<()> {
+        let mut blocks = BlockWriter::new(BLOCK);
+        if self.runs.is_empty() && self.files.is_none() {
+            self.kept.each(&mut |key, cell| blocks.push(key, cell, take))?;
+        } else {
+            for entry in self.iter() {
+                let (key, cell) = entry?;
+                blocks.push(&key, &cell, take)?;
             }
         }
+        blocks.end(take)
     }
 
     #[inline]
