@@ -16,11 +16,12 @@ pids=()
 daemon() { "$SPARK_HOME/bin/spark-class" "$@" >>"$work/daemons.log" 2>&1 & pids+=($!); }
 stop() { for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }
 trap stop EXIT
-worker() { daemon org.apache.spark.deploy.worker.Worker --host 127.0.0.1 --cores 1 --memory 1g \
+# Each has an address of its own: Spark runs no copy of a task on the machine where the task runs.
+worker() { SPARK_LOCAL_IP=$2 daemon org.apache.spark.deploy.worker.Worker --host "$2" --cores 1 --memory 1g \
   --webui-port "$1" --work-dir "$work/w$1" spark://127.0.0.1:7077; }
 daemon org.apache.spark.deploy.master.Master --host 127.0.0.1 --port 7077 --webui-port 8089
 for _ in $(seq 60); do (: </dev/tcp/127.0.0.1/7077) 2>/dev/null && break; sleep 0.5; done
-worker 8091; worker 8092
+worker 8091 127.0.0.1; worker 8092 127.0.0.2
 binary=$program conf=()
 engine() { # NAME SHARDS, then options of merge
   local name=$1 shards=$2; shift 2
