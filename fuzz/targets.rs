@@ -554,7 +554,8 @@ fn state(data: &[u8]) {
     };
     if let Ok(mut folded) = folded() {
         let _ = folded.trail().map(flowtrail::trail::TrailState::finish);
-        let _ = count_states(&mut folded, &Nowhere, &counting, &BTreeSet::new(), None);
+        let pool = flowtrail::scan::threads(1).expect("a thread can be started");
+        let _ = count_states(&mut folded, &Nowhere, &counting, &BTreeSet::new(), (None, &pool));
     }
     if let Ok(folded) = folded() {
         let _ = folded.write(true, &mut std::io::sink());

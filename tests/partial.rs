@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use flowtrail::aggregate::key::{Cell, Sides};
-use flowtrail::aggregate::raw::{BlockReader, RawEntry, RawKey, encode_block};
+use flowtrail::aggregate::raw::{BLOCK, BlockReader, BlockWriter, RawEntry, RawKey};
 use flowtrail::input::{Archive, Family, ReadOptions};
 use flowtrail::net::Addr;
-use flowtrail::store::Writer;
 use flowtrail::trail::{TrailState, Wanted, read_state};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -374,7 +373,7 @@ fn cells() -> impl Strategy<Value = Vec<RawEntry>> {
             },
         )
     });
-    prop::collection::vec(entry, 1..40).prop_map(|mut all| {
+    prop::collection::vec(entry, 1..200).prop_map(|mut all| {
         all.sort_by_key(|(key, _)| *key);
         all.dedup_by_key(|(key, _)| *key);
         all
@@ -396,9 +395,11 @@ proptest! {
         cells in cells(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        let mut w = Writer::default();
-        encode_block(&cells, &mut w);
-        let bytes = w.into_bytes();
+        let (mut blocks, mut bytes) = (BlockWriter::new(BLOCK), Vec::new());
+        for (key, cell) in &cells {
+            blocks.push(key, cell, &mut |_| unreachable!("a block of few cells")).unwrap();
+        }
+        blocks.end(&mut |block| { bytes = block.to_vec(); Ok(()) }).unwrap();
         prop_assert_eq!(&read_block(bytes.clone()).unwrap(), &cells);
         let mut forged = bytes;
         for (at, value) in flips {

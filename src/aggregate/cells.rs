@@ -11,8 +11,10 @@
 mod dense;
 mod lean;
 mod part;
+mod sums;
 
 pub use lean::LeanKey;
+pub use sums::SumBox;
 
 use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::spill::Spool;
@@ -143,10 +145,10 @@ impl Cells {
     /// Adds the sums of several records; false if the key is not lean.
     pub(in crate::aggregate) fn add_sum(&self, key: &FlowKey, cell: &Cell) -> bool {
         let Some(key) = LeanKey::of(key) else { return false };
-        let part = &self.parts[(self.hash.hash_one(key) >> 56) as usize];
-        let mut part = lock(part);
+        let hash = self.hash.hash_one(key);
+        let mut part = lock(&self.parts[(hash >> 56) as usize]);
         self.make_room(&mut part, 1);
-        part.add_sum(key, cell, &self.hash);
+        part.add_sum(key, cell, (hash, &self.hash));
         true
     }
 
@@ -154,7 +156,7 @@ impl Cells {
     fn empty(&self, items: &mut Vec<Item>, part: &Mutex<Part>) {
         let mut part = lock(part);
         self.make_room(&mut part, items.len());
-        part.warm(items);
+        part.warm(items.iter().map(|item| item.hash));
         items.iter().for_each(|item| part.add(item, &self.hash));
         items.clear();
     }

@@ -3,7 +3,7 @@
 //! Counting rules 1, 3 and 4 of the design stand here: ACCEPT and OK only, direction by the record or by home addresses,
 //! the peer is `pkt-dstaddr` where there is one. Merging two counters is a commutative sum.
 
-use crate::aggregate::cells::{Outbox, Rest};
+use crate::aggregate::cells::{Outbox, Rest, SumBox};
 use crate::aggregate::filter::{Filter, RecordFacts};
 use crate::aggregate::interner::{Described, Dictionaries, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
@@ -56,6 +56,7 @@ pub struct Counter<'p, P> {
     pub interfaces: Interner,
     shared: Arc<Shared>,
     outbox: Outbox,
+    sums: SumBox,
     /// The sums that do not fit the shared table. The hash is keyed at random, as is that of the others.
     wide: HashMap<FlowKey, Cell, RandomState>,
     /// So many of them are no reason to look what becomes of them.
@@ -80,6 +81,7 @@ impl<'p, P: Places> Counter<'p, P> {
             interfaces: Interner::sharing(shared.ids.clone()),
             shared,
             outbox: Outbox::default(),
+            sums: SumBox::default(),
             wide: HashMap::default(),
             wide_step: STEP,
             records: RecordCounts::default(),
@@ -206,7 +208,7 @@ impl<'p, P: Places> Counter<'p, P> {
 
     /// Adds the sums of several records.
     fn add_sum(&mut self, key: FlowKey, cell: &Cell) {
-        if !self.shared.cells.add_sum(&key, cell) {
+        if !self.sums.add(&self.shared.cells, &key, cell) {
             self.add_wide(key, cell);
         }
     }
@@ -269,6 +271,7 @@ impl<'p, P: Places> Counter<'p, P> {
     /// Hands everything to the shared table that waits for it. Called once the worker has read all that it will.
     pub fn flush(&mut self) {
         self.outbox.flush(&self.shared.cells);
+        self.sums.flush(&self.shared.cells);
         if let Wide::Handed(_) = &self.shared.wide {
             self.hand_over();
         }

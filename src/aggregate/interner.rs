@@ -112,6 +112,8 @@ pub struct Interner {
     faces: Vec<Face>,
     last: u32,
     seen: Seen,
+    /// The number elsewhere of the interface learned last, and its entry.
+    learned: Option<(u32, u32)>,
 }
 
 /// What the dictionaries in hand were found to mean.
@@ -190,12 +192,18 @@ impl Interner {
         face.number
     }
 
-    /// The number of an interface that is known from elsewhere, after noting what was known of it.
-    pub fn learn(&mut self, about: &About) -> u32 {
-        if self.entries.get(self.last as usize).is_none_or(|e| e.about != *about) {
-            self.last = self.place(&about.id);
-            self.entries[self.last as usize].about.merge(about);
-        }
+    /// The number of an interface that is known from elsewhere, where `number` tells it from others, after noting what
+    /// was known of it.
+    pub fn learn(&mut self, number: u32, about: &About) -> u32 {
+        self.last = match self.learned {
+            Some((learned, entry)) if learned == number => entry,
+            _ => {
+                let entry = self.place(&about.id);
+                self.entries[entry as usize].about.merge(about);
+                self.learned = Some((number, entry));
+                entry
+            }
+        };
         self.entries[self.last as usize].number
     }
 

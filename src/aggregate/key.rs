@@ -230,7 +230,7 @@ pub fn peer_as_class(addr: Addr) -> Class {
 }
 
 /// Sum over the records of a key: the working form of `Volume`, plus the first record met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cell {
     /// Bytes.
     pub bytes: u128,

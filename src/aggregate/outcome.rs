@@ -220,6 +220,11 @@ impl Outcome {
         outcome
     }
 
+    /// By task: its file, as [`Outcome::place`] tells it, and how many lines stand before its own.
+    pub(super) fn places(&self) -> Vec<Sample> {
+        (0..self.told.beyond()).map(|task| self.place((task, 0))).collect()
+    }
+
     /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
         let Some(file) = self.told.file(task) else {

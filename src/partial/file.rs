@@ -3,7 +3,7 @@
 //! First the head, then files and interfaces, then the trail, then blocks of sorted cells, then an end, without which the
 //! file is cut off. So a state is written and read in bounded memory, however many cells it has.
 
-use crate::aggregate::raw::{BLOCK, BlockReader, FlowState, RawEntry, encode_block};
+use crate::aggregate::raw::{BlockReader, FlowState, RawEntry, RawKey, TakeBlock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::partial::head::Head;
 use crate::store::{self, Kind, Reader, Writer};
@@ -35,14 +35,17 @@ const LARGEST: u64 = 4 << 30;
 /// Largest block of cells, packed or not: sixteen times what one is with the longest numbers.
 const LARGEST_BLOCK: u64 = 64 << 20;
 
-/// Writes a state: what was read of flow logs, their cells in order, and the trail.
+/// Hands out the blocks of sorted cells, one after the other.
+pub type Blocks<'b> = &'b mut dyn FnMut(TakeBlock<'_>) -> Result<()>;
+
+/// Writes a state: what was read of flow logs, their cells in order as blocks, and the trail.
 ///
 /// # Errors
-/// `Format` if a piece is too large, those of the cells, and `Io` if `out` fails.
+/// `Format` if a piece is too large, those of the blocks, and `Io` if `out` fails.
 pub fn write(
     head: &Head,
     flows: Option<&FlowState>,
-    cells: &mut dyn Iterator<Item = Result<RawEntry>>,
+    blocks: Blocks<'_>,
     trail: Option<&TrailState>,
     out: &mut dyn Write,
 ) -> Result<()> {
@@ -58,7 +61,7 @@ pub fn write(
     if let Some(trail) = trail {
         trail.encode(&mut |piece| out.write(Piece::Trail, piece))?;
     }
-    out.cells(cells)?;
+    blocks(&mut |block| out.write(Piece::Cells, block))?;
     out.write(Piece::End, &[])
 }
 
@@ -76,23 +79,6 @@ impl Pieces<'_> {
         content.extend(body);
         self.chain = xxh3_128(&content);
         Ok(self.out.write_all(&store::pack(Kind::Partial, &content)?)?)
-    }
-
-    fn cells(&mut self, cells: &mut dyn Iterator<Item = Result<RawEntry>>) -> Result<()> {
-        let mut block = Vec::with_capacity(BLOCK);
-        loop {
-            block.clear();
-            while block.len() < BLOCK {
-                let Some(cell) = cells.next() else { break };
-                block.push(cell?);
-            }
-            if block.is_empty() {
-                return Ok(());
-            }
-            let mut w = Writer::default();
-            encode_block(&block, &mut w);
-            self.write(Piece::Cells, &w.into_bytes())?;
-        }
     }
 }
 
@@ -114,7 +100,7 @@ pub struct Partial {
     /// A piece that was read and not yet used.
     next: Option<(Piece, Vec<u8>)>,
     block: BlockReader,
-    before: Option<RawEntry>,
+    before: Option<RawKey>,
 }
 
 impl Partial {
@@ -198,12 +184,12 @@ impl Partial {
     /// `List`, naming the file, if it is damaged.
     pub fn next_cell(&mut self) -> Result<Option<RawEntry>> {
         let cell = self.cell().map_err(|e| self.named(&e))?;
-        if let (Some((key, _)), Some((before, _))) = (&cell, &self.before)
-            && key <= before
-        {
-            return Err(self.named(&Error::format("damaged: its cells are not in their order")));
+        if let Some((key, _)) = &cell {
+            if self.before.as_ref().is_some_and(|before| key <= before) {
+                return Err(self.named(&Error::format("damaged: its cells are not in their order")));
+            }
+            self.before = Some(*key);
         }
-        self.before = cell.or(self.before);
         Ok(cell)
     }
 

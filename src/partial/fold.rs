@@ -5,7 +5,7 @@
 //! content are copies, and count once (`overlap.rs`).
 
 use crate::aggregate::key::Cell;
-use crate::aggregate::raw::{FlowState, Numbers, RawEntry, RawKey, fold_states};
+use crate::aggregate::raw::{BLOCK, BlockWriter, FlowState, Numbers, RawEntry, RawKey, TakeBlock, fold_states};
 use crate::error::{Error, Result};
 use crate::partial::file::{Partial, write};
 use crate::partial::head::{Head, Rules};
@@ -13,6 +13,7 @@ use crate::partial::overlap::{Again, Less, without_copies};
 use crate::partial::shard;
 use crate::trail::TrailState;
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::io::Write;
 use std::path::PathBuf;
@@ -32,13 +33,35 @@ pub struct Folded {
     pub head: Head,
     /// Files, flow logs, interfaces and counts of all.
     pub flows: FlowState,
-    partials: Vec<Partial>,
-    numbers: Vec<Numbers>,
+    states: Vec<One>,
     less: Less,
     heap: BinaryHeap<Reverse<(RawKey, usize)>>,
     /// The cell of each state that waits in the heap.
-    waiting: Vec<Option<Cell>>,
+    waiting: Vec<Cell>,
     begun: bool,
+}
+
+/// One of several states, in the numbers of the whole.
+#[derive(Debug)]
+pub struct One {
+    partial: Partial,
+    numbers: Numbers,
+}
+
+impl One {
+    /// Its next cell in order; none at the end.
+    ///
+    /// # Errors
+    /// `List`, naming the state, if it is damaged.
+    #[inline]
+    pub fn next_cell(&mut self) -> Result<Option<RawEntry>> {
+        let Some(entry) = self.partial.next_cell()? else {
+            return Ok(None);
+        };
+        let named = self.numbers.of(entry);
+        let text = "damaged: a cell names what the state does not have";
+        named.map(Some).ok_or_else(|| Error::list(text).at(self.partial.path()))
+    }
 }
 
 impl Fold {
@@ -111,12 +134,13 @@ impl Fold {
         let head = Head::of_all(partials.iter().map(|p| &p.head));
         let (mut flows, numbers) = fold_states(states);
         let less = without_copies(&mut flows, &numbers, again)?;
+        let states = partials.into_iter().zip(numbers);
+        let states: Vec<One> = states.map(|(partial, numbers)| One { partial, numbers }).collect();
         Ok(Folded {
             head,
             flows,
-            waiting: vec![None; partials.len()],
-            partials,
-            numbers,
+            waiting: vec![Cell::default(); states.len()],
+            states,
             less,
             heap: BinaryHeap::new(),
             begun: false,
@@ -139,48 +163,55 @@ impl Folded {
     pub fn next_cell(&mut self) -> Result<Option<RawEntry>> {
         if !self.begun {
             self.begun = true;
-            (0..self.partials.len()).try_for_each(|n| self.advance(n))?;
+            self.begin()?;
         }
-        while let Some(Reverse((key, n))) = self.heap.pop() {
-            let mut sum = self.taken(n)?;
-            while let Some(Reverse((next, other))) = self.heap.peek().copied() {
-                if next != key {
-                    break;
-                }
-                self.heap.pop();
-                let more = self.taken(other)?;
-                if let (Some(sum), Some(more)) = (&mut sum, more) {
+        while let Some((key, mut sum)) = self.least()? {
+            while self.heap.peek().is_some_and(|Reverse((next, _))| *next == key) {
+                if let Some((_, more)) = self.least()? {
                     sum.add(&more);
                 }
             }
-            if let Some(cell) = sum.and_then(|cell| self.less.from(&key, cell)) {
+            if let Some(cell) = self.less.from(&key, sum) {
                 return Ok(Some((key, cell)));
             }
         }
         Ok(None)
     }
 
-    /// The cell of a state that waited; its next one takes its place.
-    fn taken(&mut self, n: usize) -> Result<Option<Cell>> {
-        let cell = self.waiting.get_mut(n).and_then(Option::take);
-        self.advance(n)?;
-        Ok(cell)
+    /// The least of the cells that wait; the next one of its state takes its place.
+    fn least(&mut self) -> Result<Option<RawEntry>> {
+        let Some(mut first) = self.heap.peek_mut() else {
+            return Ok(None);
+        };
+        let Reverse((key, n)) = *first;
+        let (Some(one), Some(slot)) = (self.states.get_mut(n), self.waiting.get_mut(n)) else {
+            return Ok(None);
+        };
+        let cell = *slot;
+        match one.next_cell()? {
+            Some((next, cell)) => {
+                *first = Reverse((next, n));
+                *slot = cell;
+            }
+            None => drop(PeekMut::pop(first)),
+        }
+        Ok(Some((key, cell)))
     }
 
-    fn advance(&mut self, n: usize) -> Result<()> {
-        let (Some(partial), Some(numbers)) = (self.partials.get_mut(n), self.numbers.get(n)) else {
-            return Ok(());
-        };
-        let Some(entry) = partial.next_cell()? else {
-            return Ok(());
-        };
-        let text = "damaged: a cell names what the state does not have";
-        let (key, cell) = numbers.of(entry).ok_or_else(|| Error::list(text).at(partial.path()))?;
-        if let Some(slot) = self.waiting.get_mut(n) {
-            *slot = Some(cell);
+    fn begin(&mut self) -> Result<()> {
+        for (n, one) in self.states.iter_mut().enumerate() {
+            if let (Some((key, cell)), Some(slot)) = (one.next_cell()?, self.waiting.get_mut(n)) {
+                self.heap.push(Reverse((key, n)));
+                *slot = cell;
+            }
         }
-        self.heap.push(Reverse((key, n)));
         Ok(())
+    }
+
+    /// The states one by one, whose cells are all of it if those of equal keys are added up, in whatever order; nothing if
+    /// something has to be taken out of sums.
+    pub fn apart(&mut self) -> Option<Vec<One>> {
+        self.less.is_empty().then(|| std::mem::take(&mut self.states))
     }
 
     /// All trails as one. They stand before the cells.
@@ -189,8 +220,8 @@ impl Folded {
     /// `List`, naming the state that is damaged.
     pub fn trail(&mut self) -> Result<TrailState> {
         let mut all = TrailState::default();
-        for partial in &mut self.partials {
-            all.merge(partial.trail()?);
+        for one in &mut self.states {
+            all.merge(one.partial.trail()?);
         }
         Ok(all)
     }
@@ -205,7 +236,14 @@ impl Folded {
         trail.iter_mut().filter(|_| forgets).for_each(TrailState::forget);
         let (head, state) = (self.head.clone(), std::mem::take(&mut self.flows));
         let flows = Some(&state).filter(|_| head.flows);
-        let mut cells = std::iter::from_fn(|| self.next_cell().transpose());
-        write(&head, flows, &mut cells, trail.as_ref(), out)
+        write(&head, flows, &mut |take| self.blocks(take), trail.as_ref(), out)
+    }
+
+    fn blocks(&mut self, take: TakeBlock<'_>) -> Result<()> {
+        let mut blocks = BlockWriter::new(BLOCK);
+        while let Some((key, cell)) = self.next_cell()? {
+            blocks.push(&key, &cell, take)?;
+        }
+        blocks.end(take)
     }
 }

@@ -12,8 +12,8 @@ mod held;
 mod overlap;
 mod shard;
 
-pub use file::{Partial, write};
-pub use fold::{Fold, Folded};
+pub use file::{Blocks, Partial, write};
+pub use fold::{Fold, Folded, One};
 pub use head::{Head, Part, Rules};
 pub use held::Held;
 pub use overlap::Again;

@@ -18,6 +18,11 @@ pub type Again<'a> = &'a dyn Fn(&FileState) -> Option<Gathered>;
 pub(super) struct Less(BTreeMap<RawKey, Cell>);
 
 impl Less {
+    /// True if nothing has.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What is left of a cell; nothing if no record is.
     pub(super) fn from(&mut self, key: &RawKey, mut cell: Cell) -> Option<Cell> {
         if let Some(less) = self.0.remove(key) {

@@ -3,9 +3,11 @@
 
 use super::{Asked, Counted, Follow, Inputs, Known, Phases, Scanned, conclude, know, own_addresses, side_findings};
 use crate::aggregate::counter::Shared;
-use crate::aggregate::raw::{FileState, Gathered, gather};
+use crate::aggregate::interner::About;
+use crate::aggregate::raw::{FileState, Gathered, RawEntry, TakeBlock, gather};
 use crate::aggregate::{
     Counter, Counting, Filter, Formats, Grain, Ingest, Memory, Places, Progress, ScanStats, WithEndpoints, finish,
+    workers,
 };
 use crate::detect::Settings;
 use crate::error::Result;
@@ -13,14 +15,14 @@ use crate::input::{Archive, Family, ReadOptions, RemoteOptions, Source};
 use crate::intel::Intel;
 use crate::inventory::Graph;
 use crate::net::{Addr, Seconds, TimeWindow};
-use crate::partial::{self, Folded, Head, Held, Part, Rules, Shard};
+use crate::partial::{self, Folded, Head, Held, One, Part, Rules, Shard};
 use crate::trail::{TrailState, Wanted, read_state};
 use rayon::ThreadPool;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What was read of some files.
 #[derive(Debug)]
@@ -140,8 +142,8 @@ impl Taken {
     /// `Io` if `out` fails.
     pub fn write(&self, out: &mut dyn Write) -> Result<()> {
         let flows = Some(&self.gathered.state).filter(|_| self.head.flows);
-        let mut cells = self.gathered.cells.iter();
-        partial::write(&self.head, flows, &mut cells, self.trail.as_ref(), out)
+        let blocks = &mut |take: TakeBlock<'_>| self.gathered.cells.blocks(take);
+        partial::write(&self.head, flows, blocks, self.trail.as_ref(), out)
     }
 }
 
@@ -154,24 +156,27 @@ pub fn count_states<P: Places>(
     places: &P,
     counting: &Counting,
     own: &BTreeSet<(String, Addr)>,
-    memory: Option<&Memory>,
+    (memory, pool): (Option<&Memory>, &ThreadPool),
 ) -> Result<Counted> {
     let mut phases = Phases::default();
     let archive = folded.flows.archive();
     let outcome = folded.flows.outcome(&archive);
     let apart = outcome.logs.are_several();
-    let shared = memory.map_or_else(Shared::default, |m| m.for_a_table(1));
-    let mut counter = Counter::new(places, counting, Arc::new(shared)).by_interface(apart);
+    let threads = pool.current_num_threads();
+    let shared = memory.map_or_else(Shared::default, |m| m.for_a_table(threads));
+    let shared = Arc::new(shared);
+    let new = || Counter::new(places, counting, shared.clone()).by_interface(apart);
+    let mut counter = match folded.apart() {
+        Some(states) => adopt_states(states, &folded.flows.interfaces, &new, pool)?,
+        None => {
+            let mut counter = new();
+            adopt(&mut counter, &folded.flows.interfaces.clone(), &mut || {
+                folded.next_cell()
+            })?;
+            counter
+        }
+    };
     counter.adopt_records(&folded.flows.records);
-    while let Some((key, cell)) = folded.next_cell()? {
-        if let Some(about) = folded.flows.interfaces.get(key.interface as usize) {
-            counter.adopt(&key, about, &cell);
-        }
-        if counter.is_full() {
-            break;
-        }
-    }
-    counter.flush();
     if let Some(memory) = memory.filter(|_| counter.is_full()) {
         return Err(memory.too_small());
     }
@@ -188,6 +193,55 @@ pub fn count_states<P: Places>(
         outcome,
         stats,
     })
+}
+
+/// Adds the cells of several states, each on a thread of its own: sums are commutative, so no order is needed.
+fn adopt_states<'p, P: Places>(
+    states: Vec<One>,
+    interfaces: &[About],
+    new: &(dyn Fn() -> Counter<'p, P> + Sync),
+    pool: &ThreadPool,
+) -> Result<Counter<'p, P>> {
+    let states: Vec<Mutex<One>> = states.into_iter().map(Mutex::new).collect();
+    let workers = workers::run(
+        pool,
+        states.len(),
+        || (new(), Vec::new()),
+        |(counter, failed), n| {
+            let mut one = states[n].lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(e) = adopt(counter, interfaces, &mut || one.next_cell()) {
+                failed.push((n, e));
+            }
+        },
+    );
+    let mut whole = new();
+    let mut failed = Vec::new();
+    for (counter, errors) in workers {
+        whole.merge(counter);
+        failed.extend(errors);
+    }
+    // Whatever the threads, the same one is told.
+    match failed.into_iter().min_by_key(|(n, _)| *n) {
+        Some((_, e)) => Err(e),
+        None => Ok(whole),
+    }
+}
+
+fn adopt<P: Places>(
+    counter: &mut Counter<'_, P>,
+    interfaces: &[About],
+    next: &mut impl FnMut() -> Result<Option<RawEntry>>,
+) -> Result<()> {
+    while let Some((key, cell)) = next()? {
+        if let Some(about) = interfaces.get(key.interface as usize) {
+            counter.adopt(&key, about, &cell);
+        }
+        if counter.is_full() {
+            break;
+        }
+    }
+    counter.flush();
+    Ok(())
 }
 
 /// States to incidents: the same as a scan of all their files. `inputs` names what is given beside the logs.
@@ -208,7 +262,7 @@ pub fn scan_states(
     let (known, trail) = know(inputs, run, head.trail, head.trail_files.into_iter().collect())?;
     phases.next("trail", 0);
     let memory = inputs.ingest.memory.as_ref();
-    let counted = count_known(&mut folded, &known, intel, head.rules.window, memory)?;
+    let counted = count_known(&mut folded, &known, intel, head.rules.window, (memory, pool))?;
     let inputs = Inputs {
         window: Some(head.rules.window),
         ..inputs.clone()
@@ -227,7 +281,7 @@ fn count_known(
     known: &Known,
     intel: &Intel,
     window: TimeWindow,
-    memory: Option<&Memory>,
+    room: (Option<&Memory>, &ThreadPool),
 ) -> Result<Counted> {
     let counting = Counting {
         grain: Grain::SCAN,
@@ -236,7 +290,7 @@ fn count_known(
         largest: 0,
     };
     let places = WithEndpoints::new(intel, &known.inventory);
-    count_states(folded, &places, &counting, &own_addresses(&known.inventory), memory)
+    count_states(folded, &places, &counting, &own_addresses(&known.inventory), room)
 }
 
 /// Reads a file of a state once more, by the same rules: what [`partial::Fold::fold`] asks for.

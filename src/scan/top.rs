@@ -46,10 +46,10 @@ pub fn top_states<P: Places>(
     folded: &mut Folded,
     places: &P,
     (query, counting): (&Query, &Counting),
-    memory: Option<&Memory>,
+    (memory, pool): (Option<&Memory>, &ThreadPool),
 ) -> Result<(Answer, Counted)> {
     let Some(memory) = memory else {
-        let counted = count_states(folded, places, counting, &Default::default(), None)?;
+        let counted = count_states(folded, places, counting, &Default::default(), (None, pool))?;
         return Ok((answer(&counted, query, counting), counted));
     };
     let mut phases = Phases::default();

@@ -81,7 +81,18 @@ impl<'b> Reader<'b> {
     ///
     /// # Errors
     /// `Format` if there is none.
+    #[inline]
     pub fn number(&mut self) -> Result<u64> {
+        match self.0.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.0 = rest;
+                Ok(byte.into())
+            }
+            _ => self.longer(),
+        }
+    }
+
+    fn longer(&mut self) -> Result<u64> {
         let mut n = 0u64;
         for place in 0..10 {
             let (&byte, rest) = self.0.split_first().ok_or_else(damaged)?;

@@ -26,6 +26,19 @@ for mode in kill errno; do
   drive "scan --learn, $mode" $mode --state "$work/state" --sys $calls --verify "$show" -- \
     "$bin" scan "$first/custom-v5.log" --baseline "{state}/b.ftb" --learn --quiet
 done
+# A state that goes on: killed at any call of an update it is the old one or the new one, and the next run comes to the end
+# that the killed one would have come to.
+mkdir "$work/goes"
+"$bin" scan "$first/default-v2.log" --state "$work/goes/kept" --quiet --format json -o "$work/goes.json"
+goes_on="$bin scan $first/default-v2.log $first/custom-v5.log --trail $first/cloudtrail.json --state {state}/kept --quiet --format json"
+told="$bin merge {state}/kept/aggregate.ftp --quiet --format json"
+calls=write,fsync,rename,openat,unlink,ftruncate,flock,mkdir,close,read,lseek,statx,getdents64,munmap
+# shellcheck disable=SC2086 # words, as faultdrive takes them
+drive "scan --state, kill" kill --state "$work/goes" --sys $calls --verify "$told" -- $goes_on
+# shellcheck disable=SC2086
+drive "scan --state, kill and go on" kill --state "$work/goes" --sys write,fsync,rename,unlink,openat,close --verify "$goes_on" -- $goes_on
+# shellcheck disable=SC2086
+drive "scan --state, errno" errno --state "$work/goes" --sys write,fsync,rename,unlink,ftruncate --verify "$told" -- $goes_on
 mkdir "$work/out"
 "$bin" top "$first/default-v2.log" --format csv -o "$work/out/o" --quiet
 for mode in kill errno; do

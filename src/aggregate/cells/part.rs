@@ -40,10 +40,10 @@ impl Part {
 
     /// Touches the cells that records will be added to, all at once: one after the other, each would be waited for.
     #[inline]
-    pub(super) fn warm(&self, items: &[Item]) {
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u64>) {
         let mask = self.slots.len().wrapping_sub(1);
-        let touched = items.iter().fold(0, |touched, item| {
-            let slot = self.slots.get(item.hash as usize & mask).copied().unwrap_or(0);
+        let touched = hashes.fold(0, |touched, hash| {
+            let slot = self.slots.get(hash as usize & mask).copied().unwrap_or(0);
             let cell = self.cells.get(((slot & NUMBER) as usize).wrapping_sub(1));
             touched ^ cell.map_or(0, |c| c.flows)
         });
@@ -51,15 +51,15 @@ impl Part {
     }
 
     /// Adds the sums of several records.
-    pub(super) fn add_sum(&mut self, key: LeanKey, cell: &Cell, hash: &RandomState) {
+    pub(super) fn add_sum(&mut self, key: LeanKey, cell: &Cell, (h, hash): (u64, &RandomState)) {
         match Lean::of(key, cell) {
-            Some(lean) => self.merge(lean, hash),
+            Some(lean) => self.merge(lean, h, hash),
             None => self.add_wide(key, cell),
         }
     }
 
-    fn merge(&mut self, lean: Lean, hash: &RandomState) {
-        let h = hash.hash_one(lean.key);
+    #[inline]
+    pub(super) fn merge(&mut self, lean: Lean, h: u64, hash: &RandomState) {
         match self.find(lean.key, h, hash) {
             Ok(number) if self.cells[number].merge(&lean) => {}
             Ok(_) => self.add_wide(lean.key, &lean.cell()),
@@ -99,7 +99,7 @@ impl Part {
     }
 
     #[cold]
-    fn add_wide(&mut self, key: LeanKey, cell: &Cell) {
+    pub(super) fn add_wide(&mut self, key: LeanKey, cell: &Cell) {
         self.wide.entry(key.key()).and_modify(|c| c.add(cell)).or_insert(*cell);
     }
 
@@ -160,7 +160,9 @@ impl Part {
         for extent in lean {
             spool.read(extent, &mut bytes);
             let cells = bytes.chunks_exact(Lean::BYTES);
-            cells.for_each(|lean| self.merge(Lean::unpack(lean), hash));
+            for lean in cells.map(Lean::unpack) {
+                self.merge(lean, hash.hash_one(lean.key), hash);
+            }
         }
         for extent in wide {
             spool.read(extent, &mut bytes);

@@ -12,7 +12,7 @@ use crate::aggregate::table::{Direction, Role};
 use crate::net::{HOUR, Seconds};
 
 impl<P: Places> Counter<'_, P> {
-    /// Adds a raw cell of the interface that `about` tells of; `cell.sample` is a task and a line of this run.
+    /// Adds a raw cell of the interface that `about` tells of (always the same of one number); `cell.sample` is a task and a line of this run.
     pub fn adopt(&mut self, key: &RawKey, about: &About, cell: &Cell) {
         let Some(ends) = self.ends(&key.way()) else { return };
         let of_source = key.sides.role();
@@ -33,7 +33,7 @@ impl<P: Places> Counter<'_, P> {
         self.entangled |= linked;
         let mut interface = u32::MAX;
         if self.by_interface || linked {
-            interface = self.interfaces.learn(about);
+            interface = self.interfaces.learn(key.interface, about);
             if ends.transit {
                 let passed = if ends.passed { cell.bytes } else { 0 };
                 self.interfaces.note_transits(cell.flows, passed);

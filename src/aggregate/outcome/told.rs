@@ -126,6 +126,11 @@ impl Told {
         self.contents.len()
     }
 
+    /// All tasks have numbers below this one.
+    pub(super) fn beyond(&self) -> u32 {
+        self.packed.places.len() as u32
+    }
+
     /// The file of a task.
     pub(super) fn file(&self, task: u32) -> Option<u32> {
         self.at(task)?.small().ok()

@@ -25,18 +25,60 @@ const SAME_PACKET: u64 = 16;
 /// The packet's addresses are others than the record's.
 const PACKET: u64 = 32;
 
-/// Writes sorted cells.
-pub fn encode_block(cells: &[RawEntry], w: &mut Writer) {
-    let mut columns: [Writer; COLUMNS] = Default::default();
-    let mut before = NOTHING;
-    for (key, cell) in cells {
-        encode_key(key, &before, &mut columns);
-        encode_cell(key, cell, &mut columns);
-        before = *key;
+/// Takes blocks, one after the other.
+pub type TakeBlock<'t> = &'t mut dyn FnMut(&[u8]) -> Result<()>;
+
+/// Writes sorted cells as blocks.
+#[derive(Debug)]
+pub struct BlockWriter {
+    columns: [Writer; COLUMNS],
+    before: RawKey,
+    cells: usize,
+    most: usize,
+}
+
+impl BlockWriter {
+    /// A writer of blocks of so many cells each, but the last.
+    pub fn new(most: usize) -> Self {
+        BlockWriter {
+            columns: Default::default(),
+            before: NOTHING,
+            cells: 0,
+            most,
+        }
     }
-    w.number(cells.len() as u64);
-    for column in columns {
-        w.bytes(&column.into_bytes());
+
+    /// Adds the next cell; `take` gets the block that it fills.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    #[inline]
+    pub fn push(&mut self, key: &RawKey, cell: &Cell, take: TakeBlock<'_>) -> Result<()> {
+        encode_key(key, &self.before, &mut self.columns);
+        encode_cell(key, cell, &mut self.columns);
+        self.before = *key;
+        self.cells += 1;
+        if self.cells < self.most {
+            return Ok(());
+        }
+        self.end(take)
+    }
+
+    /// Ends the last block, if it has a cell.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn end(&mut self, take: TakeBlock<'_>) -> Result<()> {
+        if self.cells == 0 {
+            return Ok(());
+        }
+        let mut w = Writer::default();
+        w.number(self.cells as u64);
+        for column in std::mem::take(&mut self.columns) {
+            w.bytes(&column.into_bytes());
+        }
+        (self.before, self.cells) = (NOTHING, 0);
+        take(&w.into_bytes())
     }
 }
 
@@ -54,14 +96,10 @@ const NOTHING: RawKey = RawKey {
     hour: 0,
 };
 
-fn service(key: &RawKey) -> [u64; 5] {
-    [
-        key.sides.bits().into(),
-        key.protocol.into(),
-        key.port.into(),
-        key.other_port.into(),
-        key.log.into(),
-    ]
+/// Sides, protocol, ports and log as one number: the same of cells that have them in common.
+fn service(key: &RawKey) -> u64 {
+    let ports = u64::from(key.port) << 48 | u64::from(key.other_port) << 32;
+    ports | u64::from(key.log) << 16 | u64::from(key.protocol) << 8 | u64::from(key.sides.bits())
 }
 
 fn encode_key(key: &RawKey, before: &RawKey, columns: &mut [Writer; COLUMNS]) {
@@ -89,7 +127,11 @@ fn encode_key(key: &RawKey, before: &RawKey, columns: &mut [Writer; COLUMNS]) {
         address(packet, destination);
     }
     if new_service {
-        service(key).into_iter().for_each(|n| rest.number(n));
+        rest.number(key.sides.bits().into());
+        rest.number(key.protocol.into());
+        [key.port, key.other_port, key.log]
+            .into_iter()
+            .for_each(|n| rest.number(n.into()));
     }
     hour.signed(i64::from(key.hour) - i64::from(before.hour));
 }
@@ -126,7 +168,7 @@ fn decode_address(r: &mut Reader<'_>) -> Result<Addr> {
     }
 }
 
-/// Reads a block cell by cell.
+/// Reads a block, some cells at a time.
 #[derive(Debug, Clone, Default)]
 pub struct BlockReader {
     bytes: Vec<u8>,
@@ -134,7 +176,12 @@ pub struct BlockReader {
     /// What is left of each column.
     columns: [Range<usize>; COLUMNS],
     before: RawKey,
+    /// Cells that were read and not yet handed out, from the last to the next.
+    ready: Vec<RawEntry>,
 }
+
+/// Cells that are read at once: enough to look up the columns seldom, few enough to stay in the cache.
+const AT_ONCE: usize = 64;
 
 impl BlockReader {
     /// Of bytes in which, from `at` on, stands what [`encode_block`] wrote.
@@ -156,6 +203,7 @@ impl BlockReader {
             left,
             columns,
             before: NOTHING,
+            ready: Vec::new(),
         })
     }
 
@@ -163,67 +211,74 @@ impl BlockReader {
     ///
     /// # Errors
     /// `Format` if it is not what [`encode_block`] writes.
+    #[inline]
     pub fn read_next(&mut self) -> Result<Option<RawEntry>> {
-        if self.left == 0 {
-            return Ok(None);
+        if self.ready.is_empty() && self.left > 0 {
+            let read = self.read_some();
+            if let Err(e) = read {
+                self.left = 0;
+                self.ready.clear();
+                return Err(e);
+            }
         }
-        self.left -= 1;
-        let key = self.key()?;
-        let cell = self.cell(&key)?;
-        self.before = key;
-        Ok(Some((key, cell)))
+        Ok(self.ready.pop())
     }
 
-    /// Reads from a column.
-    fn column<T>(&mut self, n: usize, read: impl FnOnce(&mut Reader<'_>) -> Result<T>) -> Result<T> {
-        let range = self.columns.get_mut(n).ok_or_else(damaged)?;
-        let mut r = Reader::new(self.bytes.get(range.clone()).unwrap_or_default());
-        let value = read(&mut r)?;
-        range.start = range.end - r.left();
-        Ok(value)
+    fn read_some(&mut self) -> Result<()> {
+        let bytes = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        let mut columns = self.columns.each_ref().map(|range| Reader::new(bytes(range)));
+        for _ in 0..self.left.min(AT_ONCE as u64) {
+            let key = decode_key(&self.before, &mut columns)?;
+            let cell = decode_cell(&key, &mut columns)?;
+            self.before = key;
+            self.ready.push((key, cell));
+        }
+        for (range, r) in self.columns.iter_mut().zip(columns) {
+            range.start = range.end - r.left();
+        }
+        self.left -= self.ready.len() as u64;
+        self.ready.reverse();
+        Ok(())
     }
+}
 
-    fn key(&mut self) -> Result<RawKey> {
-        let mut key = self.before;
-        let bits = self.column(0, |r| r.number())?;
-        if bits & INTERFACE != 0 {
-            key.interface = self.column(1, |r| r.small())?;
-        }
-        if bits & SRC != 0 {
-            key.src = self.column(2, decode_address)?;
-        }
-        if bits & DST != 0 {
-            key.dst = self.column(3, decode_address)?;
-        }
-        if bits & PACKET == 0 {
-            key.packet = None;
-        } else if bits & SAME_PACKET == 0 {
-            key.packet = Some(self.column(4, |r| Ok((decode_address(r)?, decode_address(r)?)))?);
-        }
-        if bits & SERVICE != 0 {
-            self.column(5, |r| decode_service(&mut key, r))?;
-        }
-        let hours = i64::from(key.hour).checked_add(self.column(6, |r| r.signed())?);
-        key.hour = hours.and_then(|h| u32::try_from(h).ok()).ok_or_else(damaged)?;
-        Ok(key)
+fn decode_key(before: &RawKey, columns: &mut [Reader<'_>; COLUMNS]) -> Result<RawKey> {
+    let [head, interface, src, dst, packet, rest, hour, ..] = columns;
+    let mut key = *before;
+    let bits = head.number()?;
+    if bits & INTERFACE != 0 {
+        key.interface = interface.small()?;
     }
+    if bits & SRC != 0 {
+        key.src = decode_address(src)?;
+    }
+    if bits & DST != 0 {
+        key.dst = decode_address(dst)?;
+    }
+    if bits & PACKET == 0 {
+        key.packet = None;
+    } else if bits & SAME_PACKET == 0 {
+        key.packet = Some((decode_address(packet)?, decode_address(packet)?));
+    }
+    if bits & SERVICE != 0 {
+        decode_service(&mut key, rest)?;
+    }
+    let hours = i64::from(key.hour).checked_add(hour.signed()?);
+    key.hour = hours.and_then(|h| u32::try_from(h).ok()).ok_or_else(damaged)?;
+    Ok(key)
+}
 
-    fn cell(&mut self, key: &RawKey) -> Result<Cell> {
-        let bytes = self.column(7, |r| sum(r.large()?))?;
-        let packets = self.column(8, |r| sum(r.large()?))?;
-        let flows = self.column(9, |r| r.count())?;
-        let first = self.column(10, |r| r.number())?;
-        let first = first.wrapping_add(u64::from(key.hour) * HOUR);
-        let last = first.wrapping_add(self.column(11, |r| r.signed())? as u64);
-        Ok(Cell {
-            bytes,
-            packets,
-            flows,
-            first,
-            last,
-            sample: (self.column(12, |r| r.small())?, self.column(13, |r| r.number())?),
-        })
-    }
+fn decode_cell(key: &RawKey, columns: &mut [Reader<'_>; COLUMNS]) -> Result<Cell> {
+    let [.., bytes, packets, flows, first, last, file, line] = columns;
+    let first = first.number()?.wrapping_add(u64::from(key.hour) * HOUR);
+    Ok(Cell {
+        bytes: sum(bytes.large()?)?,
+        packets: sum(packets.large()?)?,
+        flows: flows.count()?,
+        first,
+        last: first.wrapping_add(last.signed()? as u64),
+        sample: (file.small()?, line.number()?),
+    })
 }
 
 fn decode_service(key: &mut RawKey, r: &mut Reader<'_>) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::aggregate::ingest::{Ingest, Progress, read_into};
 use crate::aggregate::interner::{Described, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides, hour_bucket, role_of_source};
 use crate::aggregate::outcome::{Outcome, Place};
+use crate::aggregate::raw::kept::Kept;
 use crate::aggregate::raw::sorted::{RawCells, Sorter};
 use crate::aggregate::raw::state::FlowState;
 use crate::aggregate::raw::{RawEntry, RawKey};
@@ -179,11 +180,13 @@ impl Gather {
     fn finish(mut self, archive: &Archive, outcome: Outcome) -> Result<Gathered> {
         self.flush();
         let (interfaces, order) = self.interfaces.about();
-        let mut sorter = self.sorter();
+        let mut sorter = self.sorter(interfaces.len(), &order);
+        let starts = outcome.places();
         let mut push = |(mut key, mut cell): RawEntry| {
             key.interface = order.get(key.interface as usize).copied().unwrap_or(u32::MAX);
-            let sample = outcome.place(cell.sample);
-            cell.sample = (sample.file, sample.line);
+            let (task, line) = cell.sample;
+            let start = starts.get(task as usize).copied().unwrap_or_default();
+            cell.sample = (start.file, start.line + line);
             sorter.push((key, cell));
         };
         self.shared
@@ -200,16 +203,20 @@ impl Gather {
         })
     }
 
-    /// What sorts, and the memory for it.
-    fn sorter(&self) -> Sorter {
+    /// What sorts, and the memory for it; `order` has the place of each interface.
+    fn sorter(&self, interfaces: usize, order: &[u32]) -> Sorter {
         let Some(spill) = &self.spill else {
-            return Sorter::default();
+            let cells = &self.shared.cells;
+            cells.seal();
+            return Sorter::of(Kept::with_room(interfaces, |count| {
+                cells.each(&mut |key, _| count(order.get(key.interface as usize).copied().unwrap_or(u32::MAX)));
+            }));
         };
         if spill.spool.is_used() {
             self.shared.write_out();
             spill.wide.write_out();
         }
-        Sorter::spilling(spill.sorting, spill.spool.clone())
+        Sorter::spilling(interfaces, spill.sorting, spill.spool.clone())
     }
 }
 

@@ -8,10 +8,11 @@
 mod block;
 mod fold;
 mod gather;
+mod kept;
 mod sorted;
 mod state;
 
-pub use block::{BLOCK, BlockReader, encode_block};
+pub use block::{BLOCK, BlockReader, BlockWriter, TakeBlock};
 pub use fold::{Numbers, fold_states};
 pub use gather::{Gather, Gathered, gather};
 pub use sorted::RawCells;
@@ -55,6 +56,7 @@ pub type RawEntry = (RawKey, Cell);
 
 impl RawKey {
     /// The same with both ends in the places of the local and the far one: what the shared table holds.
+    #[inline]
     pub(super) fn of_flow(key: &FlowKey, packet: Option<(Addr, Addr)>) -> Self {
         RawKey {
             interface: key.interface,
@@ -71,6 +73,7 @@ impl RawKey {
     }
 
     /// The same without the packet's ends.
+    #[inline]
     pub(super) fn flow(&self) -> FlowKey {
         FlowKey {
             local: self.src,

@@ -1,15 +1,11 @@
 //! Raw cells in the order of their keys: in memory, or, under a bound, as sorted runs on disk that are merged as they are
 //! asked for.
-//!
-//! Cells are large, so numbers are sorted that decide nearly every comparison (see [`rank`]), and cells stay where they are.
 
 use crate::aggregate::key::Cell;
-use crate::aggregate::raw::{BlockReader, RawEntry, RawKey, encode_block};
+use crate::aggregate::raw::kept::Kept;
+use crate::aggregate::raw::{BLOCK, BlockReader, BlockWriter, RawEntry, RawKey, TakeBlock};
 use crate::aggregate::spill::{Extent, Spool};
 use crate::error::Result;
-use crate::net::Addr;
-use crate::store::Writer;
-use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -18,8 +14,8 @@ use std::sync::Arc;
 /// Takes cells in any order.
 #[derive(Debug, Default)]
 pub(super) struct Sorter {
-    kept: Vec<RawEntry>,
-    bound: Option<(usize, Arc<Spool>)>,
+    kept: Kept,
+    bound: Option<(u64, Arc<Spool>)>,
     runs: Vec<Vec<Extent>>,
     len: u64,
 }
@@ -27,9 +23,7 @@ pub(super) struct Sorter {
 /// Cells sorted by key, each key once.
 #[derive(Debug, Default)]
 pub struct RawCells {
-    kept: Vec<RawEntry>,
-    /// The places of `kept` in order.
-    order: Vec<u32>,
+    kept: Kept,
     runs: Vec<Vec<Extent>>,
     spool: Option<Arc<Spool>>,
     len: u64,
@@ -39,22 +33,31 @@ pub struct RawCells {
 
 /// Cells of a block of a run.
 const RUN_BLOCK: usize = 2_048;
-/// Bytes that a cell takes while it waits to be sorted.
-const TAKES: u64 = (size_of::<RawEntry>() + 2 * size_of::<(u128, u32)>()) as u64;
+/// A run has some cells, however small the bound.
+const LEAST: u64 = 4 << 10;
 
 impl Sorter {
-    /// A sorter that keeps at most so many bytes in memory.
-    pub(super) fn spilling(bytes: u64, spool: Arc<Spool>) -> Self {
-        let most = (bytes / TAKES).clamp(16, u32::MAX.into()) as usize;
+    /// A sorter of cells whose places are known ([`Kept::with_room`]).
+    pub(super) fn of(kept: Kept) -> Self {
         Sorter {
-            bound: Some((most, spool)),
+            kept,
+            ..Sorter::default()
+        }
+    }
+
+    /// A sorter that keeps at most so many bytes in memory, of cells of so many interfaces.
+    pub(super) fn spilling(interfaces: usize, bytes: u64, spool: Arc<Spool>) -> Self {
+        Sorter {
+            kept: Kept::new(interfaces),
+            bound: Some((bytes.max(LEAST), spool)),
             ..Sorter::default()
         }
     }
 
     /// Takes a cell whose key was not taken before.
+    #[inline]
     pub(super) fn push(&mut self, entry: RawEntry) {
-        if self.bound.as_ref().is_some_and(|(most, _)| self.kept.len() >= *most) {
+        if self.bound.as_ref().is_some_and(|(most, _)| self.kept.takes() >= *most) {
             self.write_run();
         }
         self.kept.push(entry);
@@ -63,17 +66,16 @@ impl Sorter {
 
     fn write_run(&mut self) {
         let Some((_, spool)) = &self.bound else { return };
-        let order = order(&self.kept);
-        let blocks = order.chunks(RUN_BLOCK).map(|block| {
-            let cells: Vec<RawEntry> = block
-                .iter()
-                .filter_map(|n| self.kept.get(*n as usize).copied())
-                .collect();
-            let mut w = Writer::default();
-            encode_block(&cells, &mut w);
-            spool.write(&w.into_bytes())
-        });
-        self.runs.push(blocks.collect());
+        self.kept.sort();
+        let (mut blocks, mut run) = (BlockWriter::new(RUN_BLOCK), Vec::new());
+        let mut take = |block: &[u8]| {
+            run.push(spool.write(block));
+            Ok(())
+        };
+        // What cannot be written is told by the spool.
+        let _ = self.kept.each(&mut |key, cell| blocks.push(key, cell, &mut take));
+        let _ = blocks.end(&mut take);
+        self.runs.push(run);
         self.kept.clear();
     }
 
@@ -84,12 +86,12 @@ impl Sorter {
     pub(super) fn finish(mut self) -> Result<RawCells> {
         if !self.runs.is_empty() && !self.kept.is_empty() {
             self.write_run();
-            self.kept = Vec::new();
+            self.kept = Kept::default();
         }
         let spool = self.bound.map(|(_, spool)| spool);
         spool.as_ref().map_or(Ok(()), |s| s.check())?;
+        self.kept.sort();
         Ok(RawCells {
-            order: order(&self.kept),
             kept: self.kept,
             runs: self.runs,
             spool,
@@ -117,22 +119,38 @@ impl RawCells {
 
     /// All cells in order.
     pub fn iter(&self) -> Box<dyn Iterator<Item = Result<RawEntry>> + '_> {
-        let renumbered = |mut entry: RawEntry| {
-            if let Some(files) = &self.files {
-                entry.1.sample.0 = files.get(entry.1.sample.0 as usize).copied().unwrap_or(0);
-            }
-            entry
-        };
         match &self.spool {
             Some(spool) if !self.runs.is_empty() => {
                 let merged = Merged::new(spool, &self.runs);
-                Box::new(merged.map(move |entry| entry.map(renumbered)))
+                Box::new(merged.map(|entry| entry.map(|e| self.renumbered(e))))
             }
-            _ => {
-                let cells = self.order.iter().filter_map(|n| self.kept.get(*n as usize));
-                Box::new(cells.map(move |entry| Ok(renumbered(*entry))))
+            _ => Box::new(self.kept.iter().map(|e| Ok(self.renumbered(e)))),
+        }
+    }
+
+    /// All cells in order, as blocks of a state.
+    ///
+    /// # Errors
+    /// Those of `take`, and `Output` if the disk failed.
+    pub fn blocks(&self, take: TakeBlock<'_>) -> Result<()> {
+        let mut blocks = BlockWriter::new(BLOCK);
+        if self.runs.is_empty() && self.files.is_none() {
+            self.kept.each(&mut |key, cell| blocks.push(key, cell, take))?;
+        } else {
+            for entry in self.iter() {
+                let (key, cell) = entry?;
+                blocks.push(&key, &cell, take)?;
             }
         }
+        blocks.end(take)
+    }
+
+    #[inline]
+    fn renumbered(&self, mut entry: RawEntry) -> RawEntry {
+        if let Some(files) = &self.files {
+            entry.1.sample.0 = files.get(entry.1.sample.0 as usize).copied().unwrap_or(0);
+        }
+        entry
     }
 }
 
@@ -241,43 +259,12 @@ impl Ord for Head {
     }
 }
 
-/// The places of cells in the order of their keys.
-fn order(cells: &[RawEntry]) -> Vec<u32> {
-    let key = |n: u32| cells.get(n as usize).map(|(key, _)| key);
-    let mut order: Vec<(u128, u32)> = cells.iter().zip(0u32..).map(|((key, _), n)| (rank(key), n)).collect();
-    order.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(&key(b.1))));
-    order.into_iter().map(|(_, n)| n).collect()
-}
-
-/// A number that rises with the key; of IPv4 keys without packet addresses it leaves hardly anything open.
-fn rank(key: &RawKey) -> u128 {
-    let mut rank = u128::from(key.interface) << 96;
-    let (src, exact) = squeezed(key.src);
-    rank |= src << 63;
-    if !exact {
-        return rank;
-    }
-    let (dst, exact) = squeezed(key.dst);
-    rank |= dst << 30;
-    if !exact || key.packet.is_some() {
-        return rank | u128::from(exact) << 29;
-    }
-    rank | u128::from(key.sides.bits()) << 21 | u128::from(key.protocol) << 13 | u128::from(key.port >> 3)
-}
-
-/// An address in 33 bits, in their order; false if others have the same.
-fn squeezed(a: Addr) -> (u128, bool) {
-    match a.as_v4() {
-        Some(v4) => (u128::from(v4) + 1, true),
-        None if a < Addr::v4(0) => (0, false),
-        None => ((1 << 32) + 1, false),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::aggregate::key::Sides;
+    use crate::aggregate::raw::kept::rank;
+    use crate::net::Addr;
     use proptest::prelude::*;
 
     fn address() -> impl Strategy<Value = Addr> {
@@ -312,7 +299,7 @@ mod tests {
         fn runs_on_disk_say_what_memory_says(keys in prop::collection::btree_set(key(), 0..200), turn in 0usize..200) {
             let folder = tempfile::tempdir().unwrap();
             let spool = Arc::new(Spool::create(folder.path()).unwrap());
-            let mut sorters = [Sorter::default(), Sorter::spilling(0, spool)];
+            let mut sorters = [Sorter::default(), Sorter::of(Kept::new(3)), Sorter::spilling(3, 0, spool)];
             let mut mixed: Vec<RawKey> = keys.iter().copied().collect();
             let turn = turn % mixed.len().max(1);
             mixed.rotate_left(turn);
@@ -321,10 +308,11 @@ mod tests {
                 let cell = Cell { bytes: n.into(), packets: 1, flows: n, first, last: first + n, sample: (1, n) };
                 sorters.iter_mut().for_each(|s| s.push((*key, cell)));
             }
-            let [held, spilled] = sorters.map(|s| s.finish().unwrap());
+            let [held, binned, spilled] = sorters.map(|s| s.finish().unwrap());
             prop_assert_eq!(held.len(), keys.len() as u64);
             let all = |cells: &RawCells| cells.iter().collect::<Result<Vec<_>>>().unwrap();
             prop_assert_eq!(all(&held), all(&spilled));
+            prop_assert_eq!(all(&held), all(&binned));
             prop_assert!(all(&held).iter().map(|(k, _)| k).eq(keys.iter()));
         }
     }

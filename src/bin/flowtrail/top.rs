@@ -47,7 +47,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(args.out.quiet);
     if let Some(mut folded) = states::in_place_of_logs(&args.paths, &args.read, args.out.quiet)? {
-        let (answer, counted) = scan::top_states(&mut folded, &intel, asked, ingest.memory.as_ref())?;
+        let (answer, counted) = scan::top_states(&mut folded, &intel, asked, (ingest.memory.as_ref(), &pool))?;
         return tell(args, &answer, &counted, &intel);
     }
     let archive = Archive::discover_with(&args.paths, Family::FlowLogs, counting.window, &ingest.remote)?;
