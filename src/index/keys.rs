@@ -7,7 +7,7 @@
 //! | `number` | of the file in the segment, or of the block |
 
 use crate::aggregate::Facts;
-use crate::index::blocks::Reading;
+use crate::index::blocks::{Column, Reading};
 use crate::index::part::{Texts, To, close, create, properties, unwrapped};
 use crate::index::seal::Seal;
 use crate::net::Addr;
@@ -140,17 +140,21 @@ pub(super) fn find(
     matches: impl Fn(&[u8]) -> bool,
     into: &mut Places,
 ) -> Result<(), ParquetError> {
+    let mut names = Column::<ByteArrayType>::new(0);
+    let mut kinds = Column::<ByteArrayType>::new(1);
+    let mut numbers = Column::<Int32Type>::new(2);
     for rows in file.between(0, 0, range)? {
-        let keys = file.texts(0, 0, rows.clone())?;
-        let wanted: Vec<usize> = (0..keys.len()).filter(|i| matches(keys[*i].data())).collect();
+        let keys = names.read(file, 0, rows.clone())?;
+        let is_wanted = |i: &usize| keys.get(*i).is_some_and(|k| matches(k.data()));
+        let wanted: Vec<usize> = (0..rows.len()).filter(is_wanted).collect();
         let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else {
             continue;
         };
         let part = rows.start + first..rows.start + last + 1;
-        let kinds = file.texts(0, 1, part.clone())?;
-        let numbers = file.ints(0, 2, part)?;
+        let kind = kinds.read(file, 0, part.clone())?;
+        let number = numbers.read(file, 0, part)?;
         for i in &wanted {
-            let (Some(kind), Some(number)) = (kinds.get(i - first), numbers.get(i - first)) else {
+            let (Some(kind), Some(number)) = (kind.get(i - first), number.get(i - first)) else {
                 continue;
             };
             let list = if kind.data() == b"file" {

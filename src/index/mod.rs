@@ -10,6 +10,7 @@ pub mod build;
 mod gather;
 mod keys;
 pub mod manifest;
+mod pairs;
 mod part;
 mod seal;
 pub mod shelf;

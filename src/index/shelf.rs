@@ -29,6 +29,9 @@ pub struct Wanted {
     pub names: Names,
     /// Networks.
     pub networks: Vec<IpNetwork>,
+    /// Only who exchanged how many bytes in how many flows with whom by day: sums are handed out without ports, protocol,
+    /// packets and times of day.
+    pub ends: bool,
 }
 
 /// Texts of keys as records have them.

@@ -69,7 +69,7 @@ pub enum Side {
 /// What is kept of what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Sums by the two ends alone.
+    /// Bytes and flows by the two ends alone.
     Ends,
     /// Sums by ends, port and protocol.
     Services,
@@ -190,7 +190,10 @@ impl<'s, P: Places> Search<'s, P> {
 
     /// What an index need not hand out otherwise.
     pub(super) fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::default();
+        let mut wanted = Wanted {
+            ends: self.detail == Detail::Ends && self.filter.is_empty() && self.windows().all(|w| w.is_by_the_day()),
+            ..Wanted::default()
+        };
         for target in self.targets {
             match &target.what {
                 What::Addr(a) => drop(wanted.names.insert(a.to_string())),
@@ -203,8 +206,13 @@ impl<'s, P: Places> Search<'s, P> {
 
     /// True if sums by the hour tell it all: no term about single records, no time inside an hour.
     pub(super) fn asks_by_the_hour(&self) -> bool {
-        let windows = self.targets.iter().map(|t| t.window).chain([self.window]);
-        self.detail != Detail::Records && !self.filter.needs_sums() && windows.into_iter().all(|w| w.is_by_the_hour())
+        let by_the_hour = || self.windows().all(|w| w.is_by_the_hour());
+        self.detail != Detail::Records && !self.filter.needs_sums() && by_the_hour()
+    }
+
+    /// The times that matter.
+    fn windows(&self) -> impl Iterator<Item = TimeWindow> {
+        self.targets.iter().map(|t| t.window).chain([self.window])
     }
 
     fn needles(&self) -> Option<Needles> {
