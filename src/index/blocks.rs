@@ -93,12 +93,16 @@ impl Reading {
         if meta.column_type() != T::get_physical_type() {
             return Err(ParquetError::General("a column has another type".into()));
         }
+        let reader = get_column_reader(meta.column_descr_ptr(), Box::new(self.pages(group, column)?));
+        Ok(get_typed_column_reader(reader))
+    }
+
+    /// The pages of a column, each found by the offset index.
+    pub(super) fn pages(&self, group: usize, column: usize) -> Result<SerializedPageReader<Sealed>> {
         let index = self.meta.page_index_for_row_group(group);
         let pages = index.offset_index(column).map(|o| o.page_locations().clone());
         let file = Arc::new(self.file.own());
-        let reader = SerializedPageReader::new(file, meta, self.rows(group)?, pages)?;
-        let reader = get_column_reader(meta.column_descr_ptr(), Box::new(reader));
-        Ok(get_typed_column_reader(reader))
+        SerializedPageReader::new(file, self.chunk(group, column)?, self.rows(group)?, pages)
     }
 
     fn chunk(&self, group: usize, column: usize) -> Result<&ColumnChunkMetaData> {
@@ -144,6 +148,18 @@ impl<V> Values<V> {
             Values::Same(value) => value.as_ref(),
             Values::Each(values) => values.get(row),
             Values::Some(values) => values.get(row)?.as_ref(),
+        }
+    }
+
+    /// True if a row has another one than the row before it, or is the first.
+    #[inline]
+    pub(super) fn changes(&self, row: usize) -> bool
+    where
+        V: PartialEq,
+    {
+        match self {
+            Values::Same(_) => row == 0,
+            _ => row == 0 || self.get(row) != self.get(row - 1),
         }
     }
 

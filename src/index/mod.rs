@@ -12,6 +12,7 @@ mod keys;
 pub mod manifest;
 mod pairs;
 mod part;
+mod runs;
 mod seal;
 pub mod shelf;
 mod sums;

@@ -214,15 +214,17 @@ fn places(folder: &Path, (segment, number, [_, seal]): Part<'_>, wanted: &Wanted
     let [_, path] = paths(folder, segment, number, true);
     let found = guarded(|| {
         let file = Reading::open(&path, seal).map_err(|e| Error::list(e.to_string()))?;
-        let mut found = Places::default();
+        let (mut found, mut keys) = (Places::default(), keys::Finder::new(&file));
         for name in &wanted.names {
             let text = name.as_bytes();
-            keys::find(&file, (text, text), |t| t == text, &mut found).map_err(|e| Error::list(e.to_string()))?;
+            keys.find((text, text), |t| t == text, &mut found)
+                .map_err(|e| Error::list(e.to_string()))?;
         }
         for net in &wanted.networks {
             let (least, most) = range(net);
             let holds = |t: &[u8]| addr(t).is_some_and(|a| net.contains(a.ip()));
-            keys::find(&file, (&least, &most), holds, &mut found).map_err(|e| Error::list(e.to_string()))?;
+            keys.find((&least, &most), holds, &mut found)
+                .map_err(|e| Error::list(e.to_string()))?;
         }
         for list in [&mut found.files, &mut found.blocks] {
             list.sort_unstable();

@@ -8,9 +8,11 @@ use crate::aggregate::{Facts, Summed, Volume};
 use crate::error::{Error, Result};
 use crate::flow::{Action, FlowDirection};
 use crate::index::blocks::{Column, Reading, Stored, Values};
+use crate::index::runs::Runs;
 use crate::index::shelf::{Wanted, addr};
 use crate::net::{Addr, HOUR};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int32Type, Int64Type};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 type Text = Values<ByteArray>;
@@ -29,15 +31,14 @@ pub(super) struct Rows<'r> {
     /// The texts that `facts` was made of, and the flow log's.
     seen: Option<([Option<ByteArray>; 7], ByteArray)>,
     log_number: u16,
-    addresses: [Last; 4],
+    addresses: [Last; 3],
     run: Option<Ends>,
 }
 
 /// What is wanted, and which columns tell.
-#[derive(Clone, Copy)]
 struct Sought<'r> {
     wanted: &'r Wanted,
-    addresses: bool,
+    addresses: BTreeSet<Addr>,
     ids: bool,
 }
 
@@ -51,7 +52,9 @@ struct Columns {
     interface: Texts,
     facts: [Texts; 6],
     log: Texts,
-    ends: [Texts; 4],
+    local: Texts,
+    peer: Runs,
+    packet: [Texts; 2],
     directed: Column<BoolType>,
     ports: [Ints; 2],
     protocol: Ints,
@@ -75,8 +78,9 @@ struct Stretch {
     interface: Text,
     facts: [Text; 6],
     log: Text,
-    /// The interface's end, the far end, and the packet's own two.
-    ends: [Text; 4],
+    local: Text,
+    peer: Vec<Addr>,
+    packet: [Text; 2],
     directed: Values<bool>,
     ports: [Values<i32>; 2],
     protocol: Values<i32>,
@@ -88,7 +92,6 @@ struct Stretch {
 }
 
 /// What both ways of a row have in common.
-#[derive(Clone, Copy, PartialEq, Eq)]
 struct Ends {
     local: Addr,
     peer: Addr,
@@ -110,7 +113,9 @@ impl Columns {
             interface: Texts::new(1),
             facts: [2, 3, 4, 5, 6, 7].map(Texts::new),
             log: Texts::new(8),
-            ends: [9, 10, 12, 13].map(Texts::new),
+            local: Texts::new(9),
+            peer: Runs::new(10),
+            packet: [12, 13].map(Texts::new),
             directed: Column::new(11),
             ports: [14, 15].map(Ints::new),
             protocol: Ints::new(16),
@@ -133,14 +138,35 @@ fn draw<T: Stored>(
     Ok(())
 }
 
+fn draw_ends(
+    from: &mut Columns,
+    to: &mut Stretch,
+    (file, group, rows): (&Reading, usize, &Range<usize>),
+) -> parquet::errors::Result<()> {
+    let mut bad = false;
+    from.peer.read(file, group, rows.clone(), |count, text| {
+        let peer = addr(text);
+        bad |= peer.is_none();
+        to.peer.extend(std::iter::repeat_n(peer.unwrap_or_default(), count));
+    })?;
+    if bad {
+        return Err(parquet::errors::ParquetError::General("a far end is no address".into()));
+    }
+    draw(&mut from.local, &mut to.local, (file, group, rows))?;
+    for (from, to) in from.packet.iter_mut().zip(&mut to.packet) {
+        draw(from, to, (file, group, rows))?;
+    }
+    Ok(())
+}
+
 impl<'r> Rows<'r> {
     pub(super) fn new(file: &'r Reading, log: &'r dyn Fn(&str) -> u16, wanted: Option<&'r Wanted>) -> Self {
         let sought = |wanted: &'r Wanted| {
-            let addresses = wanted.names.iter().filter(|n| addr(n.as_bytes()).is_some()).count();
+            let addresses: BTreeSet<Addr> = wanted.names.iter().filter_map(|n| addr(n.as_bytes())).collect();
             Sought {
                 wanted,
-                addresses: addresses > 0 || !wanted.networks.is_empty(),
-                ids: addresses < wanted.names.len(),
+                ids: addresses.len() < wanted.names.len(),
+                addresses,
             }
         };
         Rows {
@@ -158,25 +184,23 @@ impl<'r> Rows<'r> {
     }
 
     fn only_ends(&self) -> bool {
-        self.wanted.is_some_and(|w| w.wanted.ends)
+        self.wanted.as_ref().is_some_and(|w| w.wanted.ends)
     }
 
     /// Reads a stretch of rows: all of them, or those from the first to the last that may be wanted.
     pub(super) fn read(&mut self, group: usize, rows: Range<usize>) -> parquet::errors::Result<()> {
         let c = &mut self.columns;
         let mut s = Stretch::default();
-        let (by_address, by_id) = self.wanted.map_or((false, false), |w| (w.addresses, w.ids));
+        let (by_address, by_id) = self.wanted.as_ref().map_or((false, false), |w| (w.asks_ends(), w.ids));
         let whole = (self.file, group, &rows);
         if by_id {
             draw(&mut c.interface, &mut s.interface, whole)?;
             draw(&mut c.facts[INSTANCE], &mut s.facts[INSTANCE], whole)?;
         }
         if by_address {
-            for (from, to) in c.ends.iter_mut().zip(&mut s.ends) {
-                draw(from, to, whole)?;
-            }
+            draw_ends(c, &mut s, whole)?;
         }
-        let kept = self.wanted.map_or(0..rows.len(), |w| s.span(w, rows.len()));
+        let kept = self.wanted.as_ref().map_or(0..rows.len(), |w| s.span(w, rows.len()));
         s.narrow(&kept);
         let rows = rows.start + kept.start..rows.start + kept.end;
         s.rows = rows.len();
@@ -206,9 +230,7 @@ impl<'r> Rows<'r> {
             draw(from, to, here)?;
         }
         if !by_address {
-            for (from, to) in c.ends.iter_mut().zip(&mut s.ends) {
-                draw(from, to, here)?;
-            }
+            draw_ends(c, s, here)?;
         }
         draw(&mut c.log, &mut s.log, here)?;
         draw(&mut c.hour, &mut s.hour, here)?;
@@ -292,12 +314,13 @@ impl<'r> Rows<'r> {
             self.flush(each);
             self.facts_of(s, i)?;
         }
-        let ends = self.ends_of(s, i)?;
         match &mut self.run {
-            Some(run) if run.alike(&ends) => run.add(&ends)?,
+            Some(run) if !s.other_ends(i) && run.day == count(&s.hour, i)? / (24 * HOUR) => {
+                run.add(s.ends_sums(i)?, count(&s.hour, i)?)?;
+            }
             _ => {
                 self.flush(each);
-                self.run = Some(ends);
+                self.run = Some(self.ends_of(s, i)?);
             }
         }
         Some(())
@@ -322,15 +345,13 @@ impl<'r> Rows<'r> {
     }
 
     fn ends_of(&mut self, s: &Stretch, i: usize) -> Option<Ends> {
-        let [local, peer, of_packet, beyond] = &mut self.addresses;
-        let [a, b, c, d] = &s.ends;
-        let (local, peer) = (local.addr(a.get(i)?)?, peer.addr(b.get(i)?)?);
+        let [local, own, beyond] = &mut self.addresses;
+        let (local, peer) = (local.addr(s.local.get(i)?)?, *s.peer.get(i)?);
         let packet = (
-            c.get(i).map_or(Some(local), |t| of_packet.addr(t))?,
-            d.get(i).map_or(Some(peer), |t| beyond.addr(t))?,
+            s.packet[0].get(i).map_or(Some(local), |t| own.addr(t))?,
+            s.packet[1].get(i).map_or(Some(peer), |t| beyond.addr(t))?,
         );
         let hour = count(&s.hour, i)?;
-        let [out, back] = &s.sums;
         Some(Ends {
             local,
             peer,
@@ -343,10 +364,7 @@ impl<'r> Rows<'r> {
                 _ => Action::Other,
             },
             day: hour / (24 * HOUR),
-            sums: [
-                (count(&out[0], i)?, count(&out[2], i)?),
-                (count(&back[0], i)?, count(&back[2], i)?),
-            ],
+            sums: s.ends_sums(i)?,
             hour,
         })
     }
@@ -389,6 +407,10 @@ impl<'r> Rows<'r> {
 
     /// Rows of one interface follow each other: what is said of it is made once.
     fn same_facts(&self, s: &Stretch, i: usize) -> Option<bool> {
+        if i > 0 {
+            let changed = s.interface.changes(i) || s.log.changes(i) || s.facts.iter().any(|column| column.changes(i));
+            return Some(!changed);
+        }
         let (interface, log) = (s.interface.get(i)?, s.log.get(i)?);
         Some(self.seen.as_ref().is_some_and(|([seen, facts @ ..], of_log)| {
             let now = s.facts.iter().map(|column| column.get(i));
@@ -424,16 +446,11 @@ fn count(column: &Values<i64>, i: usize) -> Option<u64> {
 }
 
 impl Ends {
-    fn alike(&self, other: &Ends) -> bool {
-        let of = |e: &Ends| (e.local, e.peer, e.packet, e.directed, e.action, e.day);
-        of(self) == of(other)
-    }
-
-    fn add(&mut self, other: &Ends) -> Option<()> {
-        for (sum, more) in self.sums.iter_mut().zip(other.sums) {
+    fn add(&mut self, more: [(u64, u64); 2], hour: u64) -> Option<()> {
+        for (sum, more) in self.sums.iter_mut().zip(more) {
             *sum = (sum.0.checked_add(more.0)?, sum.1.checked_add(more.1)?);
         }
-        self.hour = self.hour.min(other.hour);
+        self.hour = self.hour.min(hour);
         Some(())
     }
 }
@@ -449,29 +466,62 @@ impl Last {
     }
 }
 
+impl Sought<'_> {
+    fn asks_ends(&self) -> bool {
+        !self.addresses.is_empty() || !self.wanted.networks.is_empty()
+    }
+
+    fn has_addr(&self, a: Addr) -> bool {
+        self.addresses.contains(&a) || self.wanted.networks.iter().any(|n| n.contains(a.ip()))
+    }
+
+    fn has_id(&self, text: &ByteArray) -> bool {
+        text.as_utf8().is_ok_and(|t| self.wanted.names.contains(t))
+    }
+}
+
 impl Stretch {
     /// From the first to the last row that may be wanted.
-    fn span(&self, sought: Sought<'_>, rows: usize) -> Range<usize> {
-        let wanted = sought.wanted;
-        let named = |t: &ByteArray| t.as_utf8().is_ok_and(|t| wanted.names.contains(t));
-        let within = |t: &ByteArray| {
-            named(t)
-                || !wanted.networks.is_empty()
-                    && addr(t.data()).is_some_and(|a| wanted.networks.iter().any(|n| n.contains(a.ip())))
+    fn span(&self, sought: &Sought<'_>, rows: usize) -> Range<usize> {
+        let of_text = |t: &ByteArray| addr(t.data()).is_some_and(|a| sought.has_addr(a));
+        let ends = |i: usize| {
+            let texts = [&self.local, &self.packet[0], &self.packet[1]];
+            self.peer.get(i).is_some_and(|p| sought.has_addr(*p))
+                || texts.into_iter().filter_map(|c| c.get(i)).any(of_text)
         };
-        let ends = |i: usize| self.ends.iter().filter_map(|c| c.get(i)).any(within);
         let ids = |i: usize| {
             let texts = [self.interface.get(i), self.facts[INSTANCE].get(i)];
-            texts.into_iter().flatten().any(named)
+            texts.into_iter().flatten().any(|t| sought.has_id(t))
         };
-        let matches = |i: &usize| sought.addresses && ends(*i) || sought.ids && ids(*i);
+        let matches = |i: &usize| sought.asks_ends() && ends(*i) || sought.ids && ids(*i);
         let first = (0..rows).find(matches);
         let last = (0..rows).rev().find(matches);
         first.zip(last).map_or(0..0, |(a, b)| a..b + 1)
     }
 
     fn narrow(&mut self, rows: &Range<usize>) {
-        let texts = self.ends.iter_mut().chain(&mut self.facts).chain([&mut self.interface]);
-        texts.for_each(|c| c.cut(rows));
+        let texts = self.packet.iter_mut().chain(&mut self.facts);
+        texts
+            .chain([&mut self.interface, &mut self.local])
+            .for_each(|c| c.cut(rows));
+        self.peer.truncate(rows.end);
+        self.peer.drain(..rows.start.min(self.peer.len()));
+    }
+
+    /// True if a row has other ends than the row before it, or is the first.
+    fn other_ends(&self, i: usize) -> bool {
+        i == 0
+            || self.peer.get(i) != self.peer.get(i - 1)
+            || self.local.changes(i)
+            || self.packet.iter().any(|p| p.changes(i))
+            || self.directed.changes(i)
+            || self.action.changes(i)
+    }
+
+    /// Bytes and flows of both ways.
+    #[inline]
+    fn ends_sums(&self, i: usize) -> Option<[(u64, u64); 2]> {
+        let way = |[bytes, _, flows]: &[Values<i64>; 3]| Some((count(bytes, i)?, count(flows, i)?));
+        Some([way(&self.sums[0])?, way(&self.sums[1])?])
     }
 }
