@@ -25,12 +25,18 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Opens a file that is what `seal` says, and reads its footer and its page indexes.
-    pub(super) fn open(path: &Path, seal: &Seal) -> Result<Reading> {
+    /// Opens a file that is what `seal` says, and reads its footer, where its pages are, and what they may hold if it is to
+    /// be searched.
+    pub(super) fn open(path: &Path, seal: &Seal, searched: bool) -> Result<Reading> {
+        let bounds = match searched {
+            true => PageIndexPolicy::Optional,
+            false => PageIndexPolicy::Skip,
+        };
         let file = File::open(path).map_err(|e| ParquetError::External(Box::new(e)))?;
         let file = Sealed::new(file, seal.clone())?;
         let meta = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_offset_index_policy(PageIndexPolicy::Optional)
+            .with_column_index_policy(bounds)
             .parse_and_finish(&file)?;
         Ok(Reading {
             file: Arc::new(file),

@@ -64,15 +64,17 @@ pub(super) const BLOCK: usize = 2048;
 /// Rows of a row group.
 pub(super) const GROUP: usize = 64 * BLOCK;
 /// Columns whose values change with nearly every row.
-const RESTLESS: [&str; 10] = [
+const RESTLESS: [&str; 12] = [
     "hour",
     "peer",
     "local_port",
     "peer_port",
     "egress_bytes",
     "egress_packets",
+    "egress_flows",
     "ingress_bytes",
     "ingress_packets",
+    "ingress_flows",
     "start_second",
     "seconds",
 ];

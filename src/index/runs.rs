@@ -233,7 +233,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("f.parquet");
             let seal = written(&path, &texts);
-            let file = Reading::open(&path, &seal).unwrap();
+            let file = Reading::open(&path, &seal, false).unwrap();
             let (mut runs, mut twin) = (Runs::new(0), Column::<ByteArrayType>::new(0));
             for group in 0..file.groups() {
                 let size = file.rows(group).unwrap();

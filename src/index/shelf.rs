@@ -213,7 +213,7 @@ type Part<'p> = (&'p str, u32, &'p [Seal; 2]);
 fn places(folder: &Path, (segment, number, [_, seal]): Part<'_>, wanted: &Wanted) -> Result<Places> {
     let [_, path] = paths(folder, segment, number, true);
     let found = guarded(|| {
-        let file = Reading::open(&path, seal).map_err(|e| Error::list(e.to_string()))?;
+        let file = Reading::open(&path, seal, true).map_err(|e| Error::list(e.to_string()))?;
         let (mut found, mut keys) = (Places::default(), keys::Finder::new(&file));
         for name in &wanted.names {
             let text = name.as_bytes();
@@ -321,7 +321,8 @@ impl IndexShelf {
         let (segment, number, [seal, _]) = part;
         let [path, _] = paths(&self.folder, segment, number, true);
         let failed = |e: Error| damaged(&path, &e);
-        let file = guarded(|| Reading::open(&path, seal).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
+        let file =
+            guarded(|| Reading::open(&path, seal, false).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
         let mut rows = rows::Rows::new(&file, log, self.wanted.as_ref());
         let blocks = wanted.map(|w| w.blocks);
         for group in 0..file.groups() {

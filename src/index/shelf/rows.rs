@@ -493,10 +493,29 @@ impl Stretch {
             let texts = [self.interface.get(i), self.facts[INSTANCE].get(i)];
             texts.into_iter().flatten().any(|t| sought.has_id(t))
         };
-        let matches = |i: &usize| sought.asks_ends() && ends(*i) || sought.ids && ids(*i);
-        let first = (0..rows).find(matches);
-        let last = (0..rows).rev().find(matches);
-        first.zip(last).map_or(0..0, |(a, b)| a..b + 1)
+        let matches = |i: usize| sought.asks_ends() && ends(i) || sought.ids && ids(i);
+        let (mut found, mut is_wanted) = (None, false);
+        for i in 0..rows {
+            if self.names_others(i) {
+                is_wanted = matches(i);
+            }
+            if is_wanted {
+                found = Some((found.map_or(i, |(first, _)| first), i));
+            }
+        }
+        found.map_or(0..0, |(first, last)| first..last + 1)
+    }
+
+    /// True if something that may be wanted is another than in the row before it, or this is the first.
+    fn names_others(&self, i: usize) -> bool {
+        let texts = [
+            &self.interface,
+            &self.facts[INSTANCE],
+            &self.local,
+            &self.packet[0],
+            &self.packet[1],
+        ];
+        i == 0 || self.peer.get(i) != self.peer.get(i - 1) || texts.into_iter().any(|c| c.changes(i))
     }
 
     fn narrow(&mut self, rows: &Range<usize>) {
