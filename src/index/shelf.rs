@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod rows;
+mod stretch;
 
 /// What is looked for: all that is not here may be left out.
 #[derive(Debug, Clone, Default)]

@@ -7,18 +7,13 @@ use crate::aggregate::table::Role;
 use crate::aggregate::{Facts, Summed, Volume};
 use crate::error::{Error, Result};
 use crate::flow::{Action, FlowDirection};
-use crate::index::blocks::{Column, Reading, Stored, Values};
-use crate::index::runs::Runs;
+use crate::index::blocks::Reading;
+use crate::index::shelf::stretch::{Columns, INSTANCE, Sought, Stretch, count, draw, draw_ends};
 use crate::index::shelf::{Wanted, addr};
 use crate::net::{Addr, HOUR};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int32Type, Int64Type};
+use parquet::data_type::ByteArray;
 use std::collections::BTreeSet;
 use std::ops::Range;
-
-type Text = Values<ByteArray>;
-type Texts = Column<ByteArrayType>;
-type Ints = Column<Int32Type>;
-type Longs = Column<Int64Type>;
 
 /// A reader of stretches of rows.
 pub(super) struct Rows<'r> {
@@ -35,61 +30,9 @@ pub(super) struct Rows<'r> {
     run: Option<Ends>,
 }
 
-/// What is wanted, and which columns tell.
-struct Sought<'r> {
-    wanted: &'r Wanted,
-    addresses: BTreeSet<Addr>,
-    ids: bool,
-}
-
 /// The text met last and what it stands for.
 #[derive(Default)]
 struct Last(Option<(ByteArray, Addr)>);
-
-/// The columns, numbered as in the schema.
-struct Columns {
-    hour: Longs,
-    interface: Texts,
-    facts: [Texts; 6],
-    log: Texts,
-    local: Texts,
-    peer: Runs,
-    packet: [Texts; 2],
-    directed: Column<BoolType>,
-    ports: [Ints; 2],
-    protocol: Ints,
-    action: Texts,
-    /// Bytes, packets and flows that left; the same that came.
-    sums: [[Longs; 3]; 2],
-    start: Ints,
-    seconds: Longs,
-    /// Start and seconds of what left, and of what came, where they are not the row's.
-    apart: [(Ints, Longs); 2],
-}
-
-/// Columns of the instance, among the facts.
-const INSTANCE: usize = 5;
-
-/// Values of the columns, for some rows.
-#[derive(Default)]
-struct Stretch {
-    rows: usize,
-    hour: Values<i64>,
-    interface: Text,
-    facts: [Text; 6],
-    log: Text,
-    local: Text,
-    peer: Vec<Addr>,
-    packet: [Text; 2],
-    directed: Values<bool>,
-    ports: [Values<i32>; 2],
-    protocol: Values<i32>,
-    action: Text,
-    sums: [[Values<i64>; 3]; 2],
-    start: Values<i32>,
-    seconds: Values<i64>,
-    apart: [(Values<i32>, Values<i64>); 2],
-}
 
 /// What both ways of a row have in common.
 struct Ends {
@@ -103,60 +46,6 @@ struct Ends {
     sums: [(u64, u64); 2],
     /// The first hour.
     hour: u64,
-}
-
-impl Columns {
-    fn new() -> Self {
-        let ints = |n| (Ints::new(n), Longs::new(n + 1));
-        Columns {
-            hour: Longs::new(0),
-            interface: Texts::new(1),
-            facts: [2, 3, 4, 5, 6, 7].map(Texts::new),
-            log: Texts::new(8),
-            local: Texts::new(9),
-            peer: Runs::new(10),
-            packet: [12, 13].map(Texts::new),
-            directed: Column::new(11),
-            ports: [14, 15].map(Ints::new),
-            protocol: Ints::new(16),
-            action: Texts::new(17),
-            sums: [[18, 19, 20], [21, 22, 23]].map(|way| way.map(Longs::new)),
-            start: Ints::new(24),
-            seconds: Longs::new(25),
-            apart: [26, 28].map(ints),
-        }
-    }
-}
-
-/// Reads one column of a stretch.
-fn draw<T: Stored>(
-    from: &mut Column<T>,
-    to: &mut Values<T::T>,
-    (file, group, rows): (&Reading, usize, &Range<usize>),
-) -> parquet::errors::Result<()> {
-    *to = from.read(file, group, rows.clone())?;
-    Ok(())
-}
-
-fn draw_ends(
-    from: &mut Columns,
-    to: &mut Stretch,
-    (file, group, rows): (&Reading, usize, &Range<usize>),
-) -> parquet::errors::Result<()> {
-    let mut bad = false;
-    from.peer.read(file, group, rows.clone(), |count, text| {
-        let peer = addr(text);
-        bad |= peer.is_none();
-        to.peer.extend(std::iter::repeat_n(peer.unwrap_or_default(), count));
-    })?;
-    if bad {
-        return Err(parquet::errors::ParquetError::General("a far end is no address".into()));
-    }
-    draw(&mut from.local, &mut to.local, (file, group, rows))?;
-    for (from, to) in from.packet.iter_mut().zip(&mut to.packet) {
-        draw(from, to, (file, group, rows))?;
-    }
-    Ok(())
 }
 
 impl<'r> Rows<'r> {
@@ -441,10 +330,6 @@ impl<'r> Rows<'r> {
     }
 }
 
-fn count(column: &Values<i64>, i: usize) -> Option<u64> {
-    u64::try_from(*column.get(i)?).ok()
-}
-
 impl Ends {
     fn add(&mut self, more: [(u64, u64); 2], hour: u64) -> Option<()> {
         for (sum, more) in self.sums.iter_mut().zip(more) {
@@ -463,84 +348,5 @@ impl Last {
         let found = addr(text.data())?;
         self.0 = Some((text.clone(), found));
         Some(found)
-    }
-}
-
-impl Sought<'_> {
-    fn asks_ends(&self) -> bool {
-        !self.addresses.is_empty() || !self.wanted.networks.is_empty()
-    }
-
-    fn has_addr(&self, a: Addr) -> bool {
-        self.addresses.contains(&a) || self.wanted.networks.iter().any(|n| n.contains(a.ip()))
-    }
-
-    fn has_id(&self, text: &ByteArray) -> bool {
-        text.as_utf8().is_ok_and(|t| self.wanted.names.contains(t))
-    }
-}
-
-impl Stretch {
-    /// From the first to the last row that may be wanted.
-    fn span(&self, sought: &Sought<'_>, rows: usize) -> Range<usize> {
-        let of_text = |t: &ByteArray| addr(t.data()).is_some_and(|a| sought.has_addr(a));
-        let ends = |i: usize| {
-            let texts = [&self.local, &self.packet[0], &self.packet[1]];
-            self.peer.get(i).is_some_and(|p| sought.has_addr(*p))
-                || texts.into_iter().filter_map(|c| c.get(i)).any(of_text)
-        };
-        let ids = |i: usize| {
-            let texts = [self.interface.get(i), self.facts[INSTANCE].get(i)];
-            texts.into_iter().flatten().any(|t| sought.has_id(t))
-        };
-        let matches = |i: usize| sought.asks_ends() && ends(i) || sought.ids && ids(i);
-        let (mut found, mut is_wanted) = (None, false);
-        for i in 0..rows {
-            if self.names_others(i) {
-                is_wanted = matches(i);
-            }
-            if is_wanted {
-                found = Some((found.map_or(i, |(first, _)| first), i));
-            }
-        }
-        found.map_or(0..0, |(first, last)| first..last + 1)
-    }
-
-    /// True if something that may be wanted is another than in the row before it, or this is the first.
-    fn names_others(&self, i: usize) -> bool {
-        let texts = [
-            &self.interface,
-            &self.facts[INSTANCE],
-            &self.local,
-            &self.packet[0],
-            &self.packet[1],
-        ];
-        i == 0 || self.peer.get(i) != self.peer.get(i - 1) || texts.into_iter().any(|c| c.changes(i))
-    }
-
-    fn narrow(&mut self, rows: &Range<usize>) {
-        let texts = self.packet.iter_mut().chain(&mut self.facts);
-        texts
-            .chain([&mut self.interface, &mut self.local])
-            .for_each(|c| c.cut(rows));
-        self.peer.truncate(rows.end);
-        self.peer.drain(..rows.start.min(self.peer.len()));
-    }
-
-    /// True if a row has other ends than the row before it, or is the first.
-    fn other_ends(&self, i: usize) -> bool {
-        i == 0
-            || self.peer.get(i) != self.peer.get(i - 1)
-            || self.local.changes(i)
-            || self.packet.iter().any(|p| p.changes(i))
-            || self.directed.changes(i)
-            || self.action.changes(i)
-    }
-
-    /// Bytes and flows of both ways.
-    #[inline]
-    fn ends_sums(&self, i: usize) -> Option<[(u64, u64); 2]> {
-        let way = |[bytes, _, flows]: &[Values<i64>; 3]| Some((count(bytes, i)?, count(flows, i)?));
-        Some([way(&self.sums[0])?, way(&self.sums[1])?])
     }
 }
