@@ -598,6 +598,7 @@ fn index(data: &[u8]) {
         let sought = Sought {
             names: ["10.0.1.20".to_owned()].into(),
             networks: vec!["52.216.0.0/16".parse().expect("a network")],
+            ends: false,
         };
         for wanted in [None, Some(sought.clone())] {
             let shelf = IndexShelf::new(&folder, &manifest, &archive, &archive, wanted);

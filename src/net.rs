@@ -203,7 +203,16 @@ impl TimeWindow {
 
     /// True if both ends are full hours, or no ends at all.
     pub const fn is_by_the_hour(&self) -> bool {
-        self.from.is_multiple_of(HOUR) && (self.to == Seconds::MAX || self.to.is_multiple_of(HOUR))
+        self.is_by(HOUR)
+    }
+
+    /// True if it cuts no day of UTC in two.
+    pub const fn is_by_the_day(&self) -> bool {
+        self.is_by(24 * HOUR)
+    }
+
+    const fn is_by(&self, step: Seconds) -> bool {
+        self.from.is_multiple_of(step) && (self.to == Seconds::MAX || self.to.is_multiple_of(step))
     }
 
     /// True if the two spans share a second.

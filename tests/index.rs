@@ -272,6 +272,7 @@ fn answer(folder: &Path) -> Result<[u128; 3], flowtrail::Error> {
     let sought = Wanted {
         names: ["52.46.150.17".to_owned()].into(),
         networks: vec!["10.20.0.0/16".parse().unwrap()],
+        ends: false,
     };
     let mut said = [0u128; 3];
     for (sum, wanted) in said.iter_mut().zip([None, Some(sought.clone())]) {
@@ -339,9 +340,9 @@ fn other_engines_read_the_store() {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/venv/bin/python");
     let python = std::env::var_os("FLOWTRAIL_PYTHON").map_or(python, PathBuf::from);
     let query = format!(
-        "import duckdb; print(duckdb.sql(\"select sum(bytes), sum(packets), sum(flows), min(hour + start_second), \
-         max(hour + start_second + seconds) from read_parquet('{}/flows-*.parquet') where peer = '52.46.150.17' \
-         and action = 'ACCEPT'\").fetchall())",
+        "import duckdb; print(duckdb.sql(\"select sum(egress_bytes + ingress_bytes), sum(egress_packets + ingress_packets), \
+         sum(egress_flows + ingress_flows), min(hour + start_second), max(hour + start_second + seconds) \
+         from read_parquet('{}/flows-*.parquet') where peer = '52.46.150.17' and action = 'ACCEPT'\").fetchall())",
         place.store
     );
     let Ok(out) = Command::new(python).args(["-c", &query]).output() else {

@@ -5,11 +5,14 @@
 
 use crate::index::seal::{Seal, Sealed};
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::data_type::{BoolType, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::statistics::Statistics;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -22,12 +25,18 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Opens a file that is what `seal` says, and reads its footer and its page indexes.
-    pub(super) fn open(path: &Path, seal: &Seal) -> Result<Reading> {
+    /// Opens a file that is what `seal` says, and reads its footer, where its pages are, and what they may hold if it is to
+    /// be searched.
+    pub(super) fn open(path: &Path, seal: &Seal, searched: bool) -> Result<Reading> {
+        let bounds = match searched {
+            true => PageIndexPolicy::Optional,
+            false => PageIndexPolicy::Skip,
+        };
         let file = File::open(path).map_err(|e| ParquetError::External(Box::new(e)))?;
         let file = Sealed::new(file, seal.clone())?;
         let meta = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_offset_index_policy(PageIndexPolicy::Optional)
+            .with_column_index_policy(bounds)
             .parse_and_finish(&file)?;
         Ok(Reading {
             file: Arc::new(file),
@@ -48,13 +57,6 @@ impl Reading {
     fn group(&self, group: usize) -> Result<&RowGroupMetaData> {
         let found = self.meta.row_groups().get(group);
         found.ok_or_else(|| ParquetError::General("no such row group".into()))
-    }
-
-    /// True if no row of a group has a value in this column.
-    pub(super) fn is_null(&self, group: usize, column: usize) -> bool {
-        let meta = self.group(group).ok();
-        let nulls = meta.and_then(|g| g.columns().get(column)?.statistics()?.null_count_opt());
-        nulls.is_some() && nulls == meta.and_then(|g| u64::try_from(g.num_rows()).ok())
     }
 
     /// The rows of those pages of a column of texts that may hold something between two texts.
@@ -92,85 +94,182 @@ impl Reading {
         Ok(found)
     }
 
-    /// Texts of rows, none of them null.
-    pub(super) fn texts(&self, group: usize, column: usize, rows: Range<usize>) -> Result<Vec<ByteArray>> {
-        self.whole::<ByteArrayType>(group, column, rows)
+    fn column<T: DataType>(&self, group: usize, column: usize) -> Result<ColumnReaderImpl<T>> {
+        let meta = self.chunk(group, column)?;
+        if meta.column_type() != T::get_physical_type() {
+            return Err(ParquetError::General("a column has another type".into()));
+        }
+        let reader = get_column_reader(meta.column_descr_ptr(), Box::new(self.pages(group, column)?));
+        Ok(get_typed_column_reader(reader))
     }
 
-    /// Texts of rows; none for all of them if the column is empty.
-    pub(super) fn some_texts(
-        &self,
-        group: usize,
-        column: usize,
-        rows: Range<usize>,
-    ) -> Result<Option<Vec<Option<ByteArray>>>> {
-        self.some::<ByteArrayType>(group, column, rows)
+    /// The pages of a column, each found by the offset index.
+    pub(super) fn pages(&self, group: usize, column: usize) -> Result<SerializedPageReader<Sealed>> {
+        let index = self.meta.page_index_for_row_group(group);
+        let pages = index.offset_index(column).map(|o| o.page_locations().clone());
+        let file = Arc::new(self.file.own());
+        SerializedPageReader::new(file, self.chunk(group, column)?, self.rows(group)?, pages)
     }
 
-    /// Numbers of rows.
-    pub(super) fn ints(&self, group: usize, column: usize, rows: Range<usize>) -> Result<Vec<i32>> {
-        self.whole::<Int32Type>(group, column, rows)
+    fn chunk(&self, group: usize, column: usize) -> Result<&ColumnChunkMetaData> {
+        let found = self.group(group)?.columns().get(column);
+        found.ok_or_else(|| ParquetError::General("no such column".into()))
+    }
+}
+
+/// A column that is read forwards, some rows at a time, so that a dictionary is unpacked once a row group.
+pub(super) struct Column<T: DataType> {
+    number: usize,
+    open: Option<Opened<T>>,
+}
+
+struct Opened<T: DataType> {
+    group: usize,
+    at: usize,
+    reader: ColumnReaderImpl<T>,
+}
+
+/// Values of some rows, in order.
+#[derive(Debug, Clone)]
+pub(super) enum Values<V> {
+    /// All rows have this one, or are null.
+    Same(Option<V>),
+    /// One a row.
+    Each(Vec<V>),
+    /// One a row, or null.
+    Some(Vec<Option<V>>),
+}
+
+impl<V> Default for Values<V> {
+    fn default() -> Self {
+        Values::Same(None)
+    }
+}
+
+impl<V> Values<V> {
+    /// That of a row; none if it is null.
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> Option<&V> {
+        match self {
+            Values::Same(value) => value.as_ref(),
+            Values::Each(values) => values.get(row),
+            Values::Some(values) => values.get(row)?.as_ref(),
+        }
     }
 
-    /// Numbers of rows, as far as there are.
-    pub(super) fn some_ints(
-        &self,
-        group: usize,
-        column: usize,
-        rows: Range<usize>,
-    ) -> Result<Option<Vec<Option<i32>>>> {
-        self.some::<Int32Type>(group, column, rows)
+    /// True if a row has another one than the row before it, or is the first.
+    #[inline]
+    pub(super) fn changes(&self, row: usize) -> bool
+    where
+        V: PartialEq,
+    {
+        match self {
+            Values::Same(_) => row == 0,
+            _ => row == 0 || self.get(row) != self.get(row - 1),
+        }
     }
 
-    /// Large numbers of rows.
-    pub(super) fn longs(&self, group: usize, column: usize, rows: Range<usize>) -> Result<Vec<i64>> {
-        self.whole::<Int64Type>(group, column, rows)
+    /// Keeps some of the rows.
+    pub(super) fn cut(&mut self, rows: &Range<usize>) {
+        match self {
+            Values::Same(_) => {}
+            Values::Each(values) => cut(values, rows),
+            Values::Some(values) => cut(values, rows),
+        }
+    }
+}
+
+fn cut<V>(values: &mut Vec<V>, rows: &Range<usize>) {
+    values.truncate(rows.end);
+    values.drain(..rows.start.min(values.len()));
+}
+
+impl<T: Stored> Column<T> {
+    pub(super) const fn new(number: usize) -> Self {
+        Column { number, open: None }
     }
 
-    fn whole<T: DataType>(&self, group: usize, column: usize, rows: Range<usize>) -> Result<Vec<T::T>> {
-        let (values, _) = self.read::<T>(group, column, rows.clone())?;
-        if values.len() != rows.len() {
+    /// The values of some rows of a group. What the statistics say to be one and the same is not read.
+    pub(super) fn read(&mut self, file: &Reading, group: usize, rows: Range<usize>) -> Result<Values<T::T>> {
+        if let Some(same) = self.constant(file, group)? {
+            return Ok(Values::Same(same));
+        }
+        let mut column = match self.open.take() {
+            Some(open) if open.group == group && open.at <= rows.start => open,
+            _ => Opened {
+                group,
+                at: 0,
+                reader: file.column::<T>(group, self.number)?,
+            },
+        };
+        let ahead = rows.start - column.at;
+        if column.reader.skip_records(ahead)? != ahead {
+            return Err(ParquetError::General("a row group is shorter than it says".into()));
+        }
+        let optional = file.chunk(group, self.number)?.column_descr().max_def_level() > 0;
+        let (mut values, mut levels) = (Vec::new(), Vec::new());
+        let into = optional.then_some(&mut levels);
+        column.reader.read_records(rows.len(), into, None, &mut values)?;
+        column.at = rows.end;
+        self.open = Some(column);
+        let values = if optional {
+            Values::Some(spread(values, &levels))
+        } else {
+            Values::Each(values)
+        };
+        let length = match &values {
+            Values::Some(values) => values.len(),
+            Values::Each(values) => values.len(),
+            Values::Same(_) => rows.len(),
+        };
+        if length != rows.len() {
             return Err(ParquetError::General("a column is shorter than its rows".into()));
         }
         Ok(values)
     }
 
-    fn some<T: DataType>(&self, group: usize, column: usize, rows: Range<usize>) -> Result<Option<Vec<Option<T::T>>>> {
-        if self.is_null(group, column) {
+    /// The one value of a row group, or that it has none.
+    fn constant(&self, file: &Reading, group: usize) -> Result<Option<Option<T::T>>> {
+        let chunk = file.chunk(group, self.number)?;
+        let Some(said) = chunk.statistics() else {
             return Ok(None);
-        }
-        let (values, levels) = self.read::<T>(group, column, rows.clone())?;
-        let mut values = values.into_iter();
-        let spread: Vec<Option<T::T>> = levels
-            .iter()
-            .map(|l| if *l > 0 { values.next() } else { None })
-            .collect();
-        if spread.len() != rows.len() {
-            return Err(ParquetError::General("a column is shorter than its rows".into()));
-        }
-        Ok(Some(spread))
+        };
+        let rows = u64::try_from(chunk.num_values()).ok();
+        Ok(match said.null_count_opt() {
+            Some(nulls) if Some(nulls) == rows => Some(None),
+            Some(0) if said.min_is_exact() && said.max_is_exact() => T::same(said).map(Some),
+            _ => None,
+        })
     }
+}
 
-    fn read<T: DataType>(&self, group: usize, column: usize, rows: Range<usize>) -> Result<(Vec<T::T>, Vec<i16>)> {
-        let mut reader = self.column::<T>(group, column)?;
-        if reader.skip_records(rows.start)? != rows.start {
-            return Err(ParquetError::General("a row group is shorter than it says".into()));
-        }
-        let (mut values, mut levels) = (Vec::new(), Vec::new());
-        reader.read_records(rows.len(), Some(&mut levels), None, &mut values)?;
-        Ok((values, levels))
-    }
+fn spread<V>(values: Vec<V>, levels: &[i16]) -> Vec<Option<V>> {
+    let mut values = values.into_iter();
+    let one = |level: &i16| if *level > 0 { values.next() } else { None };
+    levels.iter().map(one).collect()
+}
 
-    fn column<T: DataType>(&self, group: usize, column: usize) -> Result<ColumnReaderImpl<T>> {
-        let meta = self.group(group)?.columns().get(column);
-        let meta = meta.ok_or_else(|| ParquetError::General("no such column".into()))?;
-        if meta.column_type() != T::get_physical_type() {
-            return Err(ParquetError::General("a column has another type".into()));
+/// A type of the store's columns.
+pub(super) trait Stored: DataType {
+    /// Least and greatest value, if they are one.
+    fn same(said: &Statistics) -> Option<Self::T>;
+}
+
+macro_rules! stored {
+    ($($kind:ident $variant:ident;)*) => {$(
+        impl Stored for $kind {
+            fn same(said: &Statistics) -> Option<Self::T> {
+                let Statistics::$variant(s) = said else { return None };
+                let least = s.min_opt()?;
+                (Some(least) == s.max_opt()).then(|| least.clone())
+            }
         }
-        let index = self.meta.page_index_for_row_group(group);
-        let pages = index.offset_index(column).map(|o| o.page_locations().clone());
-        let reader = SerializedPageReader::new(Arc::clone(&self.file), meta, self.rows(group)?, pages)?;
-        let reader = get_column_reader(meta.column_descr_ptr(), Box::new(reader));
-        Ok(get_typed_column_reader(reader))
-    }
+    )*};
+}
+
+stored! {
+    BoolType Boolean;
+    ByteArrayType ByteArray;
+    Int32Type Int32;
+    Int64Type Int64;
 }

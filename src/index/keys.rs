@@ -7,14 +7,16 @@
 //! | `number` | of the file in the segment, or of the block |
 
 use crate::aggregate::Facts;
-use crate::index::blocks::Reading;
+use crate::index::blocks::{Column, Reading};
 use crate::index::part::{Texts, To, close, create, properties, unwrapped};
+use crate::index::runs::Runs;
 use crate::index::seal::Seal;
 use crate::net::Addr;
 use parquet::basic::Encoding;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type};
 use parquet::errors::ParquetError;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 const SCHEMA: &str = "message keys {
@@ -133,33 +135,57 @@ fn column<T: DataType>(group: &mut Group<'_>, mut values: impl Iterator<Item = T
     column.close().map_err(unwrapped)
 }
 
-/// Finds keys in a part. `range` gives the least and the greatest text that may matter, `matches` decides.
-pub(super) fn find(
-    file: &Reading,
-    range: (&[u8], &[u8]),
-    matches: impl Fn(&[u8]) -> bool,
-    into: &mut Places,
-) -> Result<(), ParquetError> {
-    for rows in file.between(0, 0, range)? {
-        let keys = file.texts(0, 0, rows.clone())?;
-        let wanted: Vec<usize> = (0..keys.len()).filter(|i| matches(keys[*i].data())).collect();
-        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else {
-            continue;
-        };
-        let part = rows.start + first..rows.start + last + 1;
-        let kinds = file.texts(0, 1, part.clone())?;
-        let numbers = file.ints(0, 2, part)?;
-        for i in &wanted {
-            let (Some(kind), Some(number)) = (kinds.get(i - first), numbers.get(i - first)) else {
-                continue;
-            };
-            let list = if kind.data() == b"file" {
-                &mut into.files
-            } else {
-                &mut into.blocks
-            };
-            list.push(*number as u32);
+/// Finds keys in a part.
+pub(super) struct Finder<'f> {
+    file: &'f Reading,
+    keys: Runs,
+    kinds: Column<ByteArrayType>,
+    numbers: Column<Int32Type>,
+}
+
+impl<'f> Finder<'f> {
+    pub(super) const fn new(file: &'f Reading) -> Self {
+        Finder {
+            file,
+            keys: Runs::new(0),
+            kinds: Column::new(1),
+            numbers: Column::new(2),
         }
     }
-    Ok(())
+
+    /// Where keys stand. `range` gives the least and the greatest text that may matter, `matches` decides. Quickest if it
+    /// is asked in the order of the texts.
+    pub(super) fn find(
+        &mut self,
+        range: (&[u8], &[u8]),
+        matches: impl Fn(&[u8]) -> bool,
+        into: &mut Places,
+    ) -> Result<(), ParquetError> {
+        for rows in self.file.between(0, 0, range)? {
+            let (mut at, mut found) = (rows.start, Vec::new());
+            self.keys.read(self.file, 0, rows, |count, key| {
+                if matches(key) {
+                    found.push(at..at + count);
+                }
+                at += count;
+            })?;
+            for rows in found {
+                self.add(rows, into)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, rows: Range<usize>, into: &mut Places) -> Result<(), ParquetError> {
+        let kinds = self.kinds.read(self.file, 0, rows.clone())?;
+        let numbers = self.numbers.read(self.file, 0, rows.clone())?;
+        for i in 0..rows.len() {
+            let list = match kinds.get(i).map(ByteArray::data) {
+                Some(b"file") => &mut into.files,
+                _ => &mut into.blocks,
+            };
+            list.extend(numbers.get(i).map(|n| *n as u32));
+        }
+        Ok(())
+    }
 }

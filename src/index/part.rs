@@ -1,22 +1,21 @@
 //! One part of a segment as two plain Parquet files: sums by the hour, and which key stands where.
 //!
-//! Rows are sorted by interface and far end, so that an interface is a run of rows and each of its far ends a run in it.
-//! Columns that hardly change have long pages, the others short ones, so that few rows can be read alone. The second file
+//! A row is what two ends exchanged within an hour, both ways ([`pairs`](super::pairs)). Columns that hardly change have long pages, the others short ones, so that few rows can be read alone. The second file
 //! is sorted by key (address, interface, instance) and names the raw files and the blocks of rows that hold it.
 
 use crate::aggregate::Facts;
-use crate::aggregate::table::Role;
 use crate::error::{Error, Result};
-use crate::flow::{Action, FlowDirection};
+use crate::flow::Action;
 use crate::index::keys;
+use crate::index::pairs::{Row, halves, paired};
 use crate::index::seal::{Seal, Sealing};
-use crate::index::sums::{Emptied, Key, Sum};
+use crate::index::sums::{Emptied, Sum};
 use crate::net::{Addr, HOUR};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
@@ -39,19 +38,25 @@ const SCHEMA: &str = "message flows {
     REQUIRED BYTE_ARRAY flow_log (UTF8);
     REQUIRED BYTE_ARRAY local (UTF8);
     REQUIRED BYTE_ARRAY peer (UTF8);
-    REQUIRED BYTE_ARRAY direction (UTF8);
-    OPTIONAL BYTE_ARRAY flow_direction (UTF8);
-    OPTIONAL BYTE_ARRAY pkt_srcaddr (UTF8);
-    OPTIONAL BYTE_ARRAY pkt_dstaddr (UTF8);
-    OPTIONAL INT32 srcport;
-    OPTIONAL INT32 dstport;
+    REQUIRED BOOLEAN direction_logged;
+    OPTIONAL BYTE_ARRAY pkt_local (UTF8);
+    OPTIONAL BYTE_ARRAY pkt_peer (UTF8);
+    OPTIONAL INT32 local_port;
+    OPTIONAL INT32 peer_port;
     REQUIRED INT32 protocol;
     REQUIRED BYTE_ARRAY action (UTF8);
-    REQUIRED INT64 bytes;
-    REQUIRED INT64 packets;
-    REQUIRED INT64 flows;
+    REQUIRED INT64 egress_bytes;
+    REQUIRED INT64 egress_packets;
+    REQUIRED INT64 egress_flows;
+    REQUIRED INT64 ingress_bytes;
+    REQUIRED INT64 ingress_packets;
+    REQUIRED INT64 ingress_flows;
     REQUIRED INT32 start_second;
     REQUIRED INT64 seconds;
+    OPTIONAL INT32 egress_start_second;
+    OPTIONAL INT64 egress_seconds;
+    OPTIONAL INT32 ingress_start_second;
+    OPTIONAL INT64 ingress_seconds;
 }";
 
 /// Rows that a key names together, and rows of a short page.
@@ -59,28 +64,20 @@ pub(super) const BLOCK: usize = 2048;
 /// Rows of a row group.
 pub(super) const GROUP: usize = 64 * BLOCK;
 /// Columns whose values change with nearly every row.
-const RESTLESS: [&str; 8] = [
+const RESTLESS: [&str; 12] = [
     "hour",
     "peer",
-    "srcport",
-    "dstport",
-    "bytes",
-    "packets",
+    "local_port",
+    "peer_port",
+    "egress_bytes",
+    "egress_packets",
+    "egress_flows",
+    "ingress_bytes",
+    "ingress_packets",
+    "ingress_flows",
     "start_second",
     "seconds",
 ];
-
-/// A row before it is written.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    /// Place of the facts in their order.
-    facts: u32,
-    peer: Addr,
-    local: Addr,
-    outward: bool,
-    key: Key<Addr>,
-    sum: Sum,
-}
 
 /// Everything that rows point into.
 struct Behind<'b> {
@@ -100,7 +97,13 @@ pub(super) fn paths(folder: &Path, segment: &str, number: u32, written: bool) ->
 ///
 /// # Errors
 /// `Output`, naming the file.
-pub(super) fn write(folder: &Path, segment: &str, number: u32, emptied: Emptied, logs: &[String]) -> Result<[Seal; 2]> {
+pub(super) fn write(
+    folder: &Path,
+    segment: &str,
+    number: u32,
+    mut emptied: Emptied,
+    logs: &[String],
+) -> Result<[Seal; 2]> {
     let [flows, keys] = paths(folder, segment, number, false);
     let mut order: Vec<u32> = (0..emptied.facts.len() as u32).collect();
     order.sort_by(|a, b| emptied.facts[*a as usize].cmp(&emptied.facts[*b as usize]));
@@ -108,78 +111,25 @@ pub(super) fn write(folder: &Path, segment: &str, number: u32, emptied: Emptied,
     for (place, number) in order.iter().enumerate() {
         rank[*number as usize] = place as u32;
     }
+    let (halves, packets) = halves(&mut emptied, &rank);
+    let rows = paired(&halves);
     let sorted: Vec<&Facts> = order.iter().map(|n| &emptied.facts[*n as usize]).collect();
-    let rows = rows(emptied.sums, &rank);
     let behind = Behind {
         facts: &sorted,
-        packets: &emptied.packets,
+        packets: &packets,
         logs,
     };
     let mut index = keys::Index::default();
     index.files(emptied.files, emptied.facts_files, &rank);
     for (n, row) in rows.iter().enumerate() {
         let block = (n / BLOCK) as u32;
-        let packet = behind.packet(row.key.packet);
-        index.row(block, row.facts, [Some((row.local, row.peer)), packet]);
+        let packet = behind.packet(row.at.packet);
+        index.row(block, row.at.facts, [Some((row.at.local, row.at.peer)), packet]);
     }
     let failed = |path: &Path, e: io::Error| Error::output(path, e);
     let sums = write_flows(&flows, &rows, &behind).map_err(|e| failed(&flows, e))?;
     let keys = index.write(&keys, &sorted).map_err(|e| failed(&keys, e))?;
     Ok([sums, keys])
-}
-
-/// Which end is the interface's: as logged, else the private one, else the one that most of its records have.
-fn rows(sums: Vec<(Key<Addr>, Sum)>, rank: &[u32]) -> Vec<Row> {
-    let mut met: HashMap<(u32, Addr), u32, RandomState> = HashMap::default();
-    for (key, _) in sums.iter().filter(|(k, _)| decided(k).is_none()) {
-        *met.entry((key.facts, key.src)).or_default() += 1;
-        *met.entry((key.facts, key.dst)).or_default() += 1;
-    }
-    let often = |key: &Key<Addr>, a: Addr| (met.get(&(key.facts, a)).copied(), std::cmp::Reverse(a));
-    let row = |(key, sum): (Key<Addr>, Sum)| {
-        let outward = decided(&key).unwrap_or_else(|| often(&key, key.src) >= often(&key, key.dst));
-        let (local, peer) = if outward {
-            (key.src, key.dst)
-        } else {
-            (key.dst, key.src)
-        };
-        Row {
-            facts: rank.get(key.facts as usize).copied().unwrap_or(0),
-            peer,
-            local,
-            outward,
-            key,
-            sum,
-        }
-    };
-    let mut rows: Vec<Row> = sums.into_iter().map(row).collect();
-    let port = |k: &Key<Addr>| {
-        k.src_port
-            .min(k.dst_port)
-            .max(k.src_port.max(k.dst_port) * u16::from(k.src_port == 0 || k.dst_port == 0))
-    };
-    let rest = |r: &Row| (r.outward, r.key, r.sum.first, r.sum.last, r.sum.bytes);
-    rows.sort_unstable_by(|a, b| {
-        let of = |r: &Row| (r.facts, r.peer, port(&r.key), r.key.hour);
-        of(a).cmp(&of(b)).then_with(|| rest(a).cmp(&rest(b)))
-    });
-    rows
-}
-
-fn decided(key: &Key<Addr>) -> Option<bool> {
-    match (key.signs.direction(), is_private(key.src), is_private(key.dst)) {
-        (Some(direction), ..) => Some(direction == FlowDirection::Egress),
-        (None, true, false) => Some(true),
-        (None, false, true) => Some(false),
-        _ => None,
-    }
-}
-
-fn is_private(addr: Addr) -> bool {
-    match addr.ip() {
-        std::net::IpAddr::V4(a) => a.is_private(),
-        std::net::IpAddr::V6(a) => a.is_unique_local(),
-    }
 }
 
 impl Behind<'_> {
@@ -247,10 +197,11 @@ pub(super) fn unwrapped(e: parquet::errors::ParquetError) -> io::Error {
     }
 }
 
-fn write_flows(path: &Path, rows: &[Row], behind: &Behind<'_>) -> io::Result<Seal> {
+fn write_flows(path: &Path, rows: &[Row<'_>], behind: &Behind<'_>) -> io::Result<Seal> {
     let delta = [
         ("peer", Encoding::DELTA_BYTE_ARRAY),
-        ("bytes", Encoding::DELTA_BINARY_PACKED),
+        ("egress_bytes", Encoding::DELTA_BINARY_PACKED),
+        ("ingress_bytes", Encoding::DELTA_BINARY_PACKED),
     ];
     let mut writer = create(path, SCHEMA, properties(&RESTLESS, &delta, BLOCK))?;
     let mut texts = Texts::default();
@@ -264,9 +215,9 @@ fn write_flows(path: &Path, rows: &[Row], behind: &Behind<'_>) -> io::Result<Sea
 
 type Group<'g> = SerializedRowGroupWriter<'g, To>;
 
-fn write_group(group: &mut Group<'_>, rows: &[Row], behind: &Behind<'_>, texts: &mut Texts) -> io::Result<()> {
-    let facts = |r: &Row| behind.facts[r.facts as usize];
-    put::<Int64Type>(group, rows, |r| number(r.key.hour * HOUR))?;
+fn write_group(group: &mut Group<'_>, rows: &[Row<'_>], behind: &Behind<'_>, texts: &mut Texts) -> io::Result<()> {
+    let facts = |r: &Row<'_>| behind.facts[r.at.facts as usize];
+    put::<Int64Type>(group, rows, |r| number(r.at.key.hour * HOUR))?;
     put::<ByteArrayType>(group, rows, |r| texts.bytes(&facts(r).interface))?;
     for fact in [
         |f: &Facts| f.account.clone(),
@@ -282,40 +233,45 @@ fn write_group(group: &mut Group<'_>, rows: &[Row], behind: &Behind<'_>, texts: 
     ] {
         put_some::<ByteArrayType>(group, rows, |r| fact(facts(r)).map(|t| texts.bytes(&t)))?;
     }
-    let log = |r: &Row| behind.logs.get(usize::from(r.key.log)).map_or("-", String::as_str);
+    let log = |r: &Row<'_>| behind.logs.get(usize::from(r.at.key.log)).map_or("-", String::as_str);
     put::<ByteArrayType>(group, rows, |r| texts.bytes(log(r).as_bytes()))?;
-    put::<ByteArrayType>(group, rows, |r| texts.addr(r.local))?;
-    put::<ByteArrayType>(group, rows, |r| texts.addr(r.peer))?;
-    put::<ByteArrayType>(group, rows, |r| texts.bytes(way(r.outward)))?;
-    let logged = |r: &Row| r.key.signs.direction().map(|d| way(d == FlowDirection::Egress));
-    put_some::<ByteArrayType>(group, rows, |r| logged(r).map(|t| texts.bytes(t)))?;
-    let packet = |r: &Row| behind.packet(r.key.packet);
+    put::<ByteArrayType>(group, rows, |r| texts.addr(r.at.local))?;
+    put::<ByteArrayType>(group, rows, |r| texts.addr(r.at.peer))?;
+    put::<BoolType>(group, rows, |r| r.at.key.signs.direction().is_some())?;
+    let packet = |r: &Row<'_>| behind.packet(r.at.packet);
     put_some::<ByteArrayType>(group, rows, |r| packet(r).map(|p| texts.addr(p.0)))?;
     put_some::<ByteArrayType>(group, rows, |r| packet(r).map(|p| texts.addr(p.1)))?;
-    let role = |r: &Row| r.key.signs.role();
-    put_some::<Int32Type>(group, rows, |r| {
-        (role(r) != Role::Client).then_some(r.key.src_port.into())
-    })?;
-    put_some::<Int32Type>(group, rows, |r| {
-        (role(r) != Role::Server).then_some(r.key.dst_port.into())
-    })?;
-    put::<Int32Type>(group, rows, |r| r.key.protocol.into())?;
-    put::<ByteArrayType>(group, rows, |r| texts.bytes(action(r.key.signs.action())))?;
-    put::<Int64Type>(group, rows, |r| number(r.sum.bytes))?;
-    put::<Int64Type>(group, rows, |r| number(r.sum.packets))?;
-    put::<Int64Type>(group, rows, |r| r.sum.flows.into())?;
-    put::<Int32Type>(group, rows, |r| (r.sum.first % HOUR) as i32)?;
-    put::<Int64Type>(group, rows, |r| r.sum.last.wrapping_sub(r.sum.first) as i64)
+    put_some::<Int32Type>(group, rows, |r| r.at.local_port.map(i32::from))?;
+    put_some::<Int32Type>(group, rows, |r| r.at.peer_port.map(i32::from))?;
+    put::<Int32Type>(group, rows, |r| r.at.key.protocol.into())?;
+    put::<ByteArrayType>(group, rows, |r| texts.bytes(action(r.at.key.signs.action())))?;
+    write_sums(group, rows)
+}
+
+/// Sums of both ways, and their times: once for both, and apart where they differ.
+fn write_sums(group: &mut Group<'_>, rows: &[Row<'_>]) -> io::Result<()> {
+    type Way = for<'r> fn(&'r Row<'_>) -> Option<&'r Sum>;
+    let ways: [Way; 2] = [|r| r.out, |r| r.back];
+    for way in ways {
+        put::<Int64Type>(group, rows, |r| way(r).map_or(0, |s| number(s.bytes)))?;
+        put::<Int64Type>(group, rows, |r| way(r).map_or(0, |s| number(s.packets)))?;
+        put::<Int64Type>(group, rows, |r| way(r).map_or(0, |s| s.flows.into()))?;
+    }
+    let start = |first: u64| (first % HOUR) as i32;
+    let seconds = |(first, last): (u64, u64)| last.wrapping_sub(first) as i64;
+    put::<Int32Type>(group, rows, |r| start(r.span().0))?;
+    put::<Int64Type>(group, rows, |r| seconds(r.span()))?;
+    for way in ways {
+        let apart = |r: &Row<'_>| way(r).map(|s| (s.first, s.last)).filter(|own| *own != r.span());
+        put_some::<Int32Type>(group, rows, |r| apart(r).map(|own| start(own.0)))?;
+        put_some::<Int64Type>(group, rows, |r| apart(r).map(seconds))?;
+    }
+    Ok(())
 }
 
 /// A number below 2^63, which all of a record are.
 fn number(n: u64) -> i64 {
     n as i64
-}
-
-/// The word for a direction.
-pub(super) fn way(outward: bool) -> &'static [u8] {
-    if outward { b"egress" } else { b"ingress" }
 }
 
 /// The word for an action.
@@ -328,15 +284,15 @@ pub(super) fn action(action: Action) -> &'static [u8] {
     }
 }
 
-fn put<T: DataType>(group: &mut Group<'_>, rows: &[Row], of: impl FnMut(&Row) -> T::T) -> io::Result<()> {
+fn put<T: DataType>(group: &mut Group<'_>, rows: &[Row<'_>], of: impl FnMut(&Row<'_>) -> T::T) -> io::Result<()> {
     let values: Vec<T::T> = rows.iter().map(of).collect();
     write_column::<T>(group, &values, None)
 }
 
 fn put_some<T: DataType>(
     group: &mut Group<'_>,
-    rows: &[Row],
-    mut of: impl FnMut(&Row) -> Option<T::T>,
+    rows: &[Row<'_>],
+    mut of: impl FnMut(&Row<'_>) -> Option<T::T>,
 ) -> io::Result<()> {
     let mut values = Vec::new();
     let mut levels = Vec::with_capacity(rows.len());

@@ -10,7 +10,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Bytes of a block: as much as a page of a look-up has, so that checking reads little beside it.
@@ -91,10 +91,11 @@ impl Write for Sealing {
 }
 
 /// A file of the store, of which nothing is believed before it is compared.
-#[derive(Clone)]
 pub(super) struct Sealed {
     file: Arc<File>,
     seal: Arc<Seal>,
+    /// The blocks fetched last, by the number of the first: the next page is mostly in them.
+    last: Mutex<(usize, Bytes)>,
 }
 
 impl Sealed {
@@ -109,11 +110,28 @@ impl Sealed {
         Ok(Sealed {
             file: Arc::new(file),
             seal: Arc::new(seal),
+            last: Mutex::default(),
         })
+    }
+
+    /// The same file for one more reader, who remembers the blocks of its own.
+    pub(super) fn own(&self) -> Self {
+        Sealed {
+            file: Arc::clone(&self.file),
+            seal: Arc::clone(&self.seal),
+            last: Mutex::default(),
+        }
     }
 
     /// The bytes of the blocks from `first` to before `end`, compared.
     fn blocks(&self, first: usize, end: usize) -> Result<Bytes, ParquetError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = last.1.len().div_ceil(BLOCK);
+        if (last.0..last.0 + held).contains(&first) && end <= last.0 + held {
+            let skipped = (first - last.0) * BLOCK;
+            let size = ((end - first) * BLOCK).min(last.1.len() - skipped);
+            return Ok(last.1.slice(skipped..skipped + size));
+        }
         let from = first as u64 * BLOCK as u64;
         let to = (end as u64 * BLOCK as u64).min(self.seal.size);
         let size = to.checked_sub(from).and_then(|n| usize::try_from(n).ok());
@@ -121,7 +139,11 @@ impl Sealed {
         self.file.read_exact_at(&mut content, from).map_err(outside)?;
         let sums = self.seal.sums.get(first..end).ok_or_else(changed)?;
         let same = content.chunks(BLOCK).map(xxh3_64).eq(sums.iter().copied());
-        if same { Ok(content.into()) } else { Err(changed()) }
+        if !same {
+            return Err(changed());
+        }
+        *last = (first, content.into());
+        Ok(last.1.clone())
     }
 }
 
@@ -144,7 +166,7 @@ impl ChunkReader for Sealed {
 
     fn get_read(&self, start: u64) -> Result<Blocks, ParquetError> {
         Ok(Blocks {
-            of: self.clone(),
+            of: self.own(),
             at: start,
             left: Bytes::new(),
         })

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod rows;
+mod stretch;
 
 /// What is looked for: all that is not here may be left out.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,9 @@ pub struct Wanted {
     pub names: Names,
     /// Networks.
     pub networks: Vec<IpNetwork>,
+    /// Only who exchanged how many bytes in how many flows with whom by day: sums are handed out without ports, protocol,
+    /// packets and times of day.
+    pub ends: bool,
 }
 
 /// Texts of keys as records have them.
@@ -210,16 +214,18 @@ type Part<'p> = (&'p str, u32, &'p [Seal; 2]);
 fn places(folder: &Path, (segment, number, [_, seal]): Part<'_>, wanted: &Wanted) -> Result<Places> {
     let [_, path] = paths(folder, segment, number, true);
     let found = guarded(|| {
-        let file = Reading::open(&path, seal).map_err(|e| Error::list(e.to_string()))?;
-        let mut found = Places::default();
+        let file = Reading::open(&path, seal, true).map_err(|e| Error::list(e.to_string()))?;
+        let (mut found, mut keys) = (Places::default(), keys::Finder::new(&file));
         for name in &wanted.names {
             let text = name.as_bytes();
-            keys::find(&file, (text, text), |t| t == text, &mut found).map_err(|e| Error::list(e.to_string()))?;
+            keys.find((text, text), |t| t == text, &mut found)
+                .map_err(|e| Error::list(e.to_string()))?;
         }
         for net in &wanted.networks {
             let (least, most) = range(net);
             let holds = |t: &[u8]| addr(t).is_some_and(|a| net.contains(a.ip()));
-            keys::find(&file, (&least, &most), holds, &mut found).map_err(|e| Error::list(e.to_string()))?;
+            keys.find((&least, &most), holds, &mut found)
+                .map_err(|e| Error::list(e.to_string()))?;
         }
         for list in [&mut found.files, &mut found.blocks] {
             list.sort_unstable();
@@ -316,7 +322,8 @@ impl IndexShelf {
         let (segment, number, [seal, _]) = part;
         let [path, _] = paths(&self.folder, segment, number, true);
         let failed = |e: Error| damaged(&path, &e);
-        let file = guarded(|| Reading::open(&path, seal).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
+        let file =
+            guarded(|| Reading::open(&path, seal, false).map_err(|e| Error::list(e.to_string()))).map_err(failed)?;
         let mut rows = rows::Rows::new(&file, log, self.wanted.as_ref());
         let blocks = wanted.map(|w| w.blocks);
         for group in 0..file.groups() {

@@ -122,6 +122,11 @@ impl Signs {
         }
     }
 
+    /// What the two ways of a conversation share: the action, and whether a direction was logged.
+    pub(super) const fn common(self) -> (u8, bool) {
+        (self.0 >> 4 & 3, self.direction().is_some())
+    }
+
     pub(super) const fn action(self) -> Action {
         match self.0 >> 4 & 3 {
             0 => Action::Accept,

@@ -69,7 +69,7 @@ pub enum Side {
 /// What is kept of what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Sums by the two ends alone.
+    /// Bytes and flows by the two ends alone.
     Ends,
     /// Sums by ends, port and protocol.
     Services,
@@ -87,6 +87,8 @@ pub struct Search<'s, P> {
     addresses: HashMap<Addr, Vec<u32>, RandomState>,
     networks: Vec<(IpNetwork, u32)>,
     names: HashMap<Vec<u8>, Vec<u32>, RandomState>,
+    /// Only interfaces and instances are looked for, whenever and whatever they exchanged.
+    names_decide: bool,
 }
 
 /// What a cell of the result is about.
@@ -139,7 +141,11 @@ struct Hits<'s, P> {
     task: u32,
     log: u16,
     met: Vec<(u32, Side)>,
+    /// Interface, instance and direction that `met` is of, where nothing else decides.
+    met_by: Option<Names>,
 }
+
+type Names = (Box<[u8]>, Option<Box<[u8]>>, Option<FlowDirection>);
 
 /// Searches `archive`; `slow` reads every line, which gives the same and validates everything.
 pub fn search<P: Places>(
@@ -174,6 +180,7 @@ impl<'s, P: Places> Search<'s, P> {
             addresses: HashMap::default(),
             networks: Vec::new(),
             names: HashMap::default(),
+            names_decide: false,
         };
         for (n, target) in targets.iter().enumerate() {
             let n = n as u32;
@@ -185,12 +192,19 @@ impl<'s, P: Places> Search<'s, P> {
                 }
             }
         }
+        search.names_decide = search.addresses.is_empty()
+            && search.networks.is_empty()
+            && filter.is_empty()
+            && search.windows().all(|w| w == TimeWindow::ALL);
         search
     }
 
     /// What an index need not hand out otherwise.
     pub(super) fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::default();
+        let mut wanted = Wanted {
+            ends: self.detail == Detail::Ends && self.filter.is_empty() && self.windows().all(|w| w.is_by_the_day()),
+            ..Wanted::default()
+        };
         for target in self.targets {
             match &target.what {
                 What::Addr(a) => drop(wanted.names.insert(a.to_string())),
@@ -203,8 +217,13 @@ impl<'s, P: Places> Search<'s, P> {
 
     /// True if sums by the hour tell it all: no term about single records, no time inside an hour.
     pub(super) fn asks_by_the_hour(&self) -> bool {
-        let windows = self.targets.iter().map(|t| t.window).chain([self.window]);
-        self.detail != Detail::Records && !self.filter.needs_sums() && windows.into_iter().all(|w| w.is_by_the_hour())
+        let by_the_hour = || self.windows().all(|w| w.is_by_the_hour());
+        self.detail != Detail::Records && !self.filter.needs_sums() && by_the_hour()
+    }
+
+    /// The times that matter.
+    fn windows(&self) -> impl Iterator<Item = TimeWindow> {
+        self.targets.iter().map(|t| t.window).chain([self.window])
     }
 
     fn needles(&self) -> Option<Needles> {
@@ -283,7 +302,28 @@ impl<'s, P: Places> Hits<'s, P> {
             task: 0,
             log: 0,
             met: Vec::new(),
+            met_by: None,
         }
+    }
+
+    /// The same as [`Hits::is_wanted`]; sums of one interface follow each other, and mostly it alone decides.
+    fn is_sum_wanted(&mut self, r: &Asked<'_>) -> bool {
+        let names = |(interface, instance, direction): &Names| {
+            r.interface == Some(interface) && r.instance == instance.as_deref() && r.direction == *direction
+        };
+        if self.met_by.as_ref().is_some_and(names) {
+            return !self.met.is_empty();
+        }
+        let wanted = self.is_wanted(r);
+        let decides = self.search.names_decide && r.interface.is_some();
+        self.met_by = decides.then(|| {
+            (
+                r.interface.unwrap_or_default().into(),
+                r.instance.map(Box::from),
+                r.direction,
+            )
+        });
+        wanted
     }
 
     /// True if it is about some target and passes; the targets are in `met`.
@@ -383,6 +423,7 @@ impl<P: Places> Tally for Hits<'_, P> {
         }
         self.counts.observe(r);
         let Some(asked) = Asked::of_record(r) else { return };
+        self.met_by = None;
         if !self.is_wanted(&asked) {
             return;
         }
@@ -396,7 +437,7 @@ impl<P: Places> Tally for Hits<'_, P> {
 
     fn sums(&mut self, s: &Summed<'_>) {
         let asked = Asked::of_sums(s);
-        if self.is_wanted(&asked) {
+        if self.is_sum_wanted(&asked) {
             self.count(&asked, s.facts, s.log);
         }
     }

@@ -321,9 +321,10 @@ fn add_day(days: &mut BTreeMap<u64, Day>, s: &Seen<'_>) {
 
 /// Other ends while they are summed, cell by cell.
 #[derive(Default)]
-struct FarEnds(Vec<(Addr, u32, [u128; 2], u64)>);
+struct FarEnds(HashMap<Addr, End, RandomState>);
 
 /// Sums of one other end.
+#[derive(Default)]
 struct End {
     ip: Addr,
     sent: u128,
@@ -335,31 +336,24 @@ struct End {
 
 impl FarEnds {
     fn add(&mut self, s: &Seen<'_>) {
-        let bytes = s.volume.bytes;
-        let ways = if s.to { [0, bytes] } else { [bytes, 0] };
-        self.0.push((s.far, s.cell.interface, ways, s.volume.flows));
+        let end = self.0.entry(s.far).or_default();
+        match s.to {
+            true => end.received += s.volume.bytes,
+            false => end.sent += s.volume.bytes,
+        }
+        end.flows += s.volume.flows;
+        if end.interfaces.last() != Some(&s.cell.interface) {
+            end.interfaces.push(s.cell.interface);
+        }
     }
 
     /// Those that `keeps` lets through, by bytes.
-    fn finish(mut self, keeps: impl Fn(&End) -> bool) -> Vec<End> {
-        self.0.sort_unstable_by_key(|(ip, interface, ..)| (*ip, *interface));
-        let mut all = Vec::new();
-        for cells in self.0.chunk_by(|a, b| a.0 == b.0) {
-            let mut end = End {
-                ip: cells.first().map_or(Addr::default(), |c| c.0),
-                sent: 0,
-                received: 0,
-                flows: 0,
-                interfaces: Vec::new(),
-            };
-            for (_, interface, [sent, received], flows) in cells {
-                end.sent += sent;
-                end.received += received;
-                end.flows += flows;
-                end.interfaces.push(*interface);
-            }
+    fn finish(self, keeps: impl Fn(&End) -> bool) -> Vec<End> {
+        let named = |(ip, end): (Addr, End)| End { ip, ..end };
+        let mut all: Vec<End> = self.0.into_iter().map(named).filter(keeps).collect();
+        for end in &mut all {
+            end.interfaces.sort_unstable();
             end.interfaces.dedup();
-            all.extend(Some(end).filter(&keeps));
         }
         all.sort_unstable_by_key(|e| (std::cmp::Reverse(e.sent + e.received), e.ip));
         all

@@ -1,170 +1,284 @@
 //! Rows of the store as sums again: columns of one stretch, and what a row of them says.
+//!
+//! First the columns that tell which rows are wanted, then the others for those rows alone, and of those only what is asked
+//! for: who exchanged how much with whom ([`Wanted::ends`]) needs neither ports nor times, and neighbours add up.
 
 use crate::aggregate::table::Role;
 use crate::aggregate::{Facts, Summed, Volume};
 use crate::error::{Error, Result};
 use crate::flow::{Action, FlowDirection};
 use crate::index::blocks::Reading;
+use crate::index::shelf::stretch::{Columns, INSTANCE, Sought, Stretch, count, draw, draw_ends};
 use crate::index::shelf::{Wanted, addr};
-use crate::net::Addr;
+use crate::net::{Addr, HOUR};
 use parquet::data_type::ByteArray;
+use std::collections::BTreeSet;
 use std::ops::Range;
-
-/// Columns of the sums, in the order of the schema.
-mod column {
-    pub(super) const HOUR: usize = 0;
-    pub(super) const INTERFACE: usize = 1;
-    pub(super) const FACTS: [usize; 6] = [2, 3, 4, 5, 6, 7];
-    pub(super) const LOG: usize = 8;
-    pub(super) const LOCAL: usize = 9;
-    pub(super) const PEER: usize = 10;
-    pub(super) const DIRECTION: usize = 11;
-    pub(super) const LOGGED: usize = 12;
-    pub(super) const PACKET: [usize; 2] = [13, 14];
-    pub(super) const PORTS: [usize; 2] = [15, 16];
-    pub(super) const PROTOCOL: usize = 17;
-    pub(super) const ACTION: usize = 18;
-    pub(super) const BYTES: usize = 19;
-    pub(super) const PACKETS: usize = 20;
-    pub(super) const FLOWS: usize = 21;
-    pub(super) const START: usize = 22;
-    pub(super) const SECONDS: usize = 23;
-}
-
-type Some<T> = Option<Vec<Option<T>>>;
 
 /// A reader of stretches of rows.
 pub(super) struct Rows<'r> {
     file: &'r Reading,
     log: &'r dyn Fn(&str) -> u16,
-    wanted: Option<&'r Wanted>,
+    wanted: Option<Sought<'r>>,
+    columns: Columns,
     stretch: Stretch,
     facts: Facts,
     /// The texts that `facts` was made of, and the flow log's.
     seen: Option<([Option<ByteArray>; 7], ByteArray)>,
     log_number: u16,
-    addresses: [Last; 4],
+    addresses: [Last; 3],
+    run: Option<Ends>,
 }
 
 /// The text met last and what it stands for.
 #[derive(Default)]
 struct Last(Option<(ByteArray, Addr)>);
 
-#[derive(Default)]
-struct Stretch {
-    hour: Vec<i64>,
-    interface: Vec<ByteArray>,
-    facts: [Some<ByteArray>; 6],
-    log: Vec<ByteArray>,
-    local: Vec<ByteArray>,
-    peer: Vec<ByteArray>,
-    direction: Vec<ByteArray>,
-    logged: Some<ByteArray>,
-    packet: [Some<ByteArray>; 2],
-    ports: [Some<i32>; 2],
-    protocol: Vec<i32>,
-    action: Vec<ByteArray>,
-    bytes: Vec<i64>,
-    packets: Vec<i64>,
-    flows: Vec<i64>,
-    start: Vec<i32>,
-    seconds: Vec<i64>,
+/// What both ways of a row have in common.
+struct Ends {
+    local: Addr,
+    peer: Addr,
+    packet: (Addr, Addr),
+    directed: bool,
+    action: Action,
+    day: u64,
+    /// Bytes and flows that left, that came; of a row and of those before it that are alike.
+    sums: [(u64, u64); 2],
+    /// The first hour.
+    hour: u64,
 }
 
 impl<'r> Rows<'r> {
     pub(super) fn new(file: &'r Reading, log: &'r dyn Fn(&str) -> u16, wanted: Option<&'r Wanted>) -> Self {
+        let sought = |wanted: &'r Wanted| {
+            let addresses: BTreeSet<Addr> = wanted.names.iter().filter_map(|n| addr(n.as_bytes())).collect();
+            Sought {
+                wanted,
+                ids: addresses.len() < wanted.names.len(),
+                addresses,
+            }
+        };
         Rows {
             file,
             log,
-            wanted,
+            wanted: wanted.map(sought),
+            columns: Columns::new(),
             stretch: Stretch::default(),
             facts: Facts::default(),
             seen: None,
             log_number: 0,
             addresses: Default::default(),
+            run: None,
         }
+    }
+
+    fn only_ends(&self) -> bool {
+        self.wanted.as_ref().is_some_and(|w| w.wanted.ends)
     }
 
     /// Reads a stretch of rows: all of them, or those from the first to the last that may be wanted.
     pub(super) fn read(&mut self, group: usize, rows: Range<usize>) -> parquet::errors::Result<()> {
-        let f = self.file;
-        let mut s = Stretch {
-            interface: f.texts(group, column::INTERFACE, rows.clone())?,
-            local: f.texts(group, column::LOCAL, rows.clone())?,
-            peer: f.texts(group, column::PEER, rows.clone())?,
-            ..Stretch::default()
-        };
-        for (to, from) in s.packet.iter_mut().zip(column::PACKET) {
-            *to = f.some_texts(group, from, rows.clone())?;
+        let c = &mut self.columns;
+        let mut s = Stretch::default();
+        let (by_address, by_id) = self.wanted.as_ref().map_or((false, false), |w| (w.asks_ends(), w.ids));
+        let whole = (self.file, group, &rows);
+        if by_id {
+            draw(&mut c.interface, &mut s.interface, whole)?;
+            draw(&mut c.facts[INSTANCE], &mut s.facts[INSTANCE], whole)?;
         }
-        let instance = column::FACTS.len() - 1;
-        s.facts[instance] = f.some_texts(group, column::FACTS[instance], rows.clone())?;
-        let kept = self.wanted.map_or(0..rows.len(), |w| s.span(w, rows.len()));
+        if by_address {
+            draw_ends(c, &mut s, whole)?;
+        }
+        let kept = self.wanted.as_ref().map_or(0..rows.len(), |w| s.span(w, rows.len()));
         s.narrow(&kept);
         let rows = rows.start + kept.start..rows.start + kept.end;
-        if rows.is_empty() {
-            self.stretch = Stretch::default();
-            return Ok(());
+        s.rows = rows.len();
+        if !rows.is_empty() {
+            self.rest(&mut s, group, &rows, (by_id, by_address))?;
         }
-        for (to, from) in s.facts.iter_mut().zip(column::FACTS).take(instance) {
-            *to = f.some_texts(group, from, rows.clone())?;
-        }
-        for (to, from) in s.ports.iter_mut().zip(column::PORTS) {
-            *to = f.some_ints(group, from, rows.clone())?;
-        }
-        s.hour = f.longs(group, column::HOUR, rows.clone())?;
-        s.log = f.texts(group, column::LOG, rows.clone())?;
-        s.direction = f.texts(group, column::DIRECTION, rows.clone())?;
-        s.logged = f.some_texts(group, column::LOGGED, rows.clone())?;
-        s.protocol = f.ints(group, column::PROTOCOL, rows.clone())?;
-        s.action = f.texts(group, column::ACTION, rows.clone())?;
-        s.bytes = f.longs(group, column::BYTES, rows.clone())?;
-        s.packets = f.longs(group, column::PACKETS, rows.clone())?;
-        s.flows = f.longs(group, column::FLOWS, rows.clone())?;
-        s.start = f.ints(group, column::START, rows.clone())?;
-        s.seconds = f.longs(group, column::SECONDS, rows)?;
         self.stretch = s;
         Ok(())
+    }
+
+    /// The columns that did not tell which rows are wanted.
+    fn rest(
+        &mut self,
+        s: &mut Stretch,
+        group: usize,
+        rows: &Range<usize>,
+        (by_id, by_address): (bool, bool),
+    ) -> parquet::errors::Result<()> {
+        let only_ends = self.only_ends();
+        let c = &mut self.columns;
+        let here = (self.file, group, rows);
+        if !by_id {
+            draw(&mut c.interface, &mut s.interface, here)?;
+        }
+        let facts = if by_id { INSTANCE } else { INSTANCE + 1 };
+        for (from, to) in c.facts.iter_mut().zip(&mut s.facts).take(facts) {
+            draw(from, to, here)?;
+        }
+        if !by_address {
+            draw_ends(c, s, here)?;
+        }
+        draw(&mut c.log, &mut s.log, here)?;
+        draw(&mut c.hour, &mut s.hour, here)?;
+        draw(&mut c.directed, &mut s.directed, here)?;
+        draw(&mut c.action, &mut s.action, here)?;
+        let sums = c.sums.iter_mut().flatten().zip(s.sums.iter_mut().flatten());
+        for (n, (from, to)) in sums.enumerate() {
+            // packets
+            if !only_ends || n % 3 != 1 {
+                draw(from, to, here)?;
+            }
+        }
+        if only_ends {
+            return Ok(());
+        }
+        for (from, to) in c.ports.iter_mut().zip(&mut s.ports) {
+            draw(from, to, here)?;
+        }
+        for (from, to) in c.apart.iter_mut().zip(&mut s.apart) {
+            draw(&mut from.0, &mut to.0, here)?;
+            draw(&mut from.1, &mut to.1, here)?;
+        }
+        draw(&mut c.protocol, &mut s.protocol, here)?;
+        draw(&mut c.start, &mut s.start, here)?;
+        draw(&mut c.seconds, &mut s.seconds, here)
     }
 
     /// Hands out the rows of the stretch.
     pub(super) fn hand_out(&mut self, each: &mut dyn FnMut(&Summed<'_>)) -> Result<()> {
         let stretch = std::mem::take(&mut self.stretch);
-        for i in 0..stretch.hour.len() {
-            self.row(&stretch, i, each)
-                .ok_or_else(|| Error::list("a row is not what rows are"))?;
+        let only_ends = self.only_ends();
+        for i in 0..stretch.rows {
+            let done = match only_ends {
+                true => self.add(&stretch, i, each),
+                false => self.row(&stretch, i, each),
+            };
+            done.ok_or_else(|| Error::list("a row is not what rows are"))?;
         }
+        self.flush(each);
         Ok(())
     }
 
+    /// Both ways of a row.
     fn row(&mut self, s: &Stretch, i: usize, each: &mut dyn FnMut(&Summed<'_>)) -> Option<()> {
-        self.facts_of(s, i)?;
-        let [local, peer, source, destination] = &mut self.addresses;
-        let (local, peer) = (local.addr(s.local.get(i)?)?, peer.addr(s.peer.get(i)?)?);
-        let outward = s.direction.get(i)?.data() == b"egress";
-        let (src, dst) = if outward { (local, peer) } else { (peer, local) };
-        let source = value(&s.packet[0], i).map_or(Some(src), |t| source.addr(t))?;
-        let destination = value(&s.packet[1], i).map_or(Some(dst), |t| destination.addr(t))?;
-        let (src_port, dst_port) = (value(&s.ports[0], i), value(&s.ports[1], i));
-        let port = |p: Option<&i32>| p.map_or(Some(0), |p| u16::try_from(*p).ok());
-        let count = |n: i64| u64::try_from(n).ok();
-        let first = count(*s.hour.get(i)?)?.checked_add(u64::try_from(*s.start.get(i)?).ok()?)?;
-        let volume = Volume {
-            bytes: count(*s.bytes.get(i)?)?.into(),
-            packets: count(*s.packets.get(i)?)?.into(),
-            flows: count(*s.flows.get(i)?)?,
-            first,
-            last: first.wrapping_add(*s.seconds.get(i)? as u64),
+        if !self.same_facts(s, i)? {
+            self.facts_of(s, i)?;
+        }
+        let ends = self.ends_of(s, i)?;
+        let [local_port, peer_port] = [s.ports[0].get(i), s.ports[1].get(i)];
+        for (n, outward) in [(0, true), (1, false)] {
+            let [bytes, packets, flows] = &s.sums[n];
+            let flows = count(flows, i)?;
+            if flows == 0 {
+                continue;
+            }
+            let (start, seconds) = &s.apart[n];
+            let start = start.get(i).or(s.start.get(i))?;
+            let seconds = seconds.get(i).or(s.seconds.get(i))?;
+            let first = ends.hour.checked_add(u64::try_from(*start).ok()?)?;
+            let volume = Volume {
+                bytes: count(bytes, i)?.into(),
+                packets: count(packets, i)?.into(),
+                flows,
+                first,
+                last: first.wrapping_add(*seconds as u64),
+            };
+            let ports = if outward {
+                [local_port, peer_port]
+            } else {
+                [peer_port, local_port]
+            };
+            let protocol = u8::try_from(*s.protocol.get(i)?).ok()?;
+            each(&self.summed(&ends, outward, (ports, protocol), volume)?);
+        }
+        Some(())
+    }
+
+    /// Adds a row to those before it, if it is alike; if not, hands those out.
+    fn add(&mut self, s: &Stretch, i: usize, each: &mut dyn FnMut(&Summed<'_>)) -> Option<()> {
+        if !self.same_facts(s, i)? {
+            self.flush(each);
+            self.facts_of(s, i)?;
+        }
+        match &mut self.run {
+            Some(run) if !s.other_ends(i) && run.day == count(&s.hour, i)? / (24 * HOUR) => {
+                run.add(s.ends_sums(i)?, count(&s.hour, i)?)?;
+            }
+            _ => {
+                self.flush(each);
+                self.run = Some(self.ends_of(s, i)?);
+            }
+        }
+        Some(())
+    }
+
+    fn flush(&mut self, each: &mut dyn FnMut(&Summed<'_>)) {
+        let Some(run) = self.run.take() else { return };
+        for ((bytes, flows), outward) in run.sums.into_iter().zip([true, false]) {
+            let volume = Volume {
+                bytes: bytes.into(),
+                packets: 0,
+                flows,
+                first: run.hour,
+                last: run.hour,
+            };
+            if flows > 0
+                && let Some(sums) = self.summed(&run, outward, ([None, None], 0), volume)
+            {
+                each(&sums);
+            }
+        }
+    }
+
+    fn ends_of(&mut self, s: &Stretch, i: usize) -> Option<Ends> {
+        let [local, own, beyond] = &mut self.addresses;
+        let (local, peer) = (local.addr(s.local.get(i)?)?, *s.peer.get(i)?);
+        let packet = (
+            s.packet[0].get(i).map_or(Some(local), |t| own.addr(t))?,
+            s.packet[1].get(i).map_or(Some(peer), |t| beyond.addr(t))?,
+        );
+        let hour = count(&s.hour, i)?;
+        Some(Ends {
+            local,
+            peer,
+            packet,
+            directed: *s.directed.get(i)?,
+            action: match s.action.get(i)?.data() {
+                b"ACCEPT" => Action::Accept,
+                b"REJECT" => Action::Reject,
+                b"-" => Action::Unknown,
+                _ => Action::Other,
+            },
+            day: hour / (24 * HOUR),
+            sums: s.ends_sums(i)?,
+            hour,
+        })
+    }
+
+    fn summed(
+        &self,
+        ends: &Ends,
+        outward: bool,
+        ([src_port, dst_port], protocol): ([Option<&i32>; 2], u8),
+        volume: Volume,
+    ) -> Option<Summed<'_>> {
+        let turned = |(a, b): (Addr, Addr)| if outward { (a, b) } else { (b, a) };
+        let (src, dst) = turned((ends.local, ends.peer));
+        let (source, destination) = turned(ends.packet);
+        let logged = match outward {
+            true => FlowDirection::Egress,
+            false => FlowDirection::Ingress,
         };
-        each(&Summed {
+        let port = |p: Option<&i32>| p.map_or(Some(0), |p| u16::try_from(*p).ok());
+        Some(Summed {
             src,
             dst,
             source,
             destination,
-            direction: value(&s.logged, i).map(|t| match t.data() {
-                b"egress" => FlowDirection::Egress,
-                _ => FlowDirection::Ingress,
-            }),
+            direction: ends.directed.then_some(logged),
             role: match (src_port, dst_port) {
                 (None, _) => Role::Client,
                 (_, None) => Role::Server,
@@ -172,34 +286,32 @@ impl<'r> Rows<'r> {
             },
             src_port: port(src_port)?,
             dst_port: port(dst_port)?,
-            protocol: u8::try_from(*s.protocol.get(i)?).ok()?,
-            action: match s.action.get(i)?.data() {
-                b"ACCEPT" => Action::Accept,
-                b"REJECT" => Action::Reject,
-                b"-" => Action::Unknown,
-                _ => Action::Other,
-            },
+            protocol,
+            action: ends.action,
             log: self.log_number,
             volume,
             facts: &self.facts,
-        });
-        Some(())
+        })
     }
 
     /// Rows of one interface follow each other: what is said of it is made once.
-    fn facts_of(&mut self, s: &Stretch, i: usize) -> Option<()> {
-        let fact = |n: usize| s.facts.get(n).and_then(|c| value(c, i));
-        let interface = s.interface.get(i)?;
-        let log = s.log.get(i)?;
-        if let Some((texts, of_log)) = &self.seen {
-            let same = |kept: &Option<ByteArray>, now: Option<&ByteArray>| kept.as_ref() == now;
-            let facts = texts.iter().skip(1).zip((0..6).map(fact));
-            if texts[0].as_ref() == Some(interface) && of_log == log && facts.into_iter().all(|(k, n)| same(k, n)) {
-                return Some(());
-            }
+    fn same_facts(&self, s: &Stretch, i: usize) -> Option<bool> {
+        if i > 0 {
+            let changed = s.interface.changes(i) || s.log.changes(i) || s.facts.iter().any(|column| column.changes(i));
+            return Some(!changed);
         }
+        let (interface, log) = (s.interface.get(i)?, s.log.get(i)?);
+        Some(self.seen.as_ref().is_some_and(|([seen, facts @ ..], of_log)| {
+            let now = s.facts.iter().map(|column| column.get(i));
+            seen.as_ref() == Some(interface) && of_log == log && facts.iter().map(Option::as_ref).eq(now)
+        }))
+    }
+
+    fn facts_of(&mut self, s: &Stretch, i: usize) -> Option<()> {
+        let fact = |n: usize| s.facts.get(n).and_then(|c| c.get(i));
+        let (interface, log) = (s.interface.get(i)?, s.log.get(i)?);
         let text = |n: usize| fact(n).map(|t| Box::from(t.data()));
-        let instance = fact(5).map(ByteArray::data);
+        let instance = fact(INSTANCE).map(ByteArray::data);
         self.facts = Facts {
             interface: interface.data().into(),
             account: text(0),
@@ -218,8 +330,14 @@ impl<'r> Rows<'r> {
     }
 }
 
-fn value<T>(column: &Some<T>, i: usize) -> Option<&T> {
-    column.as_ref()?.get(i)?.as_ref()
+impl Ends {
+    fn add(&mut self, more: [(u64, u64); 2], hour: u64) -> Option<()> {
+        for (sum, more) in self.sums.iter_mut().zip(more) {
+            *sum = (sum.0.checked_add(more.0)?, sum.1.checked_add(more.1)?);
+        }
+        self.hour = self.hour.min(hour);
+        Some(())
+    }
 }
 
 impl Last {
@@ -231,42 +349,4 @@ impl Last {
         self.0 = Some((text.clone(), found));
         Some(found)
     }
-}
-
-impl Stretch {
-    /// From the first to the last row that may be wanted.
-    fn span(&self, wanted: &Wanted, rows: usize) -> Range<usize> {
-        let named = |t: &ByteArray| t.as_utf8().is_ok_and(|t| wanted.names.contains(t));
-        let within = |t: &ByteArray| {
-            named(t)
-                || !wanted.networks.is_empty()
-                    && addr(t.data()).is_some_and(|a| wanted.networks.iter().any(|n| n.contains(a.ip())))
-        };
-        let matches = |i: usize| {
-            let ends = [
-                self.local.get(i),
-                self.peer.get(i),
-                value(&self.packet[0], i),
-                value(&self.packet[1], i),
-            ];
-            let ids = [self.interface.get(i), value(&self.facts[5], i)];
-            ends.into_iter().flatten().any(within) || ids.into_iter().flatten().any(named)
-        };
-        let first = (0..rows).find(|i| matches(*i));
-        let last = (0..rows).rev().find(|i| matches(*i));
-        first.zip(last).map_or(0..0, |(a, b)| a..b + 1)
-    }
-
-    fn narrow(&mut self, rows: &Range<usize>) {
-        let whole = [&mut self.interface, &mut self.local, &mut self.peer];
-        whole.into_iter().for_each(|c| cut(c, rows));
-        let optional = self.packet.iter_mut().chain(&mut self.facts);
-        optional.flatten().for_each(|c| cut(c, rows));
-    }
-}
-
-/// Keeps some of the values.
-fn cut<T>(column: &mut Vec<T>, rows: &Range<usize>) {
-    column.truncate(rows.end);
-    column.drain(..rows.start.min(column.len()));
 }
