@@ -1,0 +1,199 @@
+//! What one worker has found: records and sums that are about a key, added up by cell.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{Cell, Detail, Found, Search, Side};
+use crate::aggregate::counter::Places;
+use crate::aggregate::interner::{Described, Interner};
+use crate::aggregate::stats::RecordCounts;
+use crate::aggregate::{Summed, Tally, Volume};
+use crate::flow::{FlowDirection, FlowRecord, LogStatus};
+use crate::lookup::asked::Asked;
+use crate::lookup::records::Records;
+use crate::net::{HOUR, Seconds};
+
+/// One worker's findings.
+pub(super) struct Hits<'s, P> {
+    search: &'s Search<'s, P>,
+    cells: HashMap<Cell, Volume, RandomState>,
+    interfaces: Interner,
+    records: Records,
+    counts: RecordCounts,
+    task: u32,
+    log: u16,
+    met: Vec<(u32, Side)>,
+    /// Interface, instance and direction that `met` is of, where nothing else decides.
+    met_by: Option<Names>,
+}
+
+type Names = (Box<[u8]>, Option<Box<[u8]>>, Option<FlowDirection>);
+
+impl<'s, P: Places> Hits<'s, P> {
+    pub(super) fn new(search: &'s Search<'s, P>) -> Self {
+        Hits {
+            search,
+            cells: HashMap::default(),
+            interfaces: Interner::default(),
+            records: Records::default(),
+            counts: RecordCounts::default(),
+            task: 0,
+            log: 0,
+            met: Vec::new(),
+            met_by: None,
+        }
+    }
+
+    /// The same as [`Hits::is_wanted`]; sums of one interface follow each other, and mostly it alone decides.
+    fn is_sum_wanted(&mut self, r: &Asked<'_>) -> bool {
+        let names = |(interface, instance, direction): &Names| {
+            r.interface == Some(interface) && r.instance == instance.as_deref() && r.direction == *direction
+        };
+        if self.met_by.as_ref().is_some_and(names) {
+            return !self.met.is_empty();
+        }
+        let wanted = self.is_wanted(r);
+        let decides = self.search.names_decide && r.interface.is_some();
+        self.met_by = decides.then(|| {
+            (
+                r.interface.unwrap_or_default().into(),
+                r.instance.map(Box::from),
+                r.direction,
+            )
+        });
+        wanted
+    }
+
+    /// True if it is about some target and passes; the targets are in `met`.
+    fn is_wanted(&mut self, r: &Asked<'_>) -> bool {
+        let mut met = std::mem::take(&mut self.met);
+        self.search.targets_of(r, &mut met);
+        self.met = met;
+        !self.met.is_empty() && self.search.window.contains(r.volume.first) && self.search.passes(r)
+    }
+
+    fn count(&mut self, r: &Asked<'_>, texts: &impl Described, log: u16) {
+        let interface = self.interfaces.intern(r.interface.unwrap_or(b"-"), texts);
+        let start = r.volume.first;
+        let (port, protocol) = match self.search.detail {
+            Detail::Ends => (0, 0),
+            _ => (r.port, r.protocol),
+        };
+        for (target, side) in &self.met {
+            let (near, far) = if *side == Side::To {
+                (r.dst, r.src)
+            } else {
+                (r.src, r.dst)
+            };
+            let cell = Cell {
+                target: *target,
+                interface,
+                day: start - start % (24 * HOUR),
+                near,
+                far,
+                side: *side,
+                port,
+                protocol,
+                accepted: r.accepted,
+                log,
+                twice: false,
+            };
+            self.cells.entry(cell).or_insert(Volume::EMPTY).add(&r.volume);
+        }
+    }
+
+    pub(super) fn finish(self) -> Found {
+        let (interfaces, place) = self.interfaces.sorted();
+        let renumber = |(cell, volume): (Cell, Volume)| {
+            let interface = place.get(cell.interface as usize).copied().unwrap_or(0);
+            (Cell { interface, ..cell }, volume)
+        };
+        let mut cells: Vec<(Cell, Volume)> = self.cells.into_iter().map(renumber).collect();
+        cells.sort_unstable_by_key(|(cell, _)| *cell);
+        one_log_each(&mut cells);
+        let mut records = self.records;
+        records.sort();
+        Found {
+            cells,
+            interfaces,
+            records,
+            counts: self.counts,
+        }
+    }
+}
+
+/// Several flow logs on one interface: on every day the one with the most bytes counts, the others are marked.
+fn one_log_each(cells: &mut [(Cell, Volume)]) {
+    let several = cells.windows(2).any(|w| matches!(w, [a, b] if a.0.log != b.0.log));
+    if !several {
+        return;
+    }
+    let mut sums: BTreeMap<(u32, Seconds), BTreeMap<u16, (u128, u64)>> = BTreeMap::new();
+    for (cell, volume) in &*cells {
+        let day = sums.entry((cell.interface, cell.day)).or_default();
+        let sum = day.entry(cell.log).or_default();
+        *sum = (sum.0 + volume.bytes, sum.1 + volume.flows);
+    }
+    sums.retain(|_, logs| logs.len() > 1);
+    let best = |c: &Cell| {
+        let logs = sums.get(&(c.interface, c.day))?;
+        logs.iter()
+            .max_by_key(|(log, sum)| (**sum, std::cmp::Reverse(**log)))
+            .map(|(log, _)| *log)
+    };
+    for (cell, _) in cells {
+        cell.twice = best(cell).is_some_and(|log| log != cell.log);
+    }
+}
+
+impl<P: Places> Tally for Hits<'_, P> {
+    fn begin(&mut self, task: u32, log: u16) {
+        (self.task, self.log) = (task, log);
+    }
+
+    fn actions(&self) -> (u64, u64) {
+        (self.counts.good_accept, self.counts.reject_records)
+    }
+
+    fn observe(&mut self, line: u64, r: &FlowRecord<'_>) {
+        if r.status != LogStatus::Ok {
+            return;
+        }
+        self.counts.observe(r);
+        let Some(asked) = Asked::of_record(r) else { return };
+        self.met_by = None;
+        if !self.is_wanted(&asked) {
+            return;
+        }
+        if self.search.detail == Detail::Records {
+            self.records.keep((self.task, line), r);
+        }
+        if !r.format().is_transit_gateway() {
+            self.count(&asked, r, self.log);
+        }
+    }
+
+    fn sums(&mut self, s: &Summed<'_>) {
+        let asked = Asked::of_sums(s);
+        if self.is_sum_wanted(&asked) {
+            self.count(&asked, s.facts, s.log);
+        }
+    }
+
+    fn counted(&mut self, counts: &RecordCounts) {
+        self.counts.add(counts);
+    }
+
+    fn merge(&mut self, other: Self) {
+        let map = self.interfaces.merge(&other.interfaces);
+        for (cell, volume) in other.cells {
+            let interface = map.get(cell.interface as usize).copied().unwrap_or(0);
+            let cell = Cell { interface, ..cell };
+            self.cells.entry(cell).or_insert(Volume::EMPTY).add(&volume);
+        }
+        self.records.merge(other.records);
+        self.counts.add(&other.counts);
+    }
+}
