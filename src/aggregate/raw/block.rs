@@ -184,7 +184,7 @@ pub struct BlockReader {
 const AT_ONCE: usize = 64;
 
 impl BlockReader {
-    /// Of bytes in which, from `at` on, stands what [`encode_block`] wrote.
+    /// Of bytes in which, from `at` on, stands what [`BlockWriter`] wrote.
     ///
     /// # Errors
     /// `Format` if it does not.
@@ -210,7 +210,7 @@ impl BlockReader {
     /// The next cell; none at the end.
     ///
     /// # Errors
-    /// `Format` if it is not what [`encode_block`] writes.
+    /// `Format` if it is not what [`BlockWriter`] writes.
     #[inline]
     pub fn read_next(&mut self) -> Result<Option<RawEntry>> {
         if self.ready.is_empty() && self.left > 0 {
