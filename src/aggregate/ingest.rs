@@ -380,16 +380,9 @@ impl<'a, T: Tally> Run<'a, T> {
     }
 
     fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
-        let name = || {
-            self.archive
-                .sources
-                .get(task.file as usize)
-                .map(|s| s.name)
-                .unwrap_or_default()
-        };
         match self.formats.get(&task.file) {
             Some(format) => format.clone(),
-            None => format_of(start, &self.options.formats.of(&name())),
+            None => format_of(start, &self.lines_format(task)),
         }
     }
 }

@@ -128,7 +128,6 @@ struct Seen {
 #[derive(Debug, Clone)]
 struct Entry {
     about: About,
-    number: u32,
     transit: u64,
     passed: u128,
     /// An address that a record showed to be its own; the default if none did.
@@ -204,7 +203,7 @@ impl Interner {
                 entry
             }
         };
-        self.entries[self.last as usize].number
+        self.faces[self.last as usize].number
     }
 
     /// Notes the same of many records at once: so many of them, with so many bytes passed on.
@@ -268,7 +267,7 @@ impl Interner {
         let number = self.shared.as_ref().map_or(n, |ids| ids.number(id));
         let rehash = |n: &u32| hash.hash_one(&*entries[*n as usize].about.id);
         self.places.insert_unique(h, n, rehash);
-        self.entries.push(Entry::new(id, number));
+        self.entries.push(Entry::new(id));
         self.faces.push(Face {
             id: Short::of(Some(id)),
             account: Short::of(None),
@@ -282,7 +281,7 @@ impl Interner {
         let add = |entry: &Entry| {
             let place = self.place(&entry.about.id) as usize;
             self.entries[place].merge(entry);
-            self.entries[place].number
+            self.faces[place].number
         };
         other.entries.iter().map(add).collect()
     }
@@ -301,23 +300,22 @@ impl Interner {
     fn order(&self) -> (Vec<u32>, Vec<u32>) {
         let mut order: Vec<u32> = (0..self.entries.len() as u32).collect();
         order.sort_by(|a, b| self.id(*a).cmp(self.id(*b)));
-        let most = self.entries.iter().map(|e| e.number as usize + 1).max();
+        let most = self.faces.iter().map(|f| f.number as usize + 1).max();
         let mut place = vec![0; most.unwrap_or(0)];
         for (i, n) in order.iter().enumerate() {
-            place[self.entries[*n as usize].number as usize] = i as u32;
+            place[self.faces[*n as usize].number as usize] = i as u32;
         }
         (order, place)
     }
 }
 
 impl Entry {
-    fn new(id: &[u8], number: u32) -> Self {
+    fn new(id: &[u8]) -> Self {
         Entry {
             about: About {
                 id: id.into(),
                 ..About::default()
             },
-            number,
             transit: 0,
             passed: 0,
             own: Addr::default(),

@@ -197,9 +197,7 @@ impl Grain {
         ingress: false,
         home: false,
     };
-}
 
-impl Grain {
     /// True if sums of this direction, with a far end of this class, are asked for.
     pub const fn wants(&self, direction: Direction, class: Class) -> bool {
         match direction {

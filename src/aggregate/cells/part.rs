@@ -21,7 +21,7 @@ struct Written {
 #[derive(Debug, Default)]
 pub(super) struct Part {
     /// Tag and number + 1 of a cell, 0 where there is none; the length is a power of two.
-    pub(super) slots: Vec<u32>,
+    slots: Vec<u32>,
     pub(super) cells: Dense,
     pub(super) wide: HashMap<FlowKey, Cell, RandomState>,
     /// Lean and wide cells that were written out.
@@ -99,7 +99,7 @@ impl Part {
     }
 
     #[cold]
-    pub(super) fn add_wide(&mut self, key: LeanKey, cell: &Cell) {
+    fn add_wide(&mut self, key: LeanKey, cell: &Cell) {
         self.wide.entry(key.key()).and_modify(|c| c.add(cell)).or_insert(*cell);
     }
 

@@ -18,6 +18,11 @@ impl<T: Tally> Run<'_, T> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(report.file);
         }
+        self.keep(report);
+    }
+
+    /// Keeps what became of a task whose format did not change in the middle of a file.
+    pub(super) fn keep(&self, report: &TaskReport) {
         let content = report.fingerprint.map(|f| self.claims.number(f));
         self.reports.push(report, content);
     }

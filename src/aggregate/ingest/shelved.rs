@@ -15,8 +15,7 @@ impl<T: Tally> Run<'_, T> {
         worker.tally.counted(&counts);
         report.renumber(number, file);
         self.examples.add(number, std::mem::take(&mut report.rejects));
-        let content = report.fingerprint.map(|f| self.claims.number(f));
-        self.reports.push(&report, content);
+        self.keep(&report);
         true
     }
 

@@ -127,7 +127,7 @@ impl<T: Tally> Run<'_, T> {
     }
 
     /// The format of lines that come without a header.
-    fn lines_format(&self, task: &Task) -> LogFormat {
+    pub(super) fn lines_format(&self, task: &Task) -> LogFormat {
         let name = self.archive.sources.get(task.file as usize).map(|s| s.name);
         self.options.formats.of(&name.unwrap_or_default())
     }
