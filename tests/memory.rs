@@ -243,6 +243,49 @@ fn a_bound_changes_no_byte_of_a_table() {
     assert_eq!(fs::read_dir(folder.path().join("spill")).unwrap().count(), 0);
 }
 
+/// Sums of IPv4 alone stand for themselves while flows of IPv6 are open: only the largest of those are kept then.
+#[test]
+fn the_largest_are_those_of_the_whole_where_some_flows_are_open() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("logs")).unwrap();
+    let mut n = Numbers(11);
+    // Addresses of IPv4 on both sides of home's border, or of IPv6, whose direction only the whole tells.
+    let told_apart = |line: &String| {
+        let home = line.matches(" 10.0.").count();
+        home == 1 || line.matches(" 2001:").count() == 2
+    };
+    let lines: Vec<String> = (0..40_000).map(|_| line(&mut n, false)).filter(told_apart).collect();
+    assert!(lines.len() > 10_000 && lines.iter().any(|l| l.contains(" 2001:")));
+    fs::write(
+        folder.path().join("logs/a.log"),
+        format!("{V2}\n{}\n", lines.join("\n")),
+    )
+    .unwrap();
+    let questions: [&[&str]; 5] = [
+        &["--by", "eni,dst"],
+        &["--by", "dst,hour"],
+        &["--by", "eni,class"],
+        &["--by", "eni,dst", "--where", "bytes>9000000"],
+        &["--by", "dst", "--where", "family=ipv6"],
+    ];
+    for question in questions {
+        let top = |limit: &str| {
+            let format = ["--format", "csv", "--quiet", "--totals", "--limit", limit];
+            let answer = told(folder.path(), &[&["top", "logs"], question, &format].concat());
+            String::from_utf8(answer).unwrap()
+        };
+        let whole = top("0");
+        let rows: Vec<&str> = whole.lines().collect();
+        let (totals, rows) = rows.split_last().unwrap();
+        for limit in [1, 3, 10, 500] {
+            let shown = top(&limit.to_string());
+            let mut expected = rows[..rows.len().min(limit + 1)].to_vec();
+            expected.push(totals);
+            assert_eq!(shown.lines().collect::<Vec<_>>(), expected, "{question:?} {limit}");
+        }
+    }
+}
+
 #[test]
 fn a_bound_changes_no_byte_of_a_state() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 //! Counting rules 1, 3 and 4 of the design stand here: ACCEPT and OK only, direction by the record or by home addresses,
 //! the peer is `pkt-dstaddr` where there is one. Merging two counters is a commutative sum.
 
-use crate::aggregate::cells::{Outbox, Rest, SumBox};
+use crate::aggregate::cells::{Kinds, Outbox, Rest, SumBox};
 use crate::aggregate::filter::{Filter, RecordFacts};
 use crate::aggregate::interner::{Described, Dictionaries, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
@@ -12,10 +12,7 @@ use crate::aggregate::table::{Direction, Peer, Role};
 use crate::aggregate::way::{Numbers, Way};
 use crate::flow::{Action, Field, FlowRecord, LogStatus, MISSING, Rows};
 use crate::net::{Addr, Class, TimeWindow};
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 mod adopt;
 mod ends;
@@ -23,9 +20,7 @@ mod shared;
 mod sums;
 
 use ends::{Ends, ports};
-pub(super) use shared::STEP;
 pub use shared::Shared;
-use shared::Wide;
 
 /// What the lists say of an address; the intel room knows, tests make it up.
 pub trait Places: Sync {
@@ -57,10 +52,6 @@ pub struct Counter<'p, P> {
     shared: Arc<Shared>,
     outbox: Outbox,
     sums: SumBox,
-    /// The sums that do not fit the shared table. The hash is keyed at random, as is that of the others.
-    wide: HashMap<FlowKey, Cell, RandomState>,
-    /// So many of them are no reason to look what becomes of them.
-    wide_step: usize,
     /// Counts over all good records.
     pub records: RecordCounts,
     /// Task that is being counted, for samples.
@@ -69,7 +60,7 @@ pub struct Counter<'p, P> {
     pub log: u16,
     by_interface: bool,
     /// Some cells mean something only together with others: open or carried flows, several flow logs.
-    entangled: bool,
+    entangled: Kinds,
 }
 
 impl<'p, P: Places> Counter<'p, P> {
@@ -82,13 +73,11 @@ impl<'p, P: Places> Counter<'p, P> {
             shared,
             outbox: Outbox::default(),
             sums: SumBox::default(),
-            wide: HashMap::default(),
-            wide_step: STEP,
             records: RecordCounts::default(),
             task: 0,
             log: 0,
             by_interface: counting.grain.interface,
-            entangled: false,
+            entangled: Kinds::default(),
         }
     }
 
@@ -96,7 +85,9 @@ impl<'p, P: Places> Counter<'p, P> {
     #[must_use]
     pub fn by_interface(mut self, needed: bool) -> Self {
         self.by_interface |= needed;
-        self.entangled |= needed;
+        if needed {
+            self.entangled = Kinds::BOTH;
+        }
         self
     }
 
@@ -164,10 +155,9 @@ impl<'p, P: Places> Counter<'p, P> {
         let ingress = ends.is_ingress();
         let role = if ingress { of_source.flip() } else { of_source };
         // Which end of an open flow is ours, and whose a carried one is, can only be told by interface.
-        let apart = self.by_interface || ends.is_open() || ends.carried;
+        let linked = ends.is_open() || ends.carried;
         let mut interface = u32::MAX;
-        self.entangled |= ends.is_open() || ends.carried;
-        if apart {
+        if linked || self.by_interface {
             interface = self.interfaces.intern_coded(codes, texts);
             if ends.transit {
                 self.interfaces.note_transit(if ends.passed { f.bytes } else { 0 });
@@ -186,9 +176,10 @@ impl<'p, P: Places> Counter<'p, P> {
             last: f.end,
             sample: (self.task, f.line),
         };
-        if !self.outbox.add(&self.shared.cells, &key, &cell) {
-            self.add_wide(key, &cell);
+        if linked {
+            self.entangled |= Kinds::of(&key);
         }
+        self.outbox.add(&self.shared.cells, &key, &cell);
     }
 
     /// Bytes that the interface sends from an address known to be its own, to another address of home, need not wait for the
@@ -206,30 +197,12 @@ impl<'p, P: Places> Counter<'p, P> {
         }
     }
 
-    /// Adds the sums of several records.
-    fn add_sum(&mut self, key: FlowKey, cell: &Cell) {
-        if !self.sums.add(&self.shared.cells, &key, cell) {
-            self.add_wide(key, cell);
+    /// Adds the sums of several records; `linked` if they mean something only together with others.
+    fn add_sum(&mut self, key: FlowKey, cell: &Cell, linked: bool) {
+        if linked {
+            self.entangled |= Kinds::of(&key);
         }
-    }
-
-    fn add_wide(&mut self, key: FlowKey, cell: &Cell) {
-        self.wide.entry(key).and_modify(|c| c.add(cell)).or_insert(*cell);
-        if self.wide.len() >= self.wide_step {
-            self.hand_over();
-        }
-    }
-
-    #[cold]
-    fn hand_over(&mut self) {
-        match &self.shared.wide {
-            Wide::Kept => self.wide_step = usize::MAX,
-            Wide::Handed(sums) => self.wide.drain().for_each(|(key, cell)| sums.add(key, &cell)),
-            Wide::Counted { met, .. } => {
-                met.fetch_add(STEP as u64, Ordering::Relaxed);
-                self.wide_step += STEP;
-            }
-        }
+        self.sums.add(&self.shared.cells, &key, cell);
     }
 
     #[inline]
@@ -272,14 +245,11 @@ impl<'p, P: Places> Counter<'p, P> {
     pub fn flush(&mut self) {
         self.outbox.flush(&self.shared.cells);
         self.sums.flush(&self.shared.cells);
-        if let Wide::Handed(_) = &self.shared.wide {
-            self.hand_over();
-        }
     }
 
     /// True if there is more than the run's bound of memory lets in.
     pub fn is_full(&self) -> bool {
-        self.shared.is_full()
+        self.shared.cells.is_full()
     }
 
     /// Adds another worker's tables; in whatever order, the result is the same.
@@ -288,37 +258,38 @@ impl<'p, P: Places> Counter<'p, P> {
         self.interfaces.merge(&other.interfaces);
         self.records.add(&other.records);
         self.entangled |= other.entangled;
-        for (key, cell) in other.wide {
-            self.wide.entry(key).and_modify(|c| c.add(&cell)).or_insert(cell);
-        }
     }
 
     /// True if every cell stands for itself.
     pub(super) fn is_plain(&self) -> bool {
-        !self.entangled
+        self.entangled.is_none()
     }
 
     /// Under a bound: writes out everything, and gives the memory back.
     pub(super) fn write_out(&mut self) {
         self.flush();
-        self.shared.write_out();
+        self.shared.cells.write_out();
     }
 
-    /// Leaves out what the answer will not show, if every cell stands for itself.
-    pub(super) fn keep_largest(&mut self) -> Rest {
-        self.flush();
-        let cells = &self.shared.cells;
-        let plain = !self.entangled && self.wide.is_empty() && !cells.has_wide();
-        match self.counting.largest {
-            limit if limit > 0 && plain => cells.keep_largest(limit, |b, p, n| self.counting.filter.keeps_sum(b, p, n)),
-            _ => Rest::default(),
+    /// Leaves out what the answer will not show, where every cell stands for itself. Where peers are told apart, what is linked
+    /// among IPv6 says nothing of IPv4. After [`Counter::seal`].
+    pub(super) fn keep_largest(&self) -> Rest {
+        let limit = self.counting.largest;
+        if limit == 0 || !self.is_plain() && !self.counting.grain.peer {
+            return Rest::default();
         }
+        let free = Kinds {
+            lean: !self.entangled.lean,
+            full: !self.entangled.full,
+        };
+        let filter = &self.counting.filter;
+        let keeps = |bytes, packets, flows| filter.keeps_sum(bytes, packets, flows);
+        self.shared.cells.keep_largest(limit, free, keeps)
     }
 
     /// Shows every key with its sums, once, after [`Counter::seal`].
     pub(super) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
         self.shared.cells.each(each);
-        self.wide.iter().for_each(|(key, cell)| each(key, cell));
     }
 
     /// Ends counting: each key has one place from here on.
@@ -330,9 +301,5 @@ impl<'p, P: Places> Counter<'p, P> {
     /// Hands out every key with its sums, once.
     pub(super) fn drain(self, mut each: impl FnMut(FlowKey, Cell)) {
         self.shared.cells.drain(&mut each);
-        self.wide.into_iter().for_each(|(key, cell)| each(key, cell));
-        if let Wide::Handed(sums) = &self.shared.wide {
-            sums.drain(each);
-        }
     }
 }

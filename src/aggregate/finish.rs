@@ -22,11 +22,11 @@ pub fn finish<P: Places>(
     own: &BTreeSet<(String, Addr)>,
     place: impl Fn((u32, u64)) -> Sample + Sync,
 ) -> (EgressTable, LeftOut) {
+    counter.seal();
     let mut left_out = LeftOut {
         smaller: counter.keep_largest(),
         ..LeftOut::default()
     };
-    counter.seal();
     let (mut interfaces, order) = counter.interfaces.sorted();
     let placed = |key: &FlowKey| FlowKey {
         interface: order.get(key.interface as usize).copied().unwrap_or(u32::MAX),

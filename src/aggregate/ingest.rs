@@ -102,7 +102,7 @@ pub(super) fn ingest_into<'p, P: Places>(
     let shared = Arc::new(shared);
     let reading = Reading {
         new: &|logs: &FlowLogs| Counter::new(places, counting, shared.clone()).by_interface(logs.are_several()),
-        restart: &|| shared.restart(),
+        restart: &|| shared.cells.clear(),
         sieve: None,
         shelf: options.shelf.as_deref(),
         window: counting.window,

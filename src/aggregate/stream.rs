@@ -99,7 +99,7 @@ impl Settled {
         for (is_lean, extent) in &self.written {
             self.spool.read(*extent, &mut bytes);
             if *is_lean {
-                for lean in bytes.chunks_exact(Lean::BYTES).map(Lean::unpack) {
+                for lean in bytes.chunks_exact(<Lean>::BYTES).map(<Lean>::unpack) {
                     f(&lean.key.key(), &lean.cell());
                 }
                 continue;

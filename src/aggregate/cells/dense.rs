@@ -1,21 +1,30 @@
 //! Cells one after the other, in chunks that stay where they are: a table that grows copies nothing.
 //!
-//! A chunk is 16 KiB; the last of a part is half empty on average, which is what all of them together waste.
+//! A chunk is 8 KiB of lean cells; the last of a part is half empty on average, which is what all of them together waste.
 
-use super::lean::Lean;
+use super::lean::{CellKey, Lean};
 use std::ops::{Index, IndexMut};
 
 /// Cells of a chunk, a power of two.
-const CHUNK: usize = 256;
+const CHUNK: usize = 128;
 
 /// A list of cells.
-#[derive(Debug, Default)]
-pub(super) struct Dense {
-    chunks: Vec<Box<[Lean; CHUNK]>>,
+#[derive(Debug)]
+pub(super) struct Dense<K> {
+    chunks: Vec<Box<[Lean<K>; CHUNK]>>,
     len: usize,
 }
 
-impl Dense {
+impl<K> Default for Dense<K> {
+    fn default() -> Self {
+        Dense {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<K: CellKey> Dense<K> {
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -25,12 +34,12 @@ impl Dense {
     }
 
     #[inline]
-    pub(super) fn get(&self, n: usize) -> Option<&Lean> {
+    pub(super) fn get(&self, n: usize) -> Option<&Lean<K>> {
         self.chunks.get(n / CHUNK).map(|chunk| &chunk[n % CHUNK])
     }
 
     #[inline]
-    pub(super) fn push(&mut self, lean: Lean) {
+    pub(super) fn push(&mut self, lean: Lean<K>) {
         if self.len == self.chunks.len() * CHUNK {
             self.chunks.push(Box::new([Lean::NONE; CHUNK]));
         }
@@ -40,14 +49,14 @@ impl Dense {
     }
 
     /// Chunk by chunk, the last as far as it is used.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Lean> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lean<K>> {
         let used = |n: usize| self.len.saturating_sub(n * CHUNK).min(CHUNK);
         let chunks = self.chunks.iter().enumerate();
         chunks.flat_map(move |(n, chunk)| &chunk[..used(n)])
     }
 
     /// Leaves out what `keeps` does not want, and gives its memory back.
-    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&Lean) -> bool) {
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&Lean<K>) -> bool) {
         let mut kept = 0;
         for n in 0..self.len {
             let lean = self[n];
@@ -66,18 +75,18 @@ impl Dense {
     }
 }
 
-impl Index<usize> for Dense {
-    type Output = Lean;
+impl<K> Index<usize> for Dense<K> {
+    type Output = Lean<K>;
 
     #[inline]
-    fn index(&self, n: usize) -> &Lean {
+    fn index(&self, n: usize) -> &Lean<K> {
         &self.chunks[n / CHUNK][n % CHUNK]
     }
 }
 
-impl IndexMut<usize> for Dense {
+impl<K> IndexMut<usize> for Dense<K> {
     #[inline]
-    fn index_mut(&mut self, n: usize) -> &mut Lean {
+    fn index_mut(&mut self, n: usize) -> &mut Lean<K> {
         &mut self.chunks[n / CHUNK][n % CHUNK]
     }
 }
@@ -85,9 +94,10 @@ impl IndexMut<usize> for Dense {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::cells::LeanKey;
     use proptest::prelude::*;
 
-    fn cell(n: u64) -> Lean {
+    fn cell(n: u64) -> Lean<LeanKey> {
         Lean { bytes: n, ..Lean::NONE }
     }
 

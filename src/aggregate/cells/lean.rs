@@ -1,9 +1,60 @@
-//! One key in three words, and its sums in one cache line.
+//! One key in three words, and its sums in one cache line; the same for keys that take more words.
 
 use crate::aggregate::key::{Cell, FlowKey, Sides};
-use crate::aggregate::spill::bytes_of;
+use crate::aggregate::spill::{Packed, bytes_of};
 use crate::net::Addr;
 use std::hash::{Hash, Hasher};
+
+/// A key as the shared table holds it.
+pub(in crate::aggregate) trait CellKey: Packed + Send {
+    /// What stands where no key is yet.
+    const NONE: Self;
+
+    /// The key that it stands for.
+    fn flow(self) -> FlowKey;
+}
+
+impl CellKey for LeanKey {
+    const NONE: Self = LeanKey([0; 3]);
+
+    #[inline]
+    fn flow(self) -> FlowKey {
+        self.key()
+    }
+}
+
+impl CellKey for FlowKey {
+    const NONE: Self = FlowKey {
+        local: Addr(0),
+        peer: Addr(0),
+        interface: 0,
+        log: 0,
+        other_port: 0,
+        hour: 0,
+        port: 0,
+        protocol: 0,
+        sides: Sides::from_bits(0),
+    };
+
+    #[inline]
+    fn flow(self) -> FlowKey {
+        self
+    }
+}
+
+impl Packed for LeanKey {
+    const BYTES: usize = 24;
+
+    #[inline]
+    fn pack(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.map(u64::to_le_bytes).as_flattened());
+    }
+
+    #[inline]
+    fn unpack(bytes: &mut &[u8]) -> Self {
+        LeanKey([(); 3].map(|()| u64::from_le_bytes(bytes_of(bytes))))
+    }
+}
 
 /// A [`FlowKey`] of IPv4 addresses in three words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +124,8 @@ impl LeanKey {
 
 /// One record that is to be added.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Item {
-    pub(in crate::aggregate) key: LeanKey,
+pub(super) struct Item<K> {
+    pub(super) key: K,
     pub(super) hash: u64,
     pub(super) bytes: u64,
     pub(super) packets: u64,
@@ -84,11 +135,11 @@ pub(super) struct Item {
     pub(super) line: u32,
 }
 
-/// The sums of one key, in one cache line.
+/// The sums of one key, in one cache line if it is lean.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub(in crate::aggregate) struct Lean {
-    pub(in crate::aggregate) key: LeanKey,
+pub(in crate::aggregate) struct Lean<K = LeanKey> {
+    pub(in crate::aggregate) key: K,
     pub(super) bytes: u64,
     pub(super) packets: u64,
     pub(super) flows: u32,
@@ -98,10 +149,10 @@ pub(in crate::aggregate) struct Lean {
     pub(super) line: u32,
 }
 
-impl Lean {
+impl<K: CellKey> Lean<K> {
     /// What stands where no cell is yet.
-    pub(super) const NONE: Lean = Lean {
-        key: LeanKey([0; 3]),
+    pub(super) const NONE: Self = Lean {
+        key: K::NONE,
         bytes: 0,
         packets: 0,
         flows: 0,
@@ -112,7 +163,7 @@ impl Lean {
     };
 
     /// The sums of a key, if they fit.
-    pub(in crate::aggregate) fn of(key: LeanKey, cell: &Cell) -> Option<Lean> {
+    pub(in crate::aggregate) fn of(key: K, cell: &Cell) -> Option<Self> {
         let small = |n: u64| u32::try_from(n).ok();
         Some(Lean {
             key,
@@ -139,7 +190,7 @@ impl Lean {
 
     /// Adds a record; false, and nothing is changed, if a sum would not fit.
     #[inline]
-    pub(super) fn add(&mut self, item: &Item) -> bool {
+    pub(super) fn add(&mut self, item: &Item<K>) -> bool {
         let (bytes, packets) = (
             self.bytes.checked_add(item.bytes),
             self.packets.checked_add(item.packets),
@@ -157,8 +208,26 @@ impl Lean {
     }
 }
 
-impl Item {
-    pub(super) fn lean(&self) -> Lean {
+impl<K: Copy> Item<K> {
+    /// A record that is to be added to the sums of `key`, if its numbers fit; `hash` is that of the key.
+    #[inline]
+    pub(super) fn of(key: K, cell: &Cell, hash: impl FnOnce(K) -> u64) -> Option<Self> {
+        let small = |n: u64| u32::try_from(n).ok();
+        let (start, end, line) = (small(cell.first)?, small(cell.last)?, small(cell.sample.1)?);
+        Some(Item {
+            key,
+            hash: hash(key),
+            // A record's own numbers are below 2^63.
+            bytes: cell.bytes as u64,
+            packets: cell.packets as u64,
+            start,
+            end,
+            task: cell.sample.0,
+            line,
+        })
+    }
+
+    pub(super) fn lean(&self) -> Lean<K> {
         Lean {
             key: self.key,
             bytes: self.bytes,
@@ -172,12 +241,12 @@ impl Item {
     }
 }
 
-impl Lean {
+impl<K: CellKey> Lean<K> {
     /// Bytes of every packed cell.
-    pub(in crate::aggregate) const BYTES: usize = 60;
+    pub(in crate::aggregate) const BYTES: usize = K::BYTES + SUMS;
 
     /// Adds other sums; false, and nothing is changed, if one would not fit.
-    pub(in crate::aggregate) fn merge(&mut self, other: &Lean) -> bool {
+    pub(in crate::aggregate) fn merge(&mut self, other: &Self) -> bool {
         let (bytes, packets) = (
             self.bytes.checked_add(other.bytes),
             self.packets.checked_add(other.packets),
@@ -194,23 +263,24 @@ impl Lean {
 
     /// Writes it.
     pub(in crate::aggregate) fn pack(&self, out: &mut Vec<u8>) {
-        let mut bytes = [0; Lean::BYTES];
-        let large = self.key.0.into_iter().chain([self.bytes, self.packets]);
-        for (slot, n) in bytes.chunks_exact_mut(8).zip(large) {
+        let mut bytes = [0; SUMS];
+        let (large, small) = bytes.split_at_mut(16);
+        for (slot, n) in large.chunks_exact_mut(8).zip([self.bytes, self.packets]) {
             slot.copy_from_slice(&n.to_le_bytes());
         }
-        let small = [self.flows, self.first, self.last, self.task, self.line];
-        for (slot, n) in bytes[40..].chunks_exact_mut(4).zip(small) {
+        let counts = [self.flows, self.first, self.last, self.task, self.line];
+        for (slot, n) in small.chunks_exact_mut(4).zip(counts) {
             slot.copy_from_slice(&n.to_le_bytes());
         }
+        self.key.pack(out);
         out.extend_from_slice(&bytes);
     }
 
     /// Reads what [`Lean::pack`] wrote.
-    pub(in crate::aggregate) fn unpack(mut from: &[u8]) -> Lean {
+    pub(in crate::aggregate) fn unpack(mut from: &[u8]) -> Self {
         let from = &mut from;
         Lean {
-            key: LeanKey([(); 3].map(|()| u64::from_le_bytes(bytes_of(from)))),
+            key: K::unpack(from),
             bytes: u64::from_le_bytes(bytes_of(from)),
             packets: u64::from_le_bytes(bytes_of(from)),
             flows: u32::from_le_bytes(bytes_of(from)),
@@ -221,3 +291,6 @@ impl Lean {
         }
     }
 }
+
+/// Bytes of packed sums.
+const SUMS: usize = 36;

@@ -2,7 +2,7 @@
 
 use super::Rest;
 use super::dense::Dense;
-use super::lean::{Item, Lean, LeanKey};
+use super::lean::{CellKey, Item, Lean};
 use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::spill::{Extent, Packed, Spool, pack_cell, unpack_cell};
 use foldhash::fast::RandomState;
@@ -18,19 +18,34 @@ struct Written {
     wide: Vec<Extent>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Part {
+#[derive(Debug)]
+pub(super) struct Part<K> {
     /// Tag and number + 1 of a cell, 0 where there is none; the length is a power of two.
     slots: Vec<u32>,
-    pub(super) cells: Dense,
+    pub(super) cells: Dense<K>,
+    /// Sums that outgrew a cell, and odd times.
     pub(super) wide: HashMap<FlowKey, Cell, RandomState>,
     /// Lean and wide cells that were written out.
     written: Written,
 }
 
-impl Part {
+impl<K> Default for Part<K> {
+    fn default() -> Self {
+        Part {
+            slots: Vec::new(),
+            cells: Dense::default(),
+            wide: HashMap::default(),
+            written: Written::default(),
+        }
+    }
+}
+
+impl<K: CellKey> Part<K> {
+    /// Bytes of memory that a cell takes: its lines, and its share of the index.
+    pub(super) const TAKES: u64 = size_of::<Lean<K>>() as u64 + 10;
+
     #[inline]
-    pub(super) fn add(&mut self, item: &Item, hash: &RandomState) {
+    pub(super) fn add(&mut self, item: &Item<K>, hash: &RandomState) {
         match self.find(item.key, item.hash, hash) {
             Ok(number) if self.cells[number].add(item) => {}
             Ok(_) => self.add_wide(item.key, &item.lean().cell()),
@@ -51,7 +66,7 @@ impl Part {
     }
 
     /// Adds the sums of several records.
-    pub(super) fn add_sum(&mut self, key: LeanKey, cell: &Cell, (h, hash): (u64, &RandomState)) {
+    pub(super) fn add_sum(&mut self, key: K, cell: &Cell, (h, hash): (u64, &RandomState)) {
         match Lean::of(key, cell) {
             Some(lean) => self.merge(lean, h, hash),
             None => self.add_wide(key, cell),
@@ -59,7 +74,7 @@ impl Part {
     }
 
     #[inline]
-    pub(super) fn merge(&mut self, lean: Lean, h: u64, hash: &RandomState) {
+    pub(super) fn merge(&mut self, lean: Lean<K>, h: u64, hash: &RandomState) {
         match self.find(lean.key, h, hash) {
             Ok(number) if self.cells[number].merge(&lean) => {}
             Ok(_) => self.add_wide(lean.key, &lean.cell()),
@@ -69,7 +84,7 @@ impl Part {
 
     /// The number of a key's cell, or the place of its slot.
     #[inline(always)]
-    fn find(&mut self, key: LeanKey, h: u64, hash: &RandomState) -> Result<usize, usize> {
+    fn find(&mut self, key: K, h: u64, hash: &RandomState) -> Result<usize, usize> {
         if (self.cells.len() + 1) * 4 > self.slots.len() * 3 {
             self.grow(hash);
         }
@@ -89,7 +104,7 @@ impl Part {
         }
     }
 
-    fn insert(&mut self, at: usize, h: u64, lean: Lean) {
+    fn insert(&mut self, at: usize, h: u64, lean: Lean<K>) {
         let number = self.cells.len() as u32 + 1;
         if number > NUMBER {
             return self.add_wide(lean.key, &lean.cell());
@@ -99,8 +114,8 @@ impl Part {
     }
 
     #[cold]
-    fn add_wide(&mut self, key: LeanKey, cell: &Cell) {
-        self.wide.entry(key.key()).and_modify(|c| c.add(cell)).or_insert(*cell);
+    fn add_wide(&mut self, key: K, cell: &Cell) {
+        self.wide.entry(key.flow()).and_modify(|c| c.add(cell)).or_insert(*cell);
     }
 
     #[cold]
@@ -132,7 +147,7 @@ impl Part {
     /// Writes out all cells, and begins anew in the same memory.
     pub(super) fn write(&mut self, spool: &Spool) {
         if !self.cells.is_empty() {
-            let mut bytes = Vec::with_capacity(self.cells.len() * Lean::BYTES);
+            let mut bytes = Vec::with_capacity(self.cells.len() * Lean::<K>::BYTES);
             self.cells.iter().for_each(|lean| lean.pack(&mut bytes));
             self.written.lean.push(spool.write(&bytes));
             self.cells.clear();
@@ -159,8 +174,8 @@ impl Part {
         let mut bytes = Vec::new();
         for extent in lean {
             spool.read(extent, &mut bytes);
-            let cells = bytes.chunks_exact(Lean::BYTES);
-            for lean in cells.map(Lean::unpack) {
+            let cells = bytes.chunks_exact(Lean::<K>::BYTES);
+            for lean in cells.map(Lean::<K>::unpack) {
                 self.merge(lean, hash.hash_one(lean.key), hash);
             }
         }
@@ -174,18 +189,30 @@ impl Part {
         }
     }
 
-    /// Keeps the sums of at least so many bytes; counts the others that `keeps` lets through.
-    pub(super) fn keep_from(&mut self, least: u64, keeps: impl Fn(&Lean) -> bool) -> Rest {
+    /// The bytes of every sum that `keeps` lets through, after [`Part::seal`].
+    pub(super) fn sizes(&self, keeps: impl Keeps) -> impl Iterator<Item = u128> {
+        let lean = self
+            .cells
+            .iter()
+            .filter(move |c| keeps(c.bytes.into(), c.packets.into(), c.flows.into()));
+        let wide = self.wide.values().filter(move |c| keeps(c.bytes, c.packets, c.flows));
+        lean.map(|c| c.bytes.into()).chain(wide.map(|c| c.bytes))
+    }
+
+    /// Keeps the sums of at least so many bytes; counts the others that `keeps` lets through. After [`Part::seal`].
+    pub(super) fn keep_from(&mut self, least: u128, keeps: impl Keeps) -> Rest {
         let mut rest = Rest::default();
-        self.slots = Vec::new();
-        self.cells.retain(|cell| {
-            let small = cell.bytes < least;
-            if small && keeps(cell) {
+        let mut is_kept = |bytes: u128, packets: u128, flows: u64| {
+            let small = bytes < least;
+            if small && keeps(bytes, packets, flows) {
                 rest.groups += 1;
-                rest.bytes += u128::from(cell.bytes);
+                rest.bytes += bytes;
             }
             !small
-        });
+        };
+        self.cells
+            .retain(|c| is_kept(c.bytes.into(), c.packets.into(), c.flows.into()));
+        self.wide.retain(|_, c| is_kept(c.bytes, c.packets, c.flows));
         rest
     }
 
@@ -194,7 +221,7 @@ impl Part {
         self.slots = Vec::new();
         if !self.wide.is_empty() {
             let wide = &mut self.wide;
-            self.cells.retain(|lean| match wide.get_mut(&lean.key.key()) {
+            self.cells.retain(|lean| match wide.get_mut(&lean.key.flow()) {
                 Some(cell) => {
                     cell.add(&lean.cell());
                     false
@@ -207,16 +234,21 @@ impl Part {
     /// Hands out every key once with its sums.
     pub(super) fn hand_out(mut self, each: &mut impl FnMut(FlowKey, Cell)) {
         self.seal();
-        self.cells.iter().for_each(|lean| each(lean.key.key(), lean.cell()));
+        self.cells.iter().for_each(|lean| each(lean.key.flow(), lean.cell()));
         self.wide.into_iter().for_each(|(key, cell)| each(key, cell));
     }
 
     /// Shows every key once with its sums, after [`Part::seal`].
     pub(super) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
-        self.cells.iter().for_each(|lean| each(&lean.key.key(), &lean.cell()));
+        self.cells.iter().for_each(|lean| each(&lean.key.flow(), &lean.cell()));
         self.wide.iter().for_each(|(key, cell)| each(key, cell));
     }
 }
+
+/// Whether sums (bytes, packets, records) are wanted.
+pub(super) trait Keeps: Fn(u128, u128, u64) -> bool + Copy {}
+
+impl<F: Fn(u128, u128, u64) -> bool + Copy> Keeps for F {}
 
 #[inline]
 fn tag(hash: u64) -> u32 {

@@ -1,54 +1,76 @@
 //! Sums of several records on their way to the shared table, box by box as single records go ([`Outbox`](super::Outbox)).
 
-use super::lean::{Lean, LeanKey};
-use super::{BOX, Cells, PARTS, lock};
+use super::lean::{CellKey, Lean, LeanKey};
+use super::{BOX, Cells, PARTS, Parts};
 use crate::aggregate::key::{Cell, FlowKey};
-use std::hash::BuildHasher;
 
 /// One worker's boxes.
 #[derive(Debug, Default)]
 pub struct SumBox {
-    boxes: Vec<Waiting>,
+    lean: Boxes<LeanKey>,
+    full: Boxes<FlowKey>,
 }
+
+#[derive(Debug)]
+struct Boxes<K>(Vec<Waiting<K>>);
 
 /// Sums that wait for one part, and the hashes of their keys.
 #[derive(Debug)]
-struct Waiting {
-    sums: Vec<Lean>,
+struct Waiting<K> {
+    sums: Vec<Lean<K>>,
     hashes: Vec<u64>,
 }
 
 impl SumBox {
-    /// Adds sums to those of `key`; false if the key is not lean.
+    /// Adds sums to those of `key`.
     #[inline]
-    pub fn add(&mut self, to: &Cells, key: &FlowKey, cell: &Cell) -> bool {
-        let Some(lean_key) = LeanKey::of(key) else { return false };
-        let Some(lean) = Lean::of(lean_key, cell) else {
-            return to.add_sum(key, cell);
-        };
-        if self.boxes.is_empty() {
-            self.boxes = (0..PARTS).map(|_| Waiting::new()).collect();
+    pub fn add(&mut self, to: &Cells, key: &FlowKey, cell: &Cell) {
+        match LeanKey::of(key) {
+            Some(key) => self.lean.add(&to.lean, key, cell),
+            None => self.full.add(&to.full, *key, cell),
         }
-        let hash = to.hash.hash_one(lean_key);
-        let number = (hash >> 56) as usize;
-        let waiting = &mut self.boxes[number];
-        waiting.sums.push(lean);
-        waiting.hashes.push(hash);
-        if waiting.sums.len() == BOX {
-            to.take_sums(waiting, number);
-        }
-        true
     }
 
     /// Adds what still waits.
     pub fn flush(&mut self, to: &Cells) {
-        for (number, waiting) in self.boxes.iter_mut().enumerate() {
-            to.take_sums(waiting, number);
+        self.lean.flush(&to.lean);
+        self.full.flush(&to.full);
+    }
+}
+
+impl<K> Default for Boxes<K> {
+    fn default() -> Self {
+        Boxes(Vec::new())
+    }
+}
+
+impl<K: CellKey> Boxes<K> {
+    #[inline]
+    fn add(&mut self, to: &Parts<K>, key: K, cell: &Cell) {
+        let Some(lean) = Lean::of(key, cell) else {
+            return to.add_sum(key, cell);
+        };
+        if self.0.is_empty() {
+            self.0 = (0..PARTS).map(|_| Waiting::new()).collect();
+        }
+        let hash = to.hash(key);
+        let number = (hash >> 56) as usize;
+        let waiting = &mut self.0[number];
+        waiting.sums.push(lean);
+        waiting.hashes.push(hash);
+        if waiting.sums.len() == BOX {
+            waiting.empty(to, number);
+        }
+    }
+
+    fn flush(&mut self, to: &Parts<K>) {
+        for (number, waiting) in self.0.iter_mut().enumerate() {
+            waiting.empty(to, number);
         }
     }
 }
 
-impl Waiting {
+impl<K> Waiting<K> {
     fn new() -> Self {
         Waiting {
             sums: Vec::with_capacity(BOX),
@@ -57,14 +79,14 @@ impl Waiting {
     }
 }
 
-impl Cells {
+impl<K: CellKey> Waiting<K> {
     #[inline(never)]
-    fn take_sums(&self, waiting: &mut Waiting, number: usize) {
-        let mut part = lock(&self.parts[number]);
-        self.make_room(&mut part, waiting.sums.len());
-        part.warm(waiting.hashes.iter().copied());
-        for (lean, hash) in waiting.sums.drain(..).zip(waiting.hashes.drain(..)) {
-            part.merge(lean, hash, &self.hash);
-        }
+    fn empty(&mut self, to: &Parts<K>, number: usize) {
+        to.with(number, self.sums.len(), |part, state| {
+            part.warm(self.hashes.iter().copied());
+            for (lean, hash) in self.sums.drain(..).zip(self.hashes.drain(..)) {
+                part.merge(lean, hash, state);
+            }
+        });
     }
 }

@@ -30,7 +30,6 @@ impl<P: Places> Counter<'_, P> {
         let ingress = ends.bearing == Bearing::Known(Direction::Ingress);
         let role = if ingress { of_source.flip() } else { of_source };
         let linked = ends.bearing == Bearing::Open || ends.carried;
-        self.entangled |= linked;
         let mut interface = u32::MAX;
         if self.by_interface || linked {
             interface = self.interfaces.learn(key.interface, about);
@@ -50,7 +49,7 @@ impl<P: Places> Counter<'_, P> {
             &facts,
             (sides, other_port),
         );
-        self.add_sum(key, cell);
+        self.add_sum(key, cell, linked);
     }
 
     /// Adds counts over records that were read elsewhere.

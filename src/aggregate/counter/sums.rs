@@ -46,7 +46,6 @@ impl<P: Places> Counter<'_, P> {
         let ingress = ends.bearing == Bearing::Known(Direction::Ingress);
         let role = if ingress { s.role.flip() } else { s.role };
         let linked = ends.bearing == Bearing::Open || ends.carried;
-        self.entangled |= linked;
         let mut interface = u32::MAX;
         if self.by_interface || linked {
             interface = self.interfaces.intern(s.facts.interface(), s.facts);
@@ -67,6 +66,6 @@ impl<P: Places> Counter<'_, P> {
             last: s.volume.last,
             sample: (0, 0),
         };
-        self.add_sum(key, &cell);
+        self.add_sum(key, &cell, linked);
     }
 }

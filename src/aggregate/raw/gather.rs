@@ -1,11 +1,11 @@
 //! Records to raw cells: the worker's side of a partial state.
 //!
 //! The shared table of a scan serves here too, with source and destination in the places of the local and the far end;
-//! records whose packet addresses differ, and what does not fit a lean cell, go to a table of the worker's own. Under a bound
-//! of memory all of it goes to disk when it does not fit, and comes back sorted.
+//! records whose packet addresses differ go to a table of the worker's own. Under a bound of memory all of it goes to disk when
+//! it does not fit, and comes back sorted.
 
 use crate::aggregate::cells::Outbox;
-use crate::aggregate::counter::{STEP, Shared};
+use crate::aggregate::counter::Shared;
 use crate::aggregate::ingest::{Ingest, Progress, read_into};
 use crate::aggregate::interner::{Described, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides, hour_bucket, role_of_source};
@@ -29,6 +29,9 @@ use rayon::ThreadPool;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Keys that a worker keeps to itself before it hands them over, under a bound.
+const STEP: usize = 1_024;
+
 /// One worker's raw cells.
 pub struct Gather {
     window: TimeWindow,
@@ -36,7 +39,8 @@ pub struct Gather {
     shared: Arc<Shared>,
     spill: Option<Spill>,
     outbox: Outbox,
-    wide: HashMap<RawKey, Cell, RandomState>,
+    /// Of records with packet addresses of their own.
+    apart: HashMap<RawKey, Cell, RandomState>,
     records: RecordCounts,
     task: u32,
     log: u16,
@@ -56,7 +60,7 @@ pub struct Gathered {
 /// What goes to disk when it does not fit.
 #[derive(Clone)]
 struct Spill {
-    wide: Arc<Sums<RawKey>>,
+    apart: Arc<Sums<RawKey>>,
     spool: Arc<Spool>,
     /// For sorting, in bytes.
     sorting: u64,
@@ -67,11 +71,11 @@ impl Spill {
         let spool = Arc::new(Spool::create(&memory.folder)?);
         let bytes = memory.for_tables(threads);
         let spill = Spill {
-            wide: Arc::new(Sums::new(bytes / 4, spool.clone())),
+            apart: Arc::new(Sums::new(bytes / 4, spool.clone())),
             spool: spool.clone(),
             sorting: bytes / 2,
         };
-        Ok((spill, Shared::spilling(bytes, &spool)))
+        Ok((spill, Shared::spilling(bytes / 4 * 3, &spool)))
     }
 }
 
@@ -93,8 +97,8 @@ pub fn gather(
     let reading = Reading {
         new: &|_| Gather::new(window, shared.clone(), spill.clone()),
         restart: &|| {
-            shared.restart();
-            spill.iter().for_each(|s| s.wide.clear());
+            shared.cells.clear();
+            spill.iter().for_each(|s| s.apart.clear());
         },
         sieve: None,
         shelf: None,
@@ -116,7 +120,7 @@ impl Gather {
             shared,
             spill,
             outbox: Outbox::default(),
-            wide: HashMap::default(),
+            apart: HashMap::default(),
             records: RecordCounts::default(),
             task: 0,
             log: 0,
@@ -156,18 +160,23 @@ impl Gather {
         };
         let ends = (way.source, way.destination);
         let packet = Some(ends).filter(|_| ends != (way.src, way.dst));
-        if packet.is_some() || !self.outbox.add(&self.shared.cells, &key, &cell) {
-            add(&mut self.wide, RawKey::of_flow(&key, packet), &cell);
-            if self.wide.len() >= STEP {
-                self.hand_over();
-            }
+        match packet {
+            None => self.outbox.add(&self.shared.cells, &key, &cell),
+            Some(_) => self.add_apart(RawKey::of_flow(&key, packet), &cell),
+        }
+    }
+
+    fn add_apart(&mut self, key: RawKey, cell: &Cell) {
+        add(&mut self.apart, key, cell);
+        if self.apart.len() >= STEP {
+            self.hand_over();
         }
     }
 
     /// Under a bound, what a worker keeps to itself is handed over.
     fn hand_over(&mut self) {
         if let Some(spill) = &self.spill {
-            self.wide.drain().for_each(|(key, cell)| spill.wide.add(key, &cell));
+            self.apart.drain().for_each(|(key, cell)| spill.apart.add(key, &cell));
         }
     }
 
@@ -192,9 +201,9 @@ impl Gather {
         self.shared
             .cells
             .drain(|key, cell| push((RawKey::of_flow(&key, None), cell)));
-        self.wide.into_iter().for_each(&mut push);
+        self.apart.into_iter().for_each(&mut push);
         if let Some(spill) = &self.spill {
-            spill.wide.drain(|key, cell| push((key, cell)));
+            spill.apart.drain(|key, cell| push((key, cell)));
         }
         Ok(Gathered {
             cells: sorter.finish()?,
@@ -213,8 +222,8 @@ impl Gather {
             }));
         };
         if spill.spool.is_used() {
-            self.shared.write_out();
-            spill.wide.write_out();
+            self.shared.cells.write_out();
+            spill.apart.write_out();
         }
         Sorter::spilling(interfaces, spill.sorting, spill.spool.clone())
     }
@@ -281,15 +290,15 @@ impl Tally for Gather {
     }
 
     fn is_full(&self) -> bool {
-        self.shared.is_full()
+        self.shared.cells.is_full()
     }
 
     fn merge(&mut self, mut other: Self) {
         other.flush();
         self.interfaces.merge(&other.interfaces);
         self.records.add(&other.records);
-        for (key, cell) in other.wide {
-            add(&mut self.wide, key, &cell);
+        for (key, cell) in other.apart {
+            add(&mut self.apart, key, &cell);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sums by any key in parts that go to disk when they are full: what the lean cells cannot hold, and groups.
+//! Sums by any key in parts that go to disk when they are full: what the shared table cannot hold, and groups.
 
 use crate::aggregate::key::Cell;
 use crate::aggregate::spill::packed::CELL;

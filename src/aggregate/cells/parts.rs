@@ -1,0 +1,177 @@
+//! The parts of one table, each under its own lock; which one a key belongs to is told by the top of its hash.
+
+use super::lean::{CellKey, Item};
+use super::part::{Keeps, Part};
+use super::{Largest, Rest};
+use crate::aggregate::key::{Cell, FlowKey};
+use crate::aggregate::spill::Spool;
+use foldhash::fast::RandomState;
+use rayon::prelude::*;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(super) const PARTS: usize = 256;
+
+/// The parts.
+#[derive(Debug)]
+pub(super) struct Parts<K> {
+    parts: Box<[Mutex<Part<K>>]>,
+    hash: RandomState,
+    bound: Option<Bound>,
+}
+
+/// What becomes of a part that is full.
+#[derive(Debug)]
+struct Bound {
+    /// Cells of a part.
+    most: usize,
+    /// Where it is written; nowhere ends the run.
+    spool: Option<Arc<Spool>>,
+    full: AtomicBool,
+}
+
+impl<K> Default for Parts<K> {
+    fn default() -> Self {
+        Parts {
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+            hash: RandomState::default(),
+            bound: None,
+        }
+    }
+}
+
+impl<K: CellKey> Parts<K> {
+    /// At most so many bytes; what does not fit is written to `spool`.
+    pub(super) fn spilling(bytes: u64, spool: Arc<Spool>) -> Self {
+        Parts::bounded(bytes / Part::<K>::TAKES, Some(spool))
+    }
+
+    /// About so many cells; they [are full](Parts::is_full) once there are more.
+    pub(super) fn at_most(cells: u64) -> Self {
+        Parts::bounded(cells, None)
+    }
+
+    fn bounded(cells: u64, spool: Option<Arc<Spool>>) -> Self {
+        Parts {
+            bound: Some(Bound {
+                most: usize::try_from(cells / PARTS as u64).unwrap_or(usize::MAX).max(1),
+                spool,
+                full: AtomicBool::new(false),
+            }),
+            ..Parts::default()
+        }
+    }
+
+    /// True if something was forgotten, or could not be written.
+    pub(super) fn is_full(&self) -> bool {
+        let full = |b: &Bound| b.full.load(Ordering::Relaxed) || b.spool.as_ref().is_some_and(|s| s.has_failed());
+        self.bound.as_ref().is_some_and(full)
+    }
+
+    fn spool(&self) -> Option<&Arc<Spool>> {
+        self.bound.as_ref()?.spool.as_ref()
+    }
+
+    pub(super) fn write_out(&self) {
+        let Some(spool) = self.spool() else { return };
+        for part in &self.parts {
+            let mut part = lock(part);
+            part.write(spool);
+            part.shrink();
+        }
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, key: K) -> u64 {
+        self.hash.hash_one(key)
+    }
+
+    /// Adds the sums of several records.
+    pub(super) fn add_sum(&self, key: K, cell: &Cell) {
+        let hash = self.hash(key);
+        self.with((hash >> 56) as usize, 1, |part, state| {
+            part.add_sum(key, cell, (hash, state))
+        });
+    }
+
+    /// Adds the records of a box, all of one part.
+    #[inline(never)]
+    pub(super) fn empty(&self, items: &mut Vec<Item<K>>, number: usize) {
+        self.with(number, items.len(), |part, hash| {
+            part.warm(items.iter().map(|item| item.hash));
+            items.iter().for_each(|item| part.add(item, hash));
+        });
+        items.clear();
+    }
+
+    /// Runs `add` on one part, where so many more cells fit.
+    #[inline]
+    pub(super) fn with(&self, number: usize, more: usize, add: impl FnOnce(&mut Part<K>, &RandomState)) {
+        let mut part = lock(&self.parts[number]);
+        self.make_room(&mut part, more);
+        add(&mut part, &self.hash);
+    }
+
+    /// Sees that so many more cells fit.
+    #[inline]
+    fn make_room(&self, part: &mut Part<K>, more: usize) {
+        let Some(bound) = &self.bound else { return };
+        if part.len() + more > bound.most && part.len() > 0 {
+            match &bound.spool {
+                Some(spool) => part.write(spool),
+                None => {
+                    bound.full.store(true, Ordering::Relaxed);
+                    part.shrink();
+                }
+            }
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        for part in &self.parts {
+            *lock(part) = Part::default();
+        }
+    }
+
+    pub(super) fn drain(&self, each: &mut impl FnMut(FlowKey, Cell)) {
+        for part in &self.parts {
+            let mut part = std::mem::take(&mut *lock(part));
+            if let Some(spool) = self.spool().filter(|_| part.is_written()) {
+                part.load(spool, &self.hash);
+            }
+            part.hand_out(each);
+        }
+    }
+
+    pub(super) fn seal(&self) {
+        self.parts.par_iter().for_each(|part| lock(part).seal());
+    }
+
+    pub(super) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
+        self.parts.iter().for_each(|part| lock(part).each(each));
+    }
+
+    pub(super) fn keep_largest(&self, limit: usize, keeps: impl Keeps + Sync) -> Rest {
+        let of_part = |mut largest: Largest, part: &Mutex<Part<K>>| {
+            lock(part).sizes(keeps).for_each(|bytes| largest.add(bytes, limit));
+            largest
+        };
+        let largest = self.parts.par_iter().fold(Largest::default, of_part);
+        let least = largest.reduce(Largest::default, |a, b| a.and(b, limit)).least();
+        let rest = self.parts.par_iter().map(|part| lock(part).keep_from(least, keeps));
+        rest.reduce(Rest::default, Rest::and)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let len = |part: &Mutex<Part<K>>| {
+            let part = lock(part);
+            part.cells.len() + part.wide.len()
+        };
+        self.parts.iter().map(len).sum()
+    }
+}
+
+fn lock<K>(part: &Mutex<Part<K>>) -> MutexGuard<'_, Part<K>> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
