@@ -92,6 +92,15 @@ impl Kinds {
         Kinds { lean, full: !lean }
     }
 
+    /// The other kinds.
+    #[must_use]
+    pub fn others(self) -> Kinds {
+        Kinds {
+            lean: !self.lean,
+            full: !self.full,
+        }
+    }
+
     /// True if it is so of neither.
     pub fn is_none(self) -> bool {
         !self.lean && !self.full
@@ -147,10 +156,14 @@ impl Cells {
         self.full.clear();
     }
 
-    /// Hands out every key once with its sums, part by part, and gives the memory back as it goes.
-    pub fn drain(&self, mut each: impl FnMut(FlowKey, Cell)) {
-        self.lean.drain(&mut each);
-        self.full.drain(&mut each);
+    /// Hands out every key of these kinds once with its sums, part by part, and gives the memory back as it goes.
+    pub fn drain(&self, kinds: Kinds, mut each: impl FnMut(FlowKey, Cell)) {
+        if kinds.lean {
+            self.lean.drain(&mut each);
+        }
+        if kinds.full {
+            self.full.drain(&mut each);
+        }
     }
 
     /// Ends counting: each key has one place from here on.

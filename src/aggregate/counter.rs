@@ -271,20 +271,23 @@ impl<'p, P: Places> Counter<'p, P> {
         self.shared.cells.write_out();
     }
 
-    /// Leaves out what the answer will not show, where every cell stands for itself. Where peers are told apart, what is linked
-    /// among IPv6 says nothing of IPv4. After [`Counter::seal`].
+    /// The kinds of cells that stand for themselves. Where peers are told apart, what is linked among IPv6 says nothing of IPv4.
+    pub(super) fn alone(&self) -> Kinds {
+        if !self.is_plain() && !self.counting.grain.peer {
+            return Kinds::default();
+        }
+        self.entangled.others()
+    }
+
+    /// Leaves out what the answer will not show, of cells that stand for themselves. After [`Counter::seal`].
     pub(super) fn keep_largest(&self) -> Rest {
         let limit = self.counting.largest;
-        if limit == 0 || !self.is_plain() && !self.counting.grain.peer {
+        if limit == 0 {
             return Rest::default();
         }
-        let free = Kinds {
-            lean: !self.entangled.lean,
-            full: !self.entangled.full,
-        };
         let filter = &self.counting.filter;
         let keeps = |bytes, packets, flows| filter.keeps_sum(bytes, packets, flows);
-        self.shared.cells.keep_largest(limit, free, keeps)
+        self.shared.cells.keep_largest(limit, self.alone(), keeps)
     }
 
     /// Shows every key with its sums, once, after [`Counter::seal`].
@@ -298,8 +301,8 @@ impl<'p, P: Places> Counter<'p, P> {
         self.shared.cells.seal();
     }
 
-    /// Hands out every key with its sums, once.
-    pub(super) fn drain(self, mut each: impl FnMut(FlowKey, Cell)) {
-        self.shared.cells.drain(&mut each);
+    /// Hands out every key of these kinds with its sums, once. After [`Counter::flush`].
+    pub(super) fn drain(&self, kinds: Kinds, each: impl FnMut(FlowKey, Cell)) {
+        self.shared.cells.drain(kinds, each);
     }
 }

@@ -5,6 +5,7 @@
 //! the input changes a byte.
 
 use crate::aggregate::bins::Bins;
+use crate::aggregate::cells::Kinds;
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Cell, FlowKey, Grain, peer_as_class};
 use crate::aggregate::rules::{LeftOut, Rules};
@@ -41,7 +42,7 @@ pub fn finish<P: Places>(
             bins.put(&key, &cell);
         }
     };
-    counter.drain(&mut take);
+    counter.drain(Kinds::BOTH, &mut take);
     for (interface, address) in rules.addresses() {
         if let Some(i) = interfaces.get_mut(interface as usize) {
             i.addresses.push(address);

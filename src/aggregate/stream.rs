@@ -1,51 +1,57 @@
 //! What [`finish`](super::finish::finish) decides, for sums that went to disk: cell after cell, as often as it takes to learn
 //! what only the whole can tell.
 //!
-//! Where no cell needs another one, each is handed on as it comes back from disk. Otherwise all are written once more, each key
+//! Where no cell needs another one, each is handed on as it comes back from disk. The others are written once more, each key
 //! once, and the [rules](super::rules) are learned in passes over them. What is learned is about interfaces, their addresses and
 //! hours, and is kept in memory.
 
-use crate::aggregate::cells::{Lean, LeanKey};
+use crate::aggregate::cells::{Kinds, Lean, LeanKey};
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Cell, FlowKey, Grain};
 use crate::aggregate::rules::{LeftOut, Rules};
 use crate::aggregate::spill::{Extent, Packed, Room, Spool, pack_cell, unpack_cell};
 use crate::aggregate::table::Interface;
 use crate::error::Result;
-use crate::net::Addr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Takes cells whose directions and roles are decided; interfaces are numbers in a list sorted by id.
-pub(super) type Taker<'t> = &'t mut dyn FnMut(&[Interface], &FlowKey, &Cell);
+/// Takes cells whose directions and roles are decided, and whether each is all of its group; interfaces are numbers in a list
+/// sorted by id.
+pub(super) type Taker<'t> = &'t mut dyn FnMut(&[Interface], &FlowKey, &Cell, bool);
 
-/// Hands out every cell that counts, and returns the interfaces, and what was left out. `room` is for what is learned.
+/// Hands out every cell that counts, and returns the interfaces, and what was left out. `groups` is true if a cell that needs
+/// no other is a group of the answer; `room` is for what is learned.
 ///
 /// # Errors
 /// `Output` if the disk failed.
 pub(super) fn stream<P: Places>(
     mut counter: Counter<'_, P>,
     (places, grain): (&P, &Grain),
-    own: &BTreeSet<(String, Addr)>,
+    groups: bool,
     (spool, room): (&Arc<Spool>, &Room),
     take: Taker<'_>,
 ) -> Result<(Vec<Interface>, LeftOut)> {
-    let plain = counter.is_plain() && !grain.port;
-    counter.write_out();
+    counter.flush();
     let (interfaces, order) = counter.interfaces.sorted();
     let placed = |key: FlowKey| FlowKey {
         interface: order.get(key.interface as usize).copied().unwrap_or(u32::MAX),
         ..key
     };
+    let alone = if groups { counter.alone() } else { Kinds::default() };
+    counter.drain(alone, |key, cell| take(&interfaces, &placed(key), &cell, true));
+    // What is left shares the memory with what becomes of it.
+    counter.write_out();
     let mut left_out = LeftOut::default();
-    if plain {
-        counter.drain(|key, cell| take(&interfaces, &placed(key), &cell));
+    if counter.is_plain() && !grain.port {
+        counter.drain(alone.others(), |key, cell| {
+            take(&interfaces, &placed(key), &cell, false)
+        });
     } else {
         let mut settled = Settled::new(spool.clone());
-        counter.drain(|key, cell| settled.push(&placed(key), &cell));
+        counter.drain(alone.others(), |key, cell| settled.push(&placed(key), &cell));
         settled.write();
         spool.check()?;
-        left_out = settled.decide((places, grain), (&interfaces, own), room, take);
+        left_out = settled.decide((places, grain), &interfaces, room, take);
     }
     spool.check()?;
     Ok((interfaces, left_out))
@@ -114,15 +120,16 @@ impl Settled {
     fn decide<P: Places>(
         &self,
         (places, grain): (&P, &Grain),
-        (interfaces, own): (&[Interface], &BTreeSet<(String, Addr)>),
+        interfaces: &[Interface],
         room: &Room,
         take: Taker<'_>,
     ) -> LeftOut {
-        let rules = Rules::learn(&|f| self.each(f), (places, grain), (interfaces, own), room);
+        let own = BTreeSet::new();
+        let rules = Rules::learn(&|f| self.each(f), (places, grain), (interfaces, &own), room);
         let mut left_out = LeftOut::default();
         self.each(&mut |key, cell| {
             if let Some(key) = rules.decide(key, cell, &mut left_out) {
-                take(interfaces, &key, cell);
+                take(interfaces, &key, cell, false);
             }
         });
         left_out

@@ -4,7 +4,7 @@
 //! records whose packet addresses differ go to a table of the worker's own. Under a bound of memory all of it goes to disk when
 //! it does not fit, and comes back sorted.
 
-use crate::aggregate::cells::Outbox;
+use crate::aggregate::cells::{Kinds, Outbox};
 use crate::aggregate::counter::Shared;
 use crate::aggregate::ingest::{Ingest, Progress, read_into};
 use crate::aggregate::interner::{Described, Interner};
@@ -200,7 +200,7 @@ impl Gather {
         };
         self.shared
             .cells
-            .drain(|key, cell| push((RawKey::of_flow(&key, None), cell)));
+            .drain(Kinds::BOTH, |key, cell| push((RawKey::of_flow(&key, None), cell)));
         self.apart.into_iter().for_each(&mut push);
         if let Some(spill) = &self.spill {
             spill.apart.drain(|key, cell| push((key, cell)));

@@ -16,9 +16,7 @@ use crate::aggregate::top::largest::Largest;
 use crate::aggregate::top::{Answer, Query, cells_are_groups};
 use crate::error::Result;
 use crate::input::Archive;
-use crate::net::Addr;
 use rayon::ThreadPool;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What `top` in bounded memory came to.
@@ -106,31 +104,21 @@ impl<'m> Bounded<'m> {
         let mut groups = Groups::new(query, filter, grain, places);
         let mut largest = Largest::new(query.limit, &room);
         let disk = (&self.spool, &room);
-        let own: BTreeSet<(String, Addr)> = BTreeSet::new();
         let mut show = |groups: &Groups<'_, P>, interfaces: &[Interface], group: &Group, cell: &Cell| {
             if filter.keeps_sum(cell.bytes, cell.packets, cell.flows) {
                 largest.add(volume(cell), || groups.texts(group, interfaces));
             }
         };
-        let left_out = if counter.is_plain() && cells_are_groups(&query.keys, filter, query.ways) {
-            let mut take = |interfaces: &[Interface], key: &_, cell: &Cell| {
-                if let Some(group) = groups.of(key) {
-                    show(&groups, interfaces, &group, cell);
-                }
-            };
-            stream(counter, (places, grain), &own, disk, &mut take)?.1
-        } else {
-            let sums: Sums<Group> = Sums::new(self.bytes / 2, self.spool.clone());
-            let mut take = |_: &[Interface], key: &_, cell: &Cell| {
-                if let Some(group) = groups.of(key) {
-                    sums.add(group, cell);
-                }
-            };
-            let (interfaces, left_out) = stream(counter, (places, grain), &own, disk, &mut take)?;
-            sums.drain(|group, cell| show(&groups, &interfaces, &group, &cell));
-            self.spool.check()?;
-            left_out
+        let sums: Sums<Group> = Sums::new(self.bytes / 2, self.spool.clone());
+        let mut take = |interfaces: &[Interface], key: &_, cell: &Cell, whole| match groups.of(key) {
+            Some(group) if whole => show(&groups, interfaces, &group, cell),
+            Some(group) => sums.add(group, cell),
+            None => {}
         };
+        let are_groups = cells_are_groups(&query.keys, filter, query.ways);
+        let (interfaces, left_out) = stream(counter, (places, grain), are_groups, disk, &mut take)?;
+        sums.drain(|group, cell| show(&groups, &interfaces, &group, &cell));
+        self.spool.check()?;
         let answer = largest.answer();
         if room.was_short() {
             return Err(self.memory.too_small_to_learn());
