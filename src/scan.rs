@@ -161,7 +161,7 @@ pub fn scan(
         settings,
         pool,
     };
-    Ok(conclude(&asked, &side, (known, trail), counted, phases))
+    Ok(pool.install(|| conclude(&asked, &side, (known, trail), counted, phases)))
 }
 
 /// What logs are judged by.
@@ -186,7 +186,7 @@ fn conclude(
         settings,
         pool,
     } = *asked;
-    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let vantage = vantage(&counted, &known, pool);
     phases.next("vantage", 0);
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
     let before = learned_before(inputs, &counted.table);
@@ -198,7 +198,7 @@ fn conclude(
         excluded: &middleboxes,
         books: books.as_ref(),
     };
-    let judged = pool.install(|| detect::judge(&case, settings));
+    let judged = detect::judge(&case, settings);
     let mut findings = judged.findings;
     findings.extend(both_logs(&counted, &known, books.as_ref(), &middleboxes, settings));
     phases.next("detect", 0);
@@ -229,6 +229,11 @@ fn conclude(
         channels,
         beside,
     }
+}
+
+/// Which interfaces only pass traffic on.
+fn vantage(counted: &Counted, known: &Known, pool: &ThreadPool) -> Vantage {
+    pool.install(|| vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id)))
 }
 
 /// The findings of other tools.

@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 
 const BINS: usize = 256;
 
-/// All cells of a table to be.
+/// Cells of a table to be, as one thread met them.
 #[derive(Debug)]
 pub(super) struct Bins {
     interfaces: usize,
@@ -29,7 +29,7 @@ pub(super) struct Bins {
 struct Bin {
     lean: Vec<Lean>,
     wide: Vec<(FlowKey, Cell)>,
-    /// Numbers of the peers of lean and of wide cells, as they were met.
+    /// Numbers of the peers of lean and of wide cells: as they were met, and at last their places among all.
     peers: [Vec<u32>; 2],
 }
 
@@ -97,42 +97,92 @@ impl Bins {
             }
         }
     }
+}
 
-    /// The peers, sorted by address, and the rows, sorted; `row` makes one of a key, its sums and the number of its peer.
-    pub(super) fn into_table<P: Places>(
-        mut self,
-        places: &P,
-        row: impl Fn(&FlowKey, &Cell, u32) -> Row + Sync,
-    ) -> (Vec<Peer>, Vec<Row>) {
-        let (peers, numbers) = self.number_peers(places);
-        let cells = self.bins.iter().map(|bin| bin.lean.len() + bin.wide.len()).sum();
-        let mut rows = Vec::with_capacity(cells);
-        // Some bins at a time: what became rows is given back before the next are sorted.
-        for bins in self.bins.chunks_mut(BINS / 16) {
-            let of_bin = |bin: &mut Bin| std::mem::take(bin).into_rows(&numbers, &row);
-            let made: Vec<Vec<Row>> = bins.par_iter_mut().map(of_bin).collect();
-            made.into_iter().for_each(|mut made| rows.append(&mut made));
-        }
-        (peers, rows)
-    }
-
-    /// The peers, sorted, and for each as it was met its place among them.
-    fn number_peers<P: Places>(&mut self, places: &P) -> (Vec<Peer>, Vec<u32>) {
-        let mut sorted: Vec<((Addr, bool), u32)> = self.peers.drain().collect();
-        sorted.sort_unstable();
-        let mut numbers = vec![0; sorted.len()];
-        for ((_, met), number) in sorted.iter().zip(0..) {
-            numbers[*met as usize] = number;
-        }
-        let peer = |((addr, classed), _): &((Addr, bool), u32)| match classed {
-            true => Peer::of_class(*addr, peer_as_class(*addr)),
-            false => places.peer(*addr),
+/// The peers, sorted by address, and the rows, sorted; `row` makes one of a key, its sums and the number of its peer.
+pub(super) fn into_table<P: Places>(
+    mut all: Vec<Bins>,
+    places: &P,
+    row: impl Fn(&FlowKey, &Cell, u32) -> Row + Sync,
+) -> (Vec<Peer>, Vec<Row>) {
+    let (peers, numbers) = number_peers(&mut all, places);
+    let cells = all.iter().flat_map(|bins| &bins.bins).map(Bin::len).sum();
+    let mut rows = Vec::with_capacity(cells);
+    // Some bins at a time: what became rows is given back before the next are sorted.
+    for from in (0..BINS).step_by(STEP) {
+        let step: Vec<Vec<Bin>> = (from..from + STEP).map(|n| taken(&mut all, n)).collect();
+        let of_bin = |parts: Vec<Bin>| {
+            let mut bin = joined(parts, &numbers);
+            let sorted = bin.sorted();
+            (bin, sorted)
         };
-        (sorted.par_iter().map(peer).collect(), numbers)
+        let sorted: Vec<(Bin, Vec<Place>)> = step.into_par_iter().map(of_bin).collect();
+        for (bin, sorted) in sorted {
+            rows.par_extend(sorted.par_iter().map(|place| {
+                let (key, cell) = bin.cell(place.cell);
+                row(&key, &cell, (place.order >> 32) as u32)
+            }));
+        }
     }
+    (peers, rows)
+}
+
+/// Bins that become rows at a time.
+const STEP: usize = BINS / 16;
+
+/// The peers, sorted, and for each, as every thread met it, its place among them.
+fn number_peers<P: Places>(all: &mut [Bins], places: &P) -> (Vec<Peer>, Vec<Vec<u32>>) {
+    let mut numbers: Vec<Vec<u32>> = all.iter().map(|bins| vec![0; bins.peers.len()]).collect();
+    let mut sorted: Vec<Met> = Vec::new();
+    for (thread, bins) in all.iter_mut().enumerate() {
+        let met = std::mem::take(&mut bins.peers);
+        sorted.extend(met.into_iter().map(|(peer, met)| (peer, (thread, met))));
+    }
+    sorted.par_sort_unstable();
+    let mut peers: Vec<(Addr, bool)> = Vec::with_capacity(sorted.len());
+    for (peer, (thread, met)) in sorted {
+        if peers.last() != Some(&peer) {
+            peers.push(peer);
+        }
+        numbers[thread][met as usize] = peers.len() as u32 - 1;
+    }
+    let peer = |(addr, classed): &(Addr, bool)| match classed {
+        true => Peer::of_class(*addr, peer_as_class(*addr)),
+        false => places.peer(*addr),
+    };
+    (peers.par_iter().map(peer).collect(), numbers)
+}
+
+/// A far end, and which thread met it as its how manieth.
+type Met = ((Addr, bool), (usize, u32));
+
+/// The same bin of every thread.
+fn taken(all: &mut [Bins], number: usize) -> Vec<Bin> {
+    let bins = all.iter_mut().map(|bins| std::mem::take(&mut bins.bins[number]));
+    bins.collect()
+}
+
+/// One of all, with the final numbers of their peers.
+fn joined(parts: Vec<Bin>, numbers: &[Vec<u32>]) -> Bin {
+    let lean = parts.iter().map(|part| part.lean.len()).sum();
+    let mut all = Bin::default();
+    all.lean.reserve_exact(lean);
+    all.peers[0].reserve_exact(lean);
+    for (mut part, numbers) in parts.into_iter().zip(numbers) {
+        all.lean.append(&mut part.lean);
+        all.wide.append(&mut part.wide);
+        for (all, met) in all.peers.iter_mut().zip(part.peers) {
+            all.extend(met.into_iter().map(|met| numbers[met as usize]));
+        }
+    }
+    all
 }
 
 impl Bin {
+    fn len(&self) -> usize {
+        self.lean.len() + self.wide.len()
+    }
+
     fn cell(&self, at: u32) -> (FlowKey, Cell) {
         let at = at as usize;
         match self.lean.get(at) {
@@ -141,22 +191,12 @@ impl Bin {
         }
     }
 
-    /// Rows in order; `numbers` has the final number of each peer.
-    fn into_rows(mut self, numbers: &[u32], row: &(impl Fn(&FlowKey, &Cell, u32) -> Row + Sync)) -> Vec<Row> {
-        let sorted = self.sorted(numbers);
-        let row = |place: &Place| {
-            let (key, cell) = self.cell(place.cell);
-            row(&key, &cell, (place.order >> 32) as u32)
-        };
-        sorted.par_iter().map(row).collect()
-    }
-
     /// The order of the rows; cells that share a key have become one.
-    fn sorted(&mut self, numbers: &[u32]) -> Vec<Place> {
+    fn sorted(&mut self) -> Vec<Place> {
         let lean = self.lean.iter().map(|lean| lean.key.key());
         let keys = lean.chain(self.wide.iter().map(|(key, _)| *key));
         let peers = std::mem::take(&mut self.peers);
-        let peers = peers.iter().flatten().map(|met| numbers[*met as usize]);
+        let peers = peers.iter().flatten().copied();
         let place = |((key, peer), cell): ((FlowKey, u32), u32)| Place {
             order: order(key.interface, key.hour, peer, direction(&key)),
             rest: Rest::of(&key),
@@ -267,9 +307,13 @@ mod tests {
     type Told = (u32, u32, Addr, Direction, Addr, u16, Role, u128);
 
     fn quickly(cells: &[(FlowKey, Cell)]) -> Vec<Told> {
-        let mut bins = Bins::new(7);
-        cells.iter().for_each(|(key, cell)| bins.put(key, cell));
-        let (peers, rows) = bins.into_table(&AllExternal, |key, cell, peer| Row {
+        let of_thread = |cells: &[(FlowKey, Cell)]| {
+            let mut bins = Bins::new(7);
+            cells.iter().for_each(|(key, cell)| bins.put(key, cell));
+            bins
+        };
+        let all = cells.chunks(70).map(of_thread).collect();
+        let (peers, rows) = into_table(all, &AllExternal, |key, cell, peer| Row {
             interface: key.interface,
             peer,
             hour: key.hour.into(),

@@ -17,6 +17,7 @@ pub use lean::LeanKey;
 pub use sums::SumBox;
 
 use crate::aggregate::key::{Cell, FlowKey};
+use crate::aggregate::parted::Parted;
 use crate::aggregate::spill::Spool;
 use crate::flow::ask_for;
 pub(in crate::aggregate) use lean::Lean;
@@ -39,7 +40,9 @@ pub struct Rest {
 }
 
 impl Rest {
-    fn and(self, other: Rest) -> Rest {
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Rest) -> Rest {
         Rest {
             groups: self.groups + other.groups,
             bytes: self.bytes + other.bytes,
@@ -158,11 +161,16 @@ impl Cells {
 
     /// Hands out every key of these kinds once with its sums, part by part, and gives the memory back as it goes.
     pub fn drain(&self, kinds: Kinds, mut each: impl FnMut(FlowKey, Cell)) {
-        if kinds.lean {
-            self.lean.drain(&mut each);
-        }
-        if kinds.full {
-            self.full.drain(&mut each);
+        let lean = if kinds.lean { 0..PARTS } else { 0..0 };
+        let full = if kinds.full { PARTS..2 * PARTS } else { 0..0 };
+        lean.chain(full).for_each(|part| self.drain_part(part, &mut each));
+    }
+
+    /// The same of one part; those of lean keys come first.
+    pub(in crate::aggregate) fn drain_part(&self, part: usize, each: &mut impl FnMut(FlowKey, Cell)) {
+        match part.checked_sub(PARTS) {
+            None => self.lean.drain(part, each),
+            Some(part) => self.full.drain(part, each),
         }
     }
 
@@ -170,12 +178,6 @@ impl Cells {
     pub(in crate::aggregate) fn seal(&self) {
         self.lean.seal();
         self.full.seal();
-    }
-
-    /// Shows every key once with its sums, after [`Cells::seal`].
-    pub(in crate::aggregate) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
-        self.lean.each(each);
-        self.full.each(each);
     }
 
     /// Keeps, of the sums of either of these kinds that `keeps` (bytes, packets, records) lets through, the `limit` largest and
@@ -200,6 +202,20 @@ impl Cells {
     /// True if nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// After [`Cells::seal`]; those of lean keys come first.
+impl Parted for Cells {
+    fn parts(&self) -> usize {
+        2 * PARTS
+    }
+
+    fn show(&self, part: usize, each: &mut dyn FnMut(&FlowKey, &Cell)) {
+        match part.checked_sub(PARTS) {
+            None => self.lean.show(part, each),
+            Some(part) => self.full.show(part, each),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Counting rules 1, 3 and 4 of the design stand here: ACCEPT and OK only, direction by the record or by home addresses,
 //! the peer is `pkt-dstaddr` where there is one. Merging two counters is a commutative sum.
 
-use crate::aggregate::cells::{Kinds, Outbox, Rest, SumBox};
+use crate::aggregate::cells::{Cells, Kinds, Outbox, Rest, SumBox};
 use crate::aggregate::filter::{Filter, RecordFacts};
 use crate::aggregate::interner::{Described, Dictionaries, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer, hour_bucket, role_of_source};
@@ -290,19 +290,14 @@ impl<'p, P: Places> Counter<'p, P> {
         self.shared.cells.keep_largest(limit, self.alone(), keeps)
     }
 
-    /// Shows every key with its sums, once, after [`Counter::seal`].
-    pub(super) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
-        self.shared.cells.each(each);
+    /// The sums.
+    pub(super) fn cells(&self) -> &Cells {
+        &self.shared.cells
     }
 
     /// Ends counting: each key has one place from here on.
     pub(super) fn seal(&mut self) {
         self.flush();
         self.shared.cells.seal();
-    }
-
-    /// Hands out every key of these kinds with its sums, once. After [`Counter::flush`].
-    pub(super) fn drain(&self, kinds: Kinds, each: impl FnMut(FlowKey, Cell)) {
-        self.shared.cells.drain(kinds, each);
     }
 }

@@ -5,7 +5,7 @@
 //! one counts only in hours in which that one has nothing (it was made later, or a delivery is missing).
 
 use crate::aggregate::key::{Cell, FlowKey};
-use crate::aggregate::rules::{Each, LeftOut};
+use crate::aggregate::rules::{Cells, LeftOut};
 use crate::aggregate::spill::Room;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -17,12 +17,12 @@ pub(super) struct Chosen(HashMap<(u32, u32), u16, RandomState>);
 
 impl Chosen {
     /// Decides for all cells.
-    pub(super) fn of(each: Each<'_>, room: &Room) -> Chosen {
-        let ranks = ranks(each);
+    pub(super) fn of(cells: Cells<'_>, room: &Room) -> Chosen {
+        let ranks = ranks(cells);
         if ranks.is_empty() {
             return Chosen::default();
         }
-        Chosen(chosen(each, &ranks, room))
+        Chosen(chosen(cells, &ranks, room))
     }
 
     /// True if the cell counts.
@@ -35,13 +35,13 @@ impl Chosen {
 }
 
 /// Of each interface that several logs watch: the logs, best first (most bytes, then most records, then lowest number).
-fn ranks(each: Each<'_>) -> BTreeMap<u32, Vec<u16>> {
-    let several = watched_twice(each);
+fn ranks(cells: Cells<'_>) -> BTreeMap<u32, Vec<u16>> {
+    let several = watched_twice(cells);
     let mut sums: BTreeMap<u32, BTreeMap<u16, (u128, u64)>> = BTreeMap::new();
     if several.is_empty() {
         return BTreeMap::new();
     }
-    each(&mut |key, cell| {
+    cells.each(&mut |key, cell| {
         if several.contains(&key.interface) {
             let sum = sums.entry(key.interface).or_default().entry(key.log).or_default();
             sum.0 += cell.bytes;
@@ -62,10 +62,10 @@ fn ranks(each: Each<'_>) -> BTreeMap<u32, Vec<u16>> {
 }
 
 /// Interfaces with cells of more than one log.
-fn watched_twice(each: Each<'_>) -> BTreeSet<u32> {
+fn watched_twice(cells: Cells<'_>) -> BTreeSet<u32> {
     let mut several = BTreeSet::new();
     let mut first: HashMap<u32, u16, RandomState> = HashMap::default();
-    each(&mut |key, _| {
+    cells.each(&mut |key, _| {
         if *first.entry(key.interface).or_insert(key.log) != key.log {
             several.insert(key.interface);
         }
@@ -74,10 +74,10 @@ fn watched_twice(each: Each<'_>) -> BTreeSet<u32> {
 }
 
 /// The log that counts in each hour of those interfaces: the best that has anything there.
-fn chosen(each: Each<'_>, ranks: &BTreeMap<u32, Vec<u16>>, room: &Room) -> HashMap<(u32, u32), u16, RandomState> {
+fn chosen(cells: Cells<'_>, ranks: &BTreeMap<u32, Vec<u16>>, room: &Room) -> HashMap<(u32, u32), u16, RandomState> {
     let rank = |interface: u32, log: u16| ranks.get(&interface).and_then(|r| r.iter().position(|l| *l == log));
     let mut best: HashMap<(u32, u32), u16, RandomState> = HashMap::default();
-    each(&mut |key, _| {
+    cells.each(&mut |key, _| {
         let place = (key.interface, key.hour);
         if !ranks.contains_key(&key.interface) || !best.contains_key(&place) && !room.take(24) {
             return;
@@ -125,7 +125,7 @@ mod tests {
 
     fn kept(mut cells: Vec<(FlowKey, Cell)>) -> (Vec<(u32, u32, u128)>, u128) {
         let mut left_out = LeftOut::default();
-        let chosen = Chosen::of(&|f| cells.iter().for_each(|(k, c)| f(k, c)), &Room::endless());
+        let chosen = Chosen::of(&cells, &Room::endless());
         cells.retain(|(key, cell)| chosen.keeps(key, cell, &mut left_out));
         (
             cells.iter().map(|(k, c)| (k.interface, k.hour, c.bytes)).collect(),

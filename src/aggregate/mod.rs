@@ -16,6 +16,7 @@ pub mod interner;
 pub mod key;
 mod logs;
 pub mod outcome;
+mod parted;
 mod pieces;
 pub mod places;
 pub mod raw;

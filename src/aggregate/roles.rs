@@ -4,7 +4,7 @@
 //! different far ends spoke to, while their ports change, listens; a far port that many local ports spoke to does.
 
 use crate::aggregate::key::{FlowKey, Sides};
-use crate::aggregate::rules::Each;
+use crate::aggregate::rules::Cells;
 use crate::aggregate::spill::Room;
 use crate::aggregate::table::Role;
 use crate::net::Addr;
@@ -33,19 +33,33 @@ pub(super) struct Partners {
 
 impl Partners {
     /// Of all cells.
-    pub(super) fn of(each: Each<'_>, room: &Room) -> Partners {
-        let mut partners = Partners::default();
-        each(&mut |key, _| {
-            // Two sets of one each, or two more in sets that there are.
-            if is_open(key) && room.take(300) {
-                note(
-                    partners.of_local.entry(local(key)).or_default(),
-                    (key.peer, key.other_port),
-                );
-                note(partners.of_far.entry(far(key)).or_default(), (key.interface, key.port));
-            }
-        });
-        partners
+    pub(super) fn of(cells: Cells<'_>, room: &Room) -> Partners {
+        cells.fold(
+            Partners::default,
+            |partners, key, _| partners.add(key, room),
+            Partners::and,
+        )
+    }
+
+    fn add(&mut self, key: &FlowKey, room: &Room) {
+        // Two sets of one each, or two more in sets that there are.
+        if is_open(key) && room.take(300) {
+            note(
+                self.of_local.entry(local(key)).or_default(),
+                [(key.peer, key.other_port)],
+            );
+            note(self.of_far.entry(far(key)).or_default(), [(key.interface, key.port)]);
+        }
+    }
+
+    fn and(mut self, other: Partners) -> Partners {
+        for (local, partners) in other.of_local {
+            note(self.of_local.entry(local).or_default(), partners);
+        }
+        for (far, partners) in other.of_far {
+            note(self.of_far.entry(far).or_default(), partners);
+        }
+        self
     }
 
     /// The same key with its role decided; any other is left as it is.
@@ -71,9 +85,11 @@ impl Partners {
     }
 }
 
-fn note<T: std::hash::Hash + Eq>(partners: &mut HashSet<T>, partner: T) {
-    if partners.len() < ENOUGH {
-        partners.insert(partner);
+fn note<T: std::hash::Hash + Eq>(partners: &mut HashSet<T>, more: impl IntoIterator<Item = T>) {
+    for partner in more {
+        if partners.len() < ENOUGH {
+            partners.insert(partner);
+        }
     }
 }
 
@@ -119,7 +135,7 @@ mod tests {
     }
 
     fn roles(cells: Vec<(FlowKey, Cell)>) -> Vec<(Role, u16)> {
-        let partners = Partners::of(&|f| cells.iter().for_each(|(k, c)| f(k, c)), &Room::endless());
+        let partners = Partners::of(&cells, &Room::endless());
         let decided = cells.iter().map(|(key, _)| partners.decide(*key));
         let mut all: Vec<_> = decided.map(|k| (k.sides.role(), k.port)).collect();
         all.dedup();

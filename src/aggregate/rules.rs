@@ -8,6 +8,7 @@ use crate::aggregate::cells::Rest;
 use crate::aggregate::counter::Places;
 use crate::aggregate::key::{Cell, FlowKey, Grain};
 use crate::aggregate::logs::Chosen;
+use crate::aggregate::parted::{Parted, Through};
 use crate::aggregate::roles::{Partners, is_open as has_both_ports};
 use crate::aggregate::sides::{Origins, Owners};
 use crate::aggregate::spill::Room;
@@ -15,8 +16,8 @@ use crate::aggregate::table::Interface;
 use crate::net::Addr;
 use std::collections::BTreeSet;
 
-/// Shows all cells, as often as it is asked; their interfaces are numbers in a list sorted by id.
-pub(super) type Each<'e> = &'e dyn Fn(&mut dyn FnMut(&FlowKey, &Cell));
+/// All cells; their interfaces are numbers in a list sorted by id.
+pub(super) type Cells<'c> = &'c dyn Parted;
 
 /// What was left out of the table, and why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +30,18 @@ pub struct LeftOut {
     pub logged_twice: u128,
     /// Groups that the answer will not show (see [`Counting::largest`](crate::aggregate::Counting)).
     pub smaller: Rest,
+}
+
+impl LeftOut {
+    /// Both.
+    pub(super) fn and(self, other: LeftOut) -> LeftOut {
+        LeftOut {
+            ambiguous: self.ambiguous + other.ambiguous,
+            forwarded: self.forwarded + other.forwarded,
+            logged_twice: self.logged_twice + other.logged_twice,
+            smaller: self.smaller.and(other.smaller),
+        }
+    }
 }
 
 /// Decides about each cell.
@@ -50,54 +63,54 @@ struct Met {
 }
 
 impl Met {
-    fn of(each: Each<'_>) -> Met {
-        let mut met = Met::default();
-        each(&mut |key, _| {
-            met.several_logs |= *met.log.get_or_insert(key.log) != key.log;
-            met.carried |= key.sides.is_carried();
-            met.both_ports |= has_both_ports(key);
-        });
-        met
+    fn of(cells: Cells<'_>) -> Met {
+        cells.fold(Met::default, Met::add, Met::and)
+    }
+
+    fn add(&mut self, key: &FlowKey, _: &Cell) {
+        self.several_logs |= *self.log.get_or_insert(key.log) != key.log;
+        self.carried |= key.sides.is_carried();
+        self.both_ports |= has_both_ports(key);
+    }
+
+    fn and(self, other: Met) -> Met {
+        let differ = self.log.zip(other.log).is_some_and(|(a, b)| a != b);
+        Met {
+            log: self.log.or(other.log),
+            several_logs: self.several_logs || other.several_logs || differ,
+            carried: self.carried || other.carried,
+            both_ports: self.both_ports || other.both_ports,
+        }
     }
 }
 
 impl<'a, P: Places> Rules<'a, P> {
     /// Learns from all cells; `own` are addresses that the inventory tells, `room` is for what is learned.
     pub(super) fn learn(
-        each: Each<'_>,
+        cells: Cells<'_>,
         (places, grain): (&'a P, &Grain),
         (interfaces, own): (&'a [Interface], &BTreeSet<(String, Addr)>),
         room: &Room,
     ) -> Self {
-        let met = Met::of(each);
+        let met = Met::of(cells);
         let mut rules = Rules {
             places,
             chosen: Chosen::default(),
-            owners: Owners::learn(each, interfaces, own, room),
+            owners: Owners::learn(cells, interfaces, own, room),
             origins: None,
             partners: Partners::default(),
         };
         if met.several_logs {
-            rules.chosen = Chosen::of(each, room);
+            rules.chosen = Chosen::of(cells, room);
         }
         if met.carried {
-            let sided = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
-                each(&mut |key, cell| {
-                    if let Some(key) = rules.sided(key, cell, &mut LeftOut::default()) {
-                        f(&key, cell);
-                    }
-                });
-            };
+            let key = |key: &FlowKey, cell: &Cell| rules.sided(key, cell, &mut LeftOut::default());
+            let sided = Through { cells, key: &key };
             rules.origins = Some(Origins::of(&sided, &rules.owners, interfaces, room));
         }
         if met.both_ports && grain.port {
-            let begun = |f: &mut dyn FnMut(&FlowKey, &Cell)| {
-                each(&mut |key, cell| {
-                    if let Some(key) = rules.begun(key, cell, &mut LeftOut::default()) {
-                        f(&key, cell);
-                    }
-                });
-            };
+            let key = |key: &FlowKey, cell: &Cell| rules.begun(key, cell, &mut LeftOut::default());
+            let begun = Through { cells, key: &key };
             rules.partners = Partners::of(&begun, room);
         }
         rules

@@ -7,7 +7,7 @@
 
 use crate::aggregate::counter::Places;
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides};
-use crate::aggregate::rules::{Each, LeftOut};
+use crate::aggregate::rules::{Cells, LeftOut};
 use crate::aggregate::spill::Room;
 use crate::aggregate::table::{Direction, Interface};
 use crate::net::{Addr, Class};
@@ -24,14 +24,19 @@ type Known = HashSet<(u32, Addr), RandomState>;
 /// The open flows of one interface, and the addresses that may stand in nearly all of them.
 ///
 /// An address in 99 % of the records has nearly half of all ends. Of a few candidates that lose weight whenever another
-/// address is met, every one with more than a fifth of the ends is left (Misra and Gries, 1982), so one more pass tells
-/// exactly without a table of all addresses.
+/// address is met, every one with more than a fifth of the ends is left (Misra and Gries, 1982), also where the candidates of
+/// parts are joined (Agarwal and others, Mergeable summaries, 2012), so one more pass tells exactly without a table of all
+/// addresses.
 #[derive(Default)]
 struct Open {
     records: u64,
-    candidates: [(Addr, u64); 4],
-    counted: [u64; 4],
+    candidates: [(Addr, u64); CANDIDATES],
 }
+
+const CANDIDATES: usize = 4;
+
+/// Records with each candidate of an interface.
+type Counted = [u64; CANDIDATES];
 
 impl Open {
     fn note(&mut self, key: &FlowKey, records: u64) {
@@ -55,19 +60,46 @@ impl Open {
         }
     }
 
-    fn count(&mut self, key: &FlowKey, records: u64) {
-        for ((address, weight), counted) in self.candidates.iter().zip(&mut self.counted) {
+    /// Those of both: what the fifth of them weighs is taken from all.
+    fn join(&mut self, other: &Open) {
+        self.records += other.records;
+        let mut all: Vec<(Addr, u64)> = self.candidates.to_vec();
+        for (address, weight) in &other.candidates {
+            match all.iter_mut().find(|(a, w)| a == address && *w > 0) {
+                Some((_, sum)) => *sum += weight,
+                None => all.push((*address, *weight)),
+            }
+        }
+        all.sort_unstable_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+        let fifth = all.get(CANDIDATES).map_or(0, |(_, weight)| *weight);
+        for (slot, (address, weight)) in self.candidates.iter_mut().zip(all) {
+            *slot = (address, weight - fifth);
+        }
+    }
+
+    fn count(&self, key: &FlowKey, records: u64, counted: &mut Counted) {
+        for ((address, weight), counted) in self.candidates.iter().zip(counted) {
             let ends = u64::from(*address == key.local) + u64::from(*address == key.peer);
             *counted += if *weight > 0 { ends * records } else { 0 };
         }
     }
 
     /// The interface's own addresses.
-    fn own(&self) -> impl Iterator<Item = Addr> {
+    fn own(&self, counted: &Counted) -> impl Iterator<Item = Addr> {
         let is_own = |n: u64| n >= OWN_RECORDS && n * OWN_SHARE.1 >= self.records * OWN_SHARE.0;
-        let counted = self.candidates.iter().zip(&self.counted);
+        let counted = self.candidates.iter().zip(counted);
         counted.filter(move |(_, n)| is_own(**n)).map(|((a, _), _)| *a)
     }
+}
+
+type ByInterface<T> = HashMap<u32, T, RandomState>;
+
+/// Both; what stands in both is brought together.
+fn joined<T: Default>(mut all: ByInterface<T>, part: ByInterface<T>, join: impl Fn(&mut T, T)) -> ByInterface<T> {
+    for (interface, part) in part {
+        join(all.entry(interface).or_default(), part);
+    }
+    all
 }
 
 /// Own addresses, asked by interface. Addresses behind an interface (pods, carried traffic) are not its own.
@@ -80,8 +112,13 @@ pub(super) struct Owners {
 
 impl Owners {
     /// Learns from all cells, and from addresses that the inventory tells (`own`: interface id, address).
-    pub(super) fn learn(each: Each<'_>, interfaces: &[Interface], own: &BTreeSet<(String, Addr)>, room: &Room) -> Self {
-        let (mut known, open) = shown(each, interfaces.len(), room);
+    pub(super) fn learn(
+        cells: Cells<'_>,
+        interfaces: &[Interface],
+        own: &BTreeSet<(String, Addr)>,
+        room: &Room,
+    ) -> Self {
+        let (mut known, open) = shown(cells, interfaces.len(), room);
         for (i, interface) in interfaces.iter().enumerate() {
             let from = (interface.id.clone(), Addr(0));
             let theirs = own.range(from..).take_while(|(id, _)| *id == interface.id);
@@ -91,7 +128,7 @@ impl Owners {
         if !open {
             return owners;
         }
-        let often = owners.stand_nearly_everywhere(each);
+        let often = owners.stand_nearly_everywhere(cells);
         match often.is_empty() {
             true => owners,
             false => Owners::of(owners.known.into_iter().chain(often).collect(), interfaces.len()),
@@ -110,27 +147,45 @@ impl Owners {
     }
 
     /// Addresses that stand in nearly all open flows of an interface of which no end is known.
-    fn stand_nearly_everywhere(&self, each: Each<'_>) -> Vec<(u32, Addr)> {
+    fn stand_nearly_everywhere(&self, cells: Cells<'_>) -> Vec<(u32, Addr)> {
         let untold = |key: &FlowKey| {
             let own = |a| self.own(key.interface, a);
             key.sides.bearing() == Bearing::Open && !own(key.local) && !own(key.peer)
         };
-        let mut open: HashMap<u32, Open, RandomState> = HashMap::default();
-        each(&mut |key, cell| {
-            if untold(key) {
-                open.entry(key.interface).or_default().note(key, cell.flows);
-            }
-        });
-        // Only now is it known who the candidates are: counted exactly.
-        if !open.is_empty() {
-            each(&mut |key, cell| {
-                if let Some(open) = open.get_mut(&key.interface).filter(|_| untold(key)) {
-                    open.count(key, cell.flows);
+        let open: ByInterface<Open> = cells.fold(
+            ByInterface::default,
+            |open: &mut ByInterface<Open>, key, cell| {
+                if untold(key) {
+                    open.entry(key.interface).or_default().note(key, cell.flows);
                 }
-            });
+            },
+            |all, part| joined(all, part, |open, part| open.join(&part)),
+        );
+        if open.is_empty() {
+            return Vec::new();
         }
-        let own = |(i, open): (u32, Open)| open.own().map(|a| (i, a)).collect::<Vec<_>>();
-        open.into_iter().flat_map(own).collect()
+        // Only now is it known who the candidates are: counted exactly.
+        let counted: ByInterface<Counted> = cells.fold(
+            ByInterface::default,
+            |counted: &mut ByInterface<Counted>, key, cell| {
+                if let Some(open) = open.get(&key.interface).filter(|_| untold(key)) {
+                    open.count(key, cell.flows, counted.entry(key.interface).or_default());
+                }
+            },
+            |all, part| {
+                joined(all, part, |sums, part| {
+                    sums.iter_mut().zip(part).for_each(|(sum, n)| *sum += n)
+                })
+            },
+        );
+        let own = |(i, counted): (&u32, &Counted)| -> Vec<(u32, Addr)> {
+            let open = open.get(i);
+            open.iter()
+                .flat_map(|open| open.own(counted))
+                .map(|a| (*i, a))
+                .collect()
+        };
+        counted.iter().flat_map(own).collect()
     }
 
     /// All of them: interface and address, sorted.
@@ -175,25 +230,48 @@ impl Owners {
 }
 
 /// Addresses that one-sided records show as the interface's own, and whether there are open flows.
-fn shown(each: Each<'_>, interfaces: usize, room: &Room) -> (Known, bool) {
-    let (mut known, mut open) = (Known::default(), false);
-    // Nearly every interface has one address: what was said last need not be said again.
-    let mut latest = vec![Addr::default(); interfaces];
-    each(&mut |key, _| {
+fn shown(cells: Cells<'_>, interfaces: usize, room: &Room) -> (Known, bool) {
+    let new = || Shown {
+        latest: vec![Addr::default(); interfaces],
+        ..Shown::default()
+    };
+    let shown = cells.fold(new, |shown, key, _| shown.add(key, room), Shown::and);
+    (shown.known, shown.open)
+}
+
+#[derive(Default)]
+struct Shown {
+    known: Known,
+    open: bool,
+    /// Nearly every interface has one address: what was said last need not be said again.
+    latest: Vec<Addr>,
+}
+
+impl Shown {
+    #[inline]
+    fn add(&mut self, key: &FlowKey, room: &Room) {
         if key.sides.bearing() == Bearing::Open {
-            open = true;
+            self.open = true;
             return;
         }
-        let latest = latest.get_mut(key.interface as usize);
+        let latest = self.latest.get_mut(key.interface as usize);
         let again = latest.as_ref().is_some_and(|a| **a == key.local);
         if !again && key.local != Addr::default() && !key.sides.is_carried() && room.take(0) {
             // A table that grows holds twice what it had, and the old one.
-            let new = known.insert((key.interface, key.local));
+            let new = self.known.insert((key.interface, key.local));
             room.take(if new { 200 } else { 0 });
             latest.into_iter().for_each(|a| *a = key.local);
         }
-    });
-    (known, open)
+    }
+
+    fn and(mut self, mut other: Shown) -> Shown {
+        if self.known.len() < other.known.len() {
+            std::mem::swap(&mut self, &mut other);
+        }
+        self.known.extend(other.known);
+        self.open |= other.open;
+        self
+    }
 }
 
 /// An open flow whose source is the interface's.
@@ -232,7 +310,7 @@ pub(super) struct Origins<'i> {
 
 impl<'i> Origins<'i> {
     /// Of cells whose directions are known.
-    pub(super) fn of(each: Each<'_>, own: &Owners, interfaces: &'i [Interface], room: &Room) -> Self {
+    pub(super) fn of(cells: Cells<'_>, own: &Owners, interfaces: &'i [Interface], room: &Room) -> Self {
         let mut owners: HashMap<Addr, Vec<u32>, RandomState> = HashMap::default();
         for (interface, address) in &own.known {
             owners.entry(*address).or_default().push(*interface);
@@ -240,7 +318,7 @@ impl<'i> Origins<'i> {
         Origins {
             interfaces,
             owners,
-            sent: sent_on(each, room),
+            sent: sent_on(cells, room),
         }
     }
 
@@ -276,9 +354,9 @@ impl<'i> Origins<'i> {
 }
 
 /// What interfaces that pass traffic on sent from their own address, by far end and hour.
-fn sent_on(each: Each<'_>, room: &Room) -> HashMap<(u32, Addr, u32), u128, RandomState> {
+fn sent_on(cells: Cells<'_>, room: &Room) -> HashMap<(u32, Addr, u32), u128, RandomState> {
     let mut passing: BTreeSet<u32> = BTreeSet::new();
-    each(&mut |key, _| {
+    cells.each(&mut |key, _| {
         if key.sides.is_passed() {
             passing.insert(key.interface);
         }
@@ -289,7 +367,7 @@ fn sent_on(each: Each<'_>, room: &Room) -> HashMap<(u32, Addr, u32), u128, Rando
     }
     let out = Bearing::Known(Direction::Egress);
     let own = |k: &FlowKey| passing.contains(&k.interface) && !k.sides.is_carried() && k.sides.bearing() == out;
-    each(&mut |key, cell| {
+    cells.each(&mut |key, cell| {
         let place = (key.interface, key.peer, key.hour);
         if own(key) && (sent.contains_key(&place) || room.take(150)) {
             *sent.entry(place).or_default() += cell.bytes;
@@ -330,11 +408,15 @@ mod tests {
         seen.into_iter().filter(|(_, n)| own(*n)).map(|(a, _)| a).collect()
     }
 
-    fn quickly(flows: &[(u32, u32, u64)]) -> BTreeSet<Addr> {
-        let mut open = Open::default();
-        flows.iter().for_each(|f| open.note(&key(f.0, f.1), f.2));
-        flows.iter().for_each(|f| open.count(&key(f.0, f.1), f.2));
-        open.own().collect()
+    fn quickly(flows: &[(u32, u32, u64)], parts: usize) -> BTreeSet<Addr> {
+        let (mut open, mut counted) = (Open::default(), Counted::default());
+        for part in flows.chunks(parts) {
+            let mut of_part = Open::default();
+            part.iter().for_each(|f| of_part.note(&key(f.0, f.1), f.2));
+            open.join(&of_part);
+        }
+        flows.iter().for_each(|f| open.count(&key(f.0, f.1), f.2, &mut counted));
+        open.own(&counted).collect()
     }
 
     proptest! {
@@ -343,6 +425,7 @@ mod tests {
             others in prop::collection::vec((0u32..6, 0u32..6, 1u64..4), 0..6),
             mine in prop::collection::vec((1u32..300, 1u64..9, any::<bool>()), 0..200),
             one_peer in any::<bool>(),
+            parts in 1usize..80,
         ) {
             let flows: Vec<(u32, u32, u64)> = mine
                 .into_iter()
@@ -352,7 +435,7 @@ mod tests {
                 })
                 .chain(others)
                 .collect();
-            prop_assert_eq!(quickly(&flows), slowly(&flows));
+            prop_assert_eq!(quickly(&flows, parts), slowly(&flows));
         }
     }
 }

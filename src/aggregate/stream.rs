@@ -8,6 +8,7 @@
 use crate::aggregate::cells::{Kinds, Lean, LeanKey};
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Cell, FlowKey, Grain};
+use crate::aggregate::parted::Parted;
 use crate::aggregate::rules::{LeftOut, Rules};
 use crate::aggregate::spill::{Extent, Packed, Room, Spool, pack_cell, unpack_cell};
 use crate::aggregate::table::Interface;
@@ -38,17 +39,21 @@ pub(super) fn stream<P: Places>(
         ..key
     };
     let alone = if groups { counter.alone() } else { Kinds::default() };
-    counter.drain(alone, |key, cell| take(&interfaces, &placed(key), &cell, true));
+    counter
+        .cells()
+        .drain(alone, |key, cell| take(&interfaces, &placed(key), &cell, true));
     // What is left shares the memory with what becomes of it.
     counter.write_out();
     let mut left_out = LeftOut::default();
     if counter.is_plain() && !grain.port {
-        counter.drain(alone.others(), |key, cell| {
+        counter.cells().drain(alone.others(), |key, cell| {
             take(&interfaces, &placed(key), &cell, false)
         });
     } else {
         let mut settled = Settled::new(spool.clone());
-        counter.drain(alone.others(), |key, cell| settled.push(&placed(key), &cell));
+        counter
+            .cells()
+            .drain(alone.others(), |key, cell| settled.push(&placed(key), &cell));
         settled.write();
         spool.check()?;
         left_out = settled.decide((places, grain), &interfaces, room, take);
@@ -100,7 +105,33 @@ impl Settled {
         }
     }
 
-    fn each(&self, f: &mut dyn FnMut(&FlowKey, &Cell)) {
+    fn decide<P: Places>(
+        &self,
+        (places, grain): (&P, &Grain),
+        interfaces: &[Interface],
+        room: &Room,
+        take: Taker<'_>,
+    ) -> LeftOut {
+        let own = BTreeSet::new();
+        let cells: &dyn Parted = self;
+        let rules = Rules::learn(cells, (places, grain), (interfaces, &own), room);
+        let mut left_out = LeftOut::default();
+        cells.each(&mut |key, cell| {
+            if let Some(key) = rules.decide(key, cell, &mut left_out) {
+                take(interfaces, &key, cell, false);
+            }
+        });
+        left_out
+    }
+}
+
+/// One part: several threads would hold several pieces of the disk in memory.
+impl Parted for Settled {
+    fn parts(&self) -> usize {
+        1
+    }
+
+    fn show(&self, _: usize, f: &mut dyn FnMut(&FlowKey, &Cell)) {
         let mut bytes = Vec::new();
         for (is_lean, extent) in &self.written {
             self.spool.read(*extent, &mut bytes);
@@ -115,23 +146,5 @@ impl Settled {
                 f(&FlowKey::unpack(&mut from), &unpack_cell(&mut from));
             }
         }
-    }
-
-    fn decide<P: Places>(
-        &self,
-        (places, grain): (&P, &Grain),
-        interfaces: &[Interface],
-        room: &Room,
-        take: Taker<'_>,
-    ) -> LeftOut {
-        let own = BTreeSet::new();
-        let rules = Rules::learn(&|f| self.each(f), (places, grain), (interfaces, &own), room);
-        let mut left_out = LeftOut::default();
-        self.each(&mut |key, cell| {
-            if let Some(key) = rules.decide(key, cell, &mut left_out) {
-                take(interfaces, &key, cell, false);
-            }
-        });
-        left_out
     }
 }

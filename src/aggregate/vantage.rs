@@ -10,6 +10,7 @@ use crate::aggregate::table::{Direction, EgressTable, Interface, Role, Row};
 use crate::net::{Addr, Class, Seconds};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Why an interface is taken for one that passes traffic on.
@@ -51,15 +52,22 @@ const EXPLAINED: f64 = 0.8;
 const UNEXPLAINED: f64 = 0.1;
 
 /// Decides over a table; `known` tells what an inventory says of an interface id.
-pub fn decide(table: &EgressTable, known: &dyn Fn(&str) -> Option<bool>) -> Vantage {
-    let far = FarSums::of(table);
+pub fn decide(table: &EgressTable, known: &(dyn Fn(&str) -> Option<bool> + Sync)) -> Vantage {
+    let interfaces = table.interfaces.par_iter().enumerate();
+    let suspect = |(n, interface): (usize, &Interface)| {
+        let n = n as u32;
+        let behaves = || known(&interface.id).is_none() && relays(table, table.of_interface(n));
+        let sign = named(interface, known).or_else(|| behaves().then_some(Sign::Behaviour));
+        Some((n, sign?))
+    };
+    let suspects: Vec<(u32, Sign)> = interfaces.filter_map(suspect).collect();
+    let far = FarSums::of(table, &suspects);
     let mut vantage = Vantage::default();
-    for (n, interface) in table.interfaces.iter().enumerate() {
-        let rows = table.of_interface(n as u32);
-        let named = named(interface, known);
-        let behaves = || (known(&interface.id).is_none() && far.relays(table, rows)).then_some(Sign::Behaviour);
-        let Some(sign) = named.or_else(behaves) else { continue };
-        let (out, explained) = far.explained(table, rows);
+    for (n, sign) in suspects {
+        let Some(interface) = table.interfaces.get(n as usize) else {
+            continue;
+        };
+        let (out, explained) = far.explained(table, table.of_interface(n));
         let nobody = out >= LEAST && (explained as f64) < UNEXPLAINED * out as f64;
         if nobody {
             vantage.shared.insert(interface.id.clone(), sign);
@@ -73,7 +81,7 @@ pub fn decide(table: &EgressTable, known: &dyn Fn(&str) -> Option<bool>) -> Vant
 }
 
 /// What the records' own fields or the inventory say.
-fn named(interface: &Interface, known: &dyn Fn(&str) -> Option<bool>) -> Option<Sign> {
+fn named(interface: &Interface, known: &(dyn Fn(&str) -> Option<bool> + Sync)) -> Option<Sign> {
     const KINDS: [&str; 5] = [
         "nat_gateway",
         "network_load_balancer",
@@ -96,7 +104,7 @@ fn named(interface: &Interface, known: &dyn Fn(&str) -> Option<bool>) -> Option<
     }
 }
 
-/// Egress to every far end by hour, over all interfaces.
+/// Egress by hour to the far ends of some interfaces, over all interfaces.
 struct FarSums {
     bytes: Sums<(Seconds, Addr)>,
 }
@@ -107,44 +115,57 @@ type Sums<K> = HashMap<K, u128, RandomState>;
 type Service = (Seconds, u16, u8);
 
 impl FarSums {
-    fn of(table: &EgressTable) -> Self {
+    fn of(table: &EgressTable, interfaces: &[(u32, Sign)]) -> Self {
         let mut bytes = Sums::default();
-        for row in table.rows.iter().filter(|r| leaves(table, r)) {
-            *bytes.entry((row.hour, table.peer(row).addr)).or_default() += row.volume.bytes;
+        for (n, _) in interfaces {
+            bytes.extend(sent(table, table.of_interface(*n)).into_keys().map(|place| (place, 0)));
+        }
+        if !bytes.is_empty() {
+            for row in table.rows.iter().filter(|r| leaves(table, r)) {
+                if let Some(sum) = bytes.get_mut(&(row.hour, table.peer(row).addr)) {
+                    *sum += row.volume.bytes;
+                }
+            }
         }
         FarSums { bytes }
     }
 
     /// An interface's egress, and how much of it others sent to the same far ends in the same hours.
     fn explained(&self, table: &EgressTable, rows: &[Row]) -> (u128, u128) {
-        let mut own: Sums<(Seconds, Addr)> = Sums::default();
-        for row in rows.iter().filter(|r| leaves(table, r)) {
-            *own.entry((row.hour, table.peer(row).addr)).or_default() += row.volume.bytes;
-        }
+        let own = sent(table, rows);
         let out = own.values().sum();
         let others = |key, mine: u128| self.bytes.get(key).map_or(0, |all| all - mine).min(mine);
         (out, own.iter().map(|(key, mine)| others(key, *mine)).sum())
     }
+}
 
-    /// True if the interface sends out what came in from home for the same service in the same hour.
-    fn relays(&self, table: &EgressTable, rows: &[Row]) -> bool {
-        let (mut came, mut went) = (Sums::<Service>::default(), Sums::<Service>::default());
-        for row in rows.iter().filter(|r| r.protocol != ICMP) {
-            let service = (row.hour, row.port, row.protocol);
-            let from_home = row.direction == Direction::Ingress && table.peer(row).class == Class::Home;
-            if from_home && row.role != Role::Client {
-                *came.entry(service).or_default() += row.volume.bytes;
-            } else if leaves(table, row) && row.role != Role::Server {
-                *went.entry(service).or_default() += row.volume.bytes;
-            }
-        }
-        let out: u128 = went.values().sum();
-        let relayed: u128 = went
-            .iter()
-            .map(|(s, n)| came.get(s).copied().unwrap_or(0).min(*n))
-            .sum();
-        out >= LEAST && relayed as f64 >= RELAYED * out as f64
+/// Egress to every far end by hour.
+fn sent(table: &EgressTable, rows: &[Row]) -> Sums<(Seconds, Addr)> {
+    let mut sums = Sums::default();
+    for row in rows.iter().filter(|r| leaves(table, r)) {
+        *sums.entry((row.hour, table.peer(row).addr)).or_default() += row.volume.bytes;
     }
+    sums
+}
+
+/// True if the interface of these rows sends out what came in from home for the same service in the same hour.
+fn relays(table: &EgressTable, rows: &[Row]) -> bool {
+    let (mut came, mut went) = (Sums::<Service>::default(), Sums::<Service>::default());
+    for row in rows.iter().filter(|r| r.protocol != ICMP) {
+        let service = (row.hour, row.port, row.protocol);
+        let from_home = row.direction == Direction::Ingress && table.peer(row).class == Class::Home;
+        if from_home && row.role != Role::Client {
+            *came.entry(service).or_default() += row.volume.bytes;
+        } else if leaves(table, row) && row.role != Role::Server {
+            *went.entry(service).or_default() += row.volume.bytes;
+        }
+    }
+    let out: u128 = went.values().sum();
+    let relayed: u128 = went
+        .iter()
+        .map(|(s, n)| came.get(s).copied().unwrap_or(0).min(*n))
+        .sum();
+    out >= LEAST && relayed as f64 >= RELAYED * out as f64
 }
 
 const ICMP: u8 = 1;

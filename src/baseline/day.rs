@@ -3,6 +3,7 @@
 //! A detector reads this and nothing else. Rows are cited by their index in the table, so that bytes can be added up later
 //! without counting one twice.
 
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
 use super::group::FLEET;
@@ -89,7 +90,7 @@ impl<'a> DayView<'a> {
         profiles: &'a Profiles,
     ) -> Self {
         let actors: Vec<ActorDay<'a>> = slices
-            .into_iter()
+            .into_par_iter()
             .filter_map(|(first_row, rows)| ActorDay::new(table, places, first_row, rows, baseline, profiles))
             .collect();
         let shifts = shifts(&actors, profiles, day);
@@ -123,7 +124,7 @@ impl<'a> DayView<'a> {
     fn weigh_news(&mut self) {
         let common = self.profiles.learning.common;
         let mut actors = std::mem::take(&mut self.actors);
-        for actor in &mut actors {
+        actors.par_iter_mut().for_each(|actor| {
             let private = |p: &PlaceDay<'_>| p.new[0] && p.users <= common;
             let mut usual = Channel::ALL.map(|_| None);
             let mut weigh = |p: &PlaceDay<'_>| {
@@ -132,7 +133,7 @@ impl<'a> DayView<'a> {
             };
             let news: Vec<Option<u64>> = actor.places.iter().map(|p| private(p).then(|| weigh(p))).collect();
             actor.places.iter_mut().zip(news).for_each(|(p, news)| p.news = news);
-        }
+        });
         self.actors = actors;
     }
 

@@ -4,8 +4,9 @@
 //! two halves of an archive, in any order, are byte for byte the state learned from the whole. Windows that were flagged
 //! stay in the counts and are named in a set beside them, which is applied on reading.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::place::{Channel, Day, Places, day_of};
@@ -129,11 +130,39 @@ impl Baseline {
         history.map_or_else(Fresh::default, |h| h.learn(table, rows, places))
     }
 
-    /// Learns of some rows of one interface only what the machine is for: enough to find its peer group.
-    pub fn learn_trade(&mut self, table: &EgressTable, rows: &[Row]) {
-        if let Some(history) = self.history(table, rows) {
-            history.learn_trade(rows);
+    /// Learns rows of several interfaces, a slice of each. What each met for the first time is returned.
+    pub fn learn_all<'r>(
+        &mut self,
+        table: &EgressTable,
+        slices: impl Iterator<Item = &'r [Row]>,
+        places: &Places,
+    ) -> BTreeMap<String, Fresh> {
+        self.each_history(table, slices, |history, rows| history.learn(table, rows, places))
+    }
+
+    /// Learns of rows of several interfaces, a slice of each, only what the machines are for: enough to find their peer groups.
+    pub fn learn_trades<'r>(&mut self, table: &EgressTable, slices: impl Iterator<Item = &'r [Row]>) {
+        self.each_history(table, slices, |history, rows| history.learn_trade(rows));
+    }
+
+    /// Shows the rows of each interface to its history, several at once.
+    fn each_history<'r, T: Send>(
+        &mut self,
+        table: &EgressTable,
+        slices: impl Iterator<Item = &'r [Row]>,
+        learn: impl Fn(&mut InterfaceHistory, &[Row]) -> T + Sync,
+    ) -> BTreeMap<String, T> {
+        let mut of: HashMap<&str, &[Row]> = HashMap::new();
+        for rows in slices {
+            if self.history(table, rows).is_some()
+                && let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize))
+            {
+                of.insert(&interface.id, rows);
+            }
         }
+        let histories = self.interfaces.par_iter_mut();
+        let learned = histories.filter_map(|(id, history)| Some((id.clone(), learn(history, of.get(id.as_str())?))));
+        learned.collect()
     }
 
     /// The history of the interface whose rows these are.

@@ -1,10 +1,11 @@
 //! How much of an interface's time the logs could show: the numbers that go into every incident.
 
-use crate::aggregate::{EgressTable, Outcome};
+use crate::aggregate::{EgressTable, Outcome, Row};
 use crate::coverage::interfaces::seconds;
 use crate::coverage::logs::LogCoverage;
 use crate::coverage::slots::Slots;
 use crate::net::TimeWindow;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the logs could show of an interface in a window.
@@ -36,22 +37,10 @@ impl<'a> Claims<'a> {
         let slots = logs.iter().map(|l| (l.id.as_str(), &l.slots)).collect();
         let mut interfaces: BTreeMap<&str, Shown<'a>> = BTreeMap::new();
         let log_at = |log: u32| outcome.logs.ids.get(log as usize).map(String::as_str);
-        // Nearly every interface is in one flow log: what was said last need not be said again.
-        let mut latest = vec![None; table.interfaces.len()];
-        for row in &table.rows {
-            let log = outcome.logs.of_file(row.sample.file);
-            let latest = latest.get_mut(row.interface as usize);
-            if latest.is_some_and(|l: &mut Option<u32>| l.replace(log) == Some(log)) {
-                continue;
-            }
-            let log = log_at(log);
-            if let (Some(interface), Some(log)) = (table.interfaces.get(row.interface as usize), log) {
-                interfaces
-                    .entry(&interface.id)
-                    .or_default()
-                    .lost
-                    .entry(log)
-                    .or_insert(&NOTHING);
+        for (interface, log) in met(table, outcome) {
+            if let (Some(interface), Some(log)) = (table.interfaces.get(interface as usize), log_at(log)) {
+                let shown = interfaces.entry(&interface.id).or_default();
+                shown.lost.entry(log).or_insert(&NOTHING);
             }
         }
         for ((log, id), presence) in &outcome.seen {
@@ -79,6 +68,22 @@ impl<'a> Claims<'a> {
         best.max_by(|a, b| a.observed.total_cmp(&b.observed).then(b.skipdata.cmp(&a.skipdata)))
             .unwrap_or(whole)
     }
+}
+
+/// Which interfaces have rows that were first counted under which flow logs.
+fn met(table: &EgressTable, outcome: &Outcome) -> BTreeSet<(u32, u32)> {
+    const ROWS: usize = 1 << 16;
+    let of_rows = |rows: &[Row]| {
+        let pair = |row: &Row| (row.interface, outcome.logs.of_file(row.sample.file));
+        let mut pairs: Vec<(u32, u32)> = rows.iter().map(pair).collect();
+        pairs.dedup();
+        pairs.into_iter().collect()
+    };
+    let both = |mut all: BTreeSet<_>, more: BTreeSet<_>| {
+        all.extend(more);
+        all
+    };
+    table.rows.par_chunks(ROWS).map(of_rows).reduce(BTreeSet::new, both)
 }
 
 /// The share of the window outside all gaps, in thousandths.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::{EgressTable, Row};
+use crate::aggregate::{EgressTable, Interface, Row};
 use crate::attribute::Reconciliation;
 use crate::baseline::{Baseline, Day, DayView, InterfaceHistory, Learning, Places, Profiles, day_of};
 use mark::Mark;
@@ -315,13 +315,8 @@ impl Court {
         drop(view);
         self.baseline.events.extend(events);
         marks.into_iter().for_each(|m| m.apply(&mut self.baseline, day));
-        let mut news = BTreeMap::new();
-        for (_, rows) in slices {
-            let fresh = self.baseline.learn_rows(table, rows, places);
-            if let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) {
-                news.insert(interface.id.clone(), fresh);
-            }
-        }
+        let slices = slices.iter().map(|(_, rows)| *rows);
+        let news = self.baseline.learn_all(table, slices, places);
         self.profiles.close_day(&self.baseline, day, &news);
         found
     }
@@ -355,16 +350,14 @@ fn days<'a>(case: &Case<'a>) -> BTreeMap<Day, Slices<'a>> {
 
 /// Today's records of interfaces without a past, or that did next to nothing so far: only to find their peer group.
 fn newcomers(table: &EgressTable, slices: &Slices<'_>, baseline: &Baseline) -> Baseline {
-    let mut out = Baseline::default();
-    for (_, rows) in slices {
-        let Some(interface) = rows.first().and_then(|r| table.interfaces.get(r.interface as usize)) else {
-            continue;
-        };
+    let is_new = |rows: &&[Row]| {
+        let interface = rows.first().and_then(|r| table.interfaces.get(r.interface as usize));
         let today = rows.iter().map(|r| r.volume.flows).sum();
-        if baseline.interfaces.get(&interface.id).is_none_or(|h| asleep(h, today)) {
-            out.learn_trade(table, rows);
-        }
-    }
+        let history = |i: &Interface| baseline.interfaces.get(&i.id);
+        interface.is_some_and(|i| history(i).is_none_or(|h| asleep(h, today)))
+    };
+    let mut out = Baseline::default();
+    out.learn_trades(table, slices.iter().map(|(_, rows)| *rows).filter(is_new));
     out
 }
 

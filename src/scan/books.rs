@@ -1,7 +1,9 @@
 //! Questions beside a scan's: what `flowtrail reconcile`, `floor` and `contain --what-if` start from, and the trail alone.
 
-use super::{Counted, Follow, Inputs, Known, Phases, count_all, covers_all, learn, learned_before, trail_case};
-use crate::aggregate::{EgressTable, vantage};
+use super::{
+    Counted, Follow, Inputs, Known, Phases, count_all, covers_all, learn, learned_before, trail_case, vantage,
+};
+use crate::aggregate::EgressTable;
 use crate::attribute::Reconciliation;
 use crate::detect::{self, Case, Floor, Settings};
 use crate::error::Result;
@@ -31,7 +33,7 @@ pub fn reconcile(inputs: &Inputs, intel: &Intel, pool: &ThreadPool, follow: Foll
     let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
     let mut counted = count_all(inputs, &known, intel, pool, follow)?;
     counted.stats.trail = trail;
-    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let vantage = vantage(&counted, &known, pool);
     let passing = vantage.middleboxes.into_keys().collect();
     let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &passing);
     let whole = covers_all(&known.inventory);
@@ -56,7 +58,7 @@ pub fn replayable(
     let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
     let mut counted = count_all(inputs, &known, intel, pool, follow)?;
     counted.stats.trail = trail;
-    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let vantage = vantage(&counted, &known, pool);
     let passing = vantage.middleboxes.into_keys().collect();
     Ok((counted, known, passing))
 }
@@ -74,7 +76,7 @@ pub fn floors(
 ) -> Result<(Counted, Vec<Floor>)> {
     let (known, _) = learn(inputs, pool, &mut Phases::default())?;
     let counted = count_all(inputs, &known, intel, pool, follow)?;
-    let vantage = vantage::decide(&counted.table, &|id| known.inventory.is_middlebox(id));
+    let vantage = vantage(&counted, &known, pool);
     let before = learned_before(inputs, &counted.table);
     let case = Case {
         table: &counted.table,

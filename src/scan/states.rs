@@ -273,7 +273,7 @@ pub fn scan_states(
         settings,
         pool,
     };
-    Ok(conclude(&asked, &side, (known, trail), counted, phases))
+    Ok(pool.install(|| conclude(&asked, &side, (known, trail), counted, phases)))
 }
 
 fn count_known(

@@ -134,22 +134,22 @@ impl<K: CellKey> Parts<K> {
         }
     }
 
-    pub(super) fn drain(&self, each: &mut impl FnMut(FlowKey, Cell)) {
-        for part in &self.parts {
-            let mut part = std::mem::take(&mut *lock(part));
-            if let Some(spool) = self.spool().filter(|_| part.is_written()) {
-                part.load(spool, &self.hash);
-            }
-            part.hand_out(each);
+    /// Hands out the keys of one part, and gives its memory back.
+    pub(super) fn drain(&self, number: usize, each: &mut impl FnMut(FlowKey, Cell)) {
+        let mut part = std::mem::take(&mut *lock(&self.parts[number]));
+        if let Some(spool) = self.spool().filter(|_| part.is_written()) {
+            part.load(spool, &self.hash);
         }
+        part.hand_out(each);
     }
 
     pub(super) fn seal(&self) {
         self.parts.par_iter().for_each(|part| lock(part).seal());
     }
 
-    pub(super) fn each(&self, each: &mut dyn FnMut(&FlowKey, &Cell)) {
-        self.parts.iter().for_each(|part| lock(part).each(each));
+    /// Shows the keys of one part.
+    pub(super) fn show(&self, number: usize, each: &mut dyn FnMut(&FlowKey, &Cell)) {
+        lock(&self.parts[number]).each(each);
     }
 
     pub(super) fn keep_largest(&self, limit: usize, keeps: impl Keeps + Sync) -> Rest {

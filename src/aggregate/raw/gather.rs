@@ -10,6 +10,7 @@ use crate::aggregate::ingest::{Ingest, Progress, read_into};
 use crate::aggregate::interner::{Described, Interner};
 use crate::aggregate::key::{Bearing, Cell, FlowKey, Sides, hour_bucket, role_of_source};
 use crate::aggregate::outcome::{Outcome, Place};
+use crate::aggregate::parted::Parted;
 use crate::aggregate::raw::kept::Kept;
 use crate::aggregate::raw::sorted::{RawCells, Sorter};
 use crate::aggregate::raw::state::FlowState;
@@ -215,8 +216,8 @@ impl Gather {
     /// What sorts, and the memory for it; `order` has the place of each interface.
     fn sorter(&self, interfaces: usize, order: &[u32]) -> Sorter {
         let Some(spill) = &self.spill else {
-            let cells = &self.shared.cells;
-            cells.seal();
+            self.shared.cells.seal();
+            let cells: &dyn Parted = &self.shared.cells;
             return Sorter::of(Kept::with_room(interfaces, |count| {
                 cells.each(&mut |key, _| count(order.get(key.interface as usize).copied().unwrap_or(u32::MAX)));
             }));

@@ -1,20 +1,20 @@
 //! Room in memory for what is learned of all keys at once: it is asked for before anything is kept.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// So many bytes.
 #[derive(Debug)]
 pub(in crate::aggregate) struct Room {
-    left: Cell<u64>,
-    short: Cell<bool>,
+    left: AtomicU64,
+    short: AtomicBool,
 }
 
 impl Room {
     /// Room for so many bytes.
     pub(in crate::aggregate) fn of(bytes: u64) -> Self {
         Room {
-            left: Cell::new(bytes),
-            short: Cell::new(false),
+            left: AtomicU64::new(bytes),
+            short: AtomicBool::new(false),
         }
     }
 
@@ -25,15 +25,16 @@ impl Room {
 
     /// Takes so many bytes; false if there are not so many, or there were too few before.
     pub(in crate::aggregate) fn take(&self, bytes: u64) -> bool {
-        match self.left.get().checked_sub(bytes) {
-            Some(left) => self.left.set(left),
-            None => self.short.set(true),
+        let less = |left: u64| left.checked_sub(bytes);
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        if taken.is_err() {
+            self.short.store(true, Ordering::Relaxed);
         }
-        !self.short.get()
+        !self.was_short()
     }
 
     /// True if there was too little.
     pub(in crate::aggregate) fn was_short(&self) -> bool {
-        self.short.get()
+        self.short.load(Ordering::Relaxed)
     }
 }
