@@ -22,7 +22,7 @@ use crate::aggregate::{
     Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
     WithEndpoints, finish, ingest, vantage, workers,
 };
-use crate::attribute::Reconciliation;
+use crate::attribute::{Reconciliation, is_observable};
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::Selectors;
 use crate::detect::trail::{S3Channels, s3_channels};
@@ -190,8 +190,8 @@ fn conclude(
     phases.next("vantage", 0);
     let middleboxes: BTreeSet<String> = vantage.middleboxes.keys().cloned().collect();
     let before = learned_before(inputs, &counted.table);
-    let books = Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
-    let books = Some(books).filter(|b| b.observable);
+    let books = || Reconciliation::new(&counted.table, &known.index, &known.inventory, &middleboxes);
+    let books = is_observable(&known.index).then(books);
     let case = Case {
         table: &counted.table,
         baseline: before.as_ref(),
@@ -314,8 +314,8 @@ fn count_all(inputs: &Inputs, known: &Known, intel: &Intel, pool: &ThreadPool, f
 
 /// What was learned of the days before this archive.
 fn learned_before(inputs: &Inputs, table: &EgressTable) -> Option<Baseline> {
-    let first = table.hours().map_or(0, |(first, _)| day_of(first));
-    inputs.baseline.clone().map(|b| b.before(first))
+    let first = || table.hours().map_or(0, |(first, _)| day_of(first));
+    inputs.baseline.clone().map(|b| b.before(first()))
 }
 
 /// Finds flow log files and counts them; `own` holds interface addresses known from elsewhere.

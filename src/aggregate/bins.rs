@@ -21,8 +21,36 @@ const BINS: usize = 256;
 pub(super) struct Bins {
     interfaces: usize,
     bins: Vec<Bin>,
-    /// Far ends, and whether they are classes, as they were met.
-    peers: HashMap<(Addr, bool), u32, RandomState>,
+    peers: Peers,
+}
+
+/// Far ends, numbered as they were met.
+#[derive(Debug, Default)]
+struct Peers {
+    /// Nearly all of them: small entries, so that many are in the cache.
+    v4: HashMap<u32, u32, RandomState>,
+    /// The others, and whether they are classes.
+    others: HashMap<(Addr, bool), u32, RandomState>,
+}
+
+impl Peers {
+    fn len(&self) -> usize {
+        self.v4.len() + self.others.len()
+    }
+
+    #[inline]
+    fn number(&mut self, addr: Addr, classed: bool) -> u32 {
+        let next = self.len() as u32;
+        match addr.as_v4().filter(|_| !classed) {
+            Some(v4) => *self.v4.entry(v4).or_insert(next),
+            None => *self.others.entry((addr, classed)).or_insert(next),
+        }
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = ((Addr, bool), u32)> {
+        let v4 = self.v4.drain().map(|(v4, n)| ((Addr::v4(v4), false), n));
+        v4.chain(self.others.drain())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +100,7 @@ impl Bins {
         Bins {
             interfaces: interfaces.max(1),
             bins: (0..BINS).map(|_| Bin::default()).collect(),
-            peers: HashMap::default(),
+            peers: Peers::default(),
         }
     }
 
@@ -82,8 +110,7 @@ impl Bins {
 
     /// Adds a cell whose direction is known.
     pub(super) fn put(&mut self, key: &FlowKey, cell: &Cell) {
-        let next = self.peers.len() as u32;
-        let peer = *self.peers.entry((key.peer, key.sides.is_classed())).or_insert(next);
+        let peer = self.peers.number(key.peer, key.sides.is_classed());
         let number = self.number(key.interface);
         let bin = &mut self.bins[number];
         match LeanKey::of(key).and_then(|key| Lean::of(key, cell)) {
@@ -135,8 +162,7 @@ fn number_peers<P: Places>(all: &mut [Bins], places: &P) -> (Vec<Peer>, Vec<Vec<
     let mut numbers: Vec<Vec<u32>> = all.iter().map(|bins| vec![0; bins.peers.len()]).collect();
     let mut sorted: Vec<Met> = Vec::new();
     for (thread, bins) in all.iter_mut().enumerate() {
-        let met = std::mem::take(&mut bins.peers);
-        sorted.extend(met.into_iter().map(|(peer, met)| (peer, (thread, met))));
+        sorted.extend(bins.peers.drain().map(|(peer, met)| (peer, (thread, met))));
     }
     sorted.par_sort_unstable();
     let mut peers: Vec<(Addr, bool)> = Vec::with_capacity(sorted.len());

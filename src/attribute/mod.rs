@@ -18,5 +18,5 @@ pub use balance::{Balance, Bounds, Payload, Way};
 pub use evidence::Attribution;
 pub use gateway::PassedOn;
 pub use question::{Question, Toward};
-pub use reconcile::{Line, Reconciliation};
+pub use reconcile::{Line, Reconciliation, is_observable};
 pub use verdict::{Class, Principal};

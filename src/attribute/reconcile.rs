@@ -43,11 +43,16 @@ pub struct Line {
     pub received_open: u128,
 }
 
+/// True if the trail records more than management events: without that nothing can be reconciled.
+pub fn is_observable(index: &PrincipalIndex) -> bool {
+    index.rows.iter().any(|r| r.access != Access::Management)
+}
+
 impl Reconciliation {
     /// Compares the two logs. `passing` are interfaces whose bytes began elsewhere.
     pub fn new(table: &EgressTable, index: &PrincipalIndex, inventory: &Inventory, passing: &BTreeSet<String>) -> Self {
         let mut out = Reconciliation {
-            observable: index.rows.iter().any(|r| r.access != Access::Management),
+            observable: is_observable(index),
             ..Reconciliation::default()
         };
         out.add_flows(table, passing);
