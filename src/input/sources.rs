@@ -3,7 +3,7 @@
 //!
 //! In order of name, neighbours share their folders and most of their names, so a file costs three to thirteen bytes in place
 //! of two texts. Every sixteenth stands whole, and whoever asks for one of them is given it as a [`Source`] of its own. Lists
-//! are sorted a few thousand files at a time (`Gathering`), since all of them side by side would be the peak of a run.
+//! are sorted a thousand files at a time and merged (`Gathering`), since all of them side by side would be the peak of a run.
 
 use crate::input::archive::{Source, os_text};
 use crate::input::blocks::Blocks;
@@ -330,12 +330,15 @@ impl fmt::Debug for Sources {
 #[derive(Debug, Default)]
 pub(in crate::input) struct Gathering {
     fresh: Vec<Source>,
-    /// Sorted, each of them.
-    runs: Vec<Sources>,
+    /// Sorted, each of them: on each level those that were merged of [`MERGED`] of the level below.
+    levels: Vec<Vec<Sources>>,
 }
 
 /// Sources that are sorted at a time.
-const RUN: usize = 4_096;
+const RUN: usize = 1_024;
+
+/// Runs that are merged at a time: of each a block is unpacked then.
+const MERGED: usize = 16;
 
 impl Gathering {
     /// Adds one.
@@ -350,13 +353,26 @@ impl Gathering {
     #[cfg(feature = "s3")]
     pub(in crate::input) fn append(&mut self, mut other: Gathering) {
         other.settle();
-        self.runs.append(&mut other.runs);
+        other.levels.into_iter().flatten().for_each(|run| self.add(run, 0));
     }
 
     fn settle(&mut self) {
         self.fresh.sort_unstable();
-        if !self.fresh.is_empty() {
-            self.runs.push(self.fresh.drain(..).collect());
+        let run = self.fresh.drain(..).collect();
+        self.add(run, 0);
+    }
+
+    fn add(&mut self, run: Sources, level: usize) {
+        if self.levels.len() <= level {
+            self.levels.push(Vec::new());
+        }
+        let Some(runs) = self.levels.get_mut(level).filter(|_| !run.is_empty()) else {
+            return;
+        };
+        runs.push(run);
+        if runs.len() == MERGED {
+            let merged = merge(&std::mem::take(runs), false);
+            self.add(merged, level + 1);
         }
     }
 
@@ -364,24 +380,31 @@ impl Gathering {
     pub(in crate::input) fn finish(mut self) -> Sources {
         self.settle();
         self.fresh = Vec::new();
-        let mut runs: Vec<Iter<'_>> = self.runs.iter().map(Sources::iter).collect();
-        let firsts = runs
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(n, r)| Some(Reverse((r.next()?, n))));
-        let mut heads: BinaryHeap<Reverse<(Source, usize)>> = firsts.collect();
-        let mut all = Packed::default();
-        let mut before: Option<PathBuf> = None;
-        while let Some(Reverse((source, n))) = heads.pop() {
-            let next = runs.get_mut(n).and_then(Iterator::next);
-            heads.extend(next.map(|s| Reverse((s, n))));
-            if before.as_ref().is_none_or(|b| b.as_os_str() != source.path.as_os_str()) {
-                all.push(&source);
-                before = Some(source.path);
-            }
-        }
-        all.done()
+        let runs: Vec<Sources> = self.levels.into_iter().flatten().collect();
+        merge(&runs, true)
     }
+}
+
+/// Sorted lists as one; at the end each path `once`: who stands beside whom is known of the whole only.
+fn merge(runs: &[Sources], once: bool) -> Sources {
+    let mut runs: Vec<Iter<'_>> = runs.iter().map(Sources::iter).collect();
+    let firsts = runs
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(n, r)| Some(Reverse((r.next()?, n))));
+    let mut heads: BinaryHeap<Reverse<(Source, usize)>> = firsts.collect();
+    let mut all = Packed::default();
+    let mut before: Option<PathBuf> = None;
+    while let Some(Reverse((source, n))) = heads.pop() {
+        let next = runs.get_mut(n).and_then(Iterator::next);
+        heads.extend(next.map(|s| Reverse((s, n))));
+        let again = |b: &PathBuf| once && b.as_os_str() == source.path.as_os_str();
+        if !before.as_ref().is_some_and(again) {
+            all.push(&source);
+            before = Some(source.path);
+        }
+    }
+    all.done()
 }
 
 /// What tells one content of an object from another: most are 32 hexadecimal digits between quotes.
@@ -582,10 +605,11 @@ mod tests {
 
     #[test]
     fn a_folder_larger_than_a_run_is_sorted_as_a_whole() {
-        let files = 2 * RUN as u64 + 77;
+        let files = ((MERGED + 2) * RUN) as u64 + 77;
         let name = |n: u64| format!("{:05}.log", n * 7_919 % files);
         let mut gathering = Gathering::default();
         (0..files).for_each(|n| gathering.push(source(&name(n), "x/", n)));
+        assert_eq!(gathering.levels.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
         let all = gathering.finish();
         let sorted = (0..files).map(|n| format!("{n:05}.log"));
         assert!(all.iter().map(|s| s.name).eq(sorted));
