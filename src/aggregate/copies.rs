@@ -2,7 +2,7 @@
 //!
 //! Contents are told by a fast hash of 128 bits over what they hold unpacked. Files that are held whole in memory are hashed
 //! as they are read; larger ones before anything is counted, and only if another file has the same length. A content that
-//! comes once costs its hash, its file and a place in a table: some thirty bytes.
+//! comes once costs half of its hash and a place in a table: some fifteen bytes.
 
 use crate::aggregate::watch::FlowLogs;
 use crate::aggregate::workers;
@@ -19,22 +19,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<Known>);
 
-/// Contents by number: their hashes, each once.
-#[derive(Debug, Default)]
+/// The contents of files.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Contents {
-    hashes: Vec<u128>,
-    numbers: HashTable<u32>,
+    /// One half of each file's hash; 0 where none was taken. A content is looked for by a keyed hash of both halves, and
+    /// known again by this one: of ten million files two are taken for the same by chance in one run of 10^13.
+    halves: Vec<u64>,
+    /// The other half, if contents are to be known after the run: without it a file costs eight bytes less.
+    others: Option<Vec<u64>>,
+    /// Of each content the file that came first with it.
+    owners: HashTable<u32>,
+    /// The others, with theirs.
+    copies: BTreeMap<u32, u32>,
     random: RandomState,
 }
 
-/// By file, number and length of a content that was identified after its file was counted.
-pub(super) type Late = BTreeMap<u32, (u32, u64)>;
+/// By file, the length of a content that was identified after its file was counted.
+pub(super) type Late = BTreeMap<u32, u64>;
 
 #[derive(Debug, Default)]
 struct Known {
     contents: Contents,
-    /// By number of the content, the file that counts for it.
-    owners: Vec<u32>,
     /// Copies under other flow logs: the file that counts, and the flow log.
     elsewhere: BTreeSet<(u32, u32)>,
     /// Large contents that no other had the length of so far: their file. Their hash is worked out once one comes that has.
@@ -43,9 +48,6 @@ struct Known {
     shared: BTreeSet<u64>,
     late: Late,
 }
-
-/// Stands for the file of a content that nobody claimed.
-const NOBODY: u32 = u32::MAX;
 
 /// What to do with a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,41 +64,72 @@ pub(super) enum Claim {
 const LARGE: u64 = 1 << 20;
 
 impl Contents {
-    /// Room for those of so many files.
-    fn of_files(files: usize) -> Self {
+    /// Those of so many files, each hash as a whole or not. Memory of which nothing is written is not taken.
+    pub(super) fn of_files(files: usize, whole: bool) -> Self {
         Contents {
-            hashes: Vec::with_capacity(files),
-            numbers: HashTable::with_capacity(files),
-            random: RandomState::default(),
+            halves: vec![0; files],
+            others: whole.then(|| vec![0; files]),
+            owners: HashTable::with_capacity(files),
+            ..Contents::default()
         }
     }
 
-    /// The number of a content.
-    pub(super) fn number(&mut self, print: Fingerprint) -> u32 {
-        let (hashes, random) = (&mut self.hashes, &self.random);
-        let of = |n: &u32| hashes.get(*n as usize).copied().unwrap_or_default();
-        let place = random.hash_one(print.hash);
-        if let Some(number) = self.numbers.find(place, |n| of(n) == print.hash) {
-            return *number;
+    /// The first file that came with this content, which is that of `file`.
+    pub(super) fn owner(&mut self, print: Fingerprint, file: u32) -> u32 {
+        let (half, other) = (print.hash as u64, (print.hash >> 64) as u64);
+        match self.halves.get_mut(file as usize) {
+            Some(place) => *place = half,
+            None => return file,
         }
-        let number = hashes.len() as u32;
-        self.numbers.insert_unique(place, number, |n| random.hash_one(of(n)));
-        hashes.push(print.hash);
-        number
+        if let Some(place) = self.others.as_mut().and_then(|o| o.get_mut(file as usize)) {
+            *place = other;
+        }
+        let (halves, others) = (&self.halves, &self.others);
+        let is = |n: &u32| {
+            let known = others.as_ref().map(|o| o.get(*n as usize).copied());
+            halves.get(*n as usize) == Some(&half) && known.is_none_or(|known| known == Some(other))
+        };
+        let place = self.random.hash_one(print.hash);
+        if let Some(owner) = self.owners.find(place, is) {
+            if *owner != file {
+                self.copies.insert(file, *owner);
+            }
+            return *owner;
+        }
+        // There is room for all files, so that nobody has to move.
+        self.owners.insert_unique(place, file, |_| place);
+        file
     }
 
-    /// Their hashes, by number.
-    pub(super) fn into_hashes(self) -> Vec<u128> {
-        self.hashes
+    /// The first file that came with the content of `file`.
+    pub(super) fn leader(&self, file: u32) -> u32 {
+        self.copies.get(&file).copied().unwrap_or(file)
+    }
+
+    /// The same, no more to be asked for owners.
+    pub(super) fn found(mut self) -> Self {
+        self.owners = HashTable::new();
+        self
+    }
+
+    /// The files that came first with a content that came again.
+    pub(super) fn leaders(&self) -> BTreeSet<u32> {
+        self.copies.values().copied().collect()
+    }
+
+    /// The hash of a file's content, where one was taken and kept whole.
+    pub(super) fn hash(&self, file: u32) -> Option<u128> {
+        let other = *self.others.as_ref()?.get(file as usize)?;
+        let half = *self.halves.get(file as usize)?;
+        Some(u128::from(other) << 64 | u128::from(half))
     }
 }
 
 impl Claims {
-    /// Room for those of so many files.
-    pub(super) fn of_files(files: usize) -> Self {
+    /// Room for those of so many files, to be known after the run or not.
+    pub(super) fn of_files(files: usize, whole: bool) -> Self {
         Claims(Mutex::new(Known {
-            contents: Contents::of_files(files),
-            owners: Vec::with_capacity(files),
+            contents: Contents::of_files(files, whole),
             ..Known::default()
         }))
     }
@@ -106,9 +139,9 @@ impl Claims {
         self.lock().claim(print, file, logs)
     }
 
-    /// The number of a content, claimed or not.
-    pub(super) fn number(&self, print: Fingerprint) -> u32 {
-        self.lock().contents.number(print)
+    /// Notes the content of a file, claimed or not.
+    pub(super) fn note(&self, print: Fingerprint, file: u32) {
+        self.lock().contents.owner(print, file);
     }
 
     /// Notes a content that was counted before, from `file`.
@@ -136,8 +169,7 @@ impl Claims {
         if let Some(first) = known.alone.remove(&size) {
             if let Some(print) = again(first) {
                 known.claim(print, first, logs);
-                let number = known.contents.number(print);
-                known.late.insert(first, (number, print.size));
+                known.late.insert(first, print.size);
             }
             known.shared.insert(size);
         }
@@ -149,10 +181,10 @@ impl Claims {
         (None, Claim::Count)
     }
 
-    /// The contents by number, and those of files that were counted before they were identified.
+    /// The contents, and the lengths of those of files that were counted before they were identified.
     pub(super) fn finish(self) -> (Contents, Late) {
         let known = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (known.contents, known.late)
+        (known.contents.found(), known.late)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -162,21 +194,12 @@ impl Claims {
 
 impl Known {
     fn claim(&mut self, print: Fingerprint, file: u32, logs: &FlowLogs) -> Claim {
-        let number = self.contents.number(print) as usize;
-        if self.owners.len() <= number {
-            self.owners.resize(number + 1, NOBODY);
-        }
-        let Some(owner) = self.owners.get_mut(number) else {
-            return Claim::Count;
-        };
-        if *owner == NOBODY {
-            *owner = file;
-        }
-        if *owner == file {
+        let owner = self.contents.owner(print, file);
+        if owner == file {
             return Claim::Count;
         }
         let log = logs.of_file(file);
-        if logs.of_file(*owner) != log && self.elsewhere.insert((*owner, log)) {
+        if logs.of_file(owner) != log && self.elsewhere.insert((owner, log)) {
             return Claim::Watch;
         }
         Claim::Pass

@@ -50,7 +50,7 @@ pub struct Ingest {
     pub watch_all: bool,
     /// Where every rejected line is kept.
     pub rejects: Option<Arc<RejectLog>>,
-    /// Identify every content, and pass over these: they were learned before.
+    /// Identify every content, tell what it is, and pass over these: they were learned before.
     pub learned: Option<BTreeSet<Fingerprint>>,
     /// What is known of some files without reading them.
     pub shelf: Option<Arc<dyn Shelf>>,
@@ -189,7 +189,7 @@ impl<'a, T: Tally> Run<'a, T> {
         };
         let logs = FlowLogs::of(archive);
         Run {
-            reports: Reports::for_tasks(tasks.len() as usize),
+            reports: Reports::for_tasks(tasks.len()),
             changed: Mutex::default(),
             archive,
             reading,
@@ -197,7 +197,7 @@ impl<'a, T: Tally> Run<'a, T> {
             tasks,
             formats,
             known,
-            claims: claims(reading, &logs, archive.sources.len()),
+            claims: claims(reading, &logs, (archive.sources.len(), options.learned.is_some())),
             logs,
             examples: Examples::default(),
             stop: AtomicBool::new(false),

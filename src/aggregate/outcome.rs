@@ -182,7 +182,7 @@ pub struct Outcome {
     told: Told,
     /// The first file with the same content, of those that are not it.
     originals: BTreeMap<u32, u32>,
-    /// What copied contents hold, by their number: it is told of the file that was counted.
+    /// What copied contents hold, by their leader ([`Told::leader`]): it is told of the file that was counted.
     copied: BTreeMap<u32, FileFacts>,
     /// How many lines of its file stand before a task's, where there are some.
     starts: BTreeMap<u32, u64>,
@@ -202,7 +202,7 @@ impl Outcome {
         let mut copied = BTreeSet::new();
         let (mut file, mut lines) = (None, 0);
         let told = std::mem::take(&mut outcome.told);
-        for (report, content) in told.numbered() {
+        for report in told.tasks() {
             if file.replace(report.file) != Some(report.file) {
                 lines = 0;
             }
@@ -210,7 +210,7 @@ impl Outcome {
                 outcome.starts.insert(report.task, lines);
             }
             lines += report.counts.lines + report.counts.searched;
-            copied.extend(content.filter(|_| report.place == Place::Copy));
+            copied.extend((report.place == Place::Copy).then(|| told.leader(report.file)));
             outcome.add(archive, &report);
         }
         outcome.told = told;
@@ -222,14 +222,22 @@ impl Outcome {
 
     /// By task: its file, as [`Outcome::place`] tells it, and how many lines stand before its own.
     pub(super) fn places(&self) -> Vec<Sample> {
-        (0..self.told.beyond()).map(|task| self.place((task, 0))).collect()
+        let mut places = vec![Sample::default(); self.told.beyond() as usize];
+        for report in self.told.tasks() {
+            if let Some(place) = places.get_mut(report.task as usize) {
+                *place = self.place_in(report.file, (report.task, 0));
+            }
+        }
+        places
     }
 
     /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
-        let Some(file) = self.told.file(task) else {
-            return Sample::default();
-        };
+        let file = self.told.file(task);
+        file.map(|file| self.place_in(file, (task, line))).unwrap_or_default()
+    }
+
+    fn place_in(&self, file: u32, (task, line): (u32, u64)) -> Sample {
         Sample {
             file: self.originals.get(&file).copied().unwrap_or(file),
             line: self.starts.get(&task).copied().unwrap_or(0) + line,
@@ -255,9 +263,9 @@ impl Outcome {
         }
         let mut facts: BTreeMap<u32, FileFacts> = BTreeMap::new();
         for tasks in self.by_tasks() {
-            let (_, Some(content)) = tasks[0] else { continue };
-            if copied.contains(&content) && tasks[0].0.place != Place::Copy {
-                facts.insert(content, facts_of(&tasks));
+            let leader = self.told.leader(tasks[0].file);
+            if copied.contains(&leader) && tasks[0].place != Place::Copy {
+                facts.insert(leader, facts_of(&tasks));
             }
         }
         self.copied = facts;

@@ -104,7 +104,7 @@ impl RejectLog {
         }
         let failed = |e| Error::output(&self.path, e);
         let mut chunks = spill.chunks.clone();
-        chunks.sort_by_key(|c| (outcome.place((c.task, 0)).file, c.task, c.at));
+        chunks.sort_by_cached_key(|c| (outcome.place((c.task, 0)).file, c.task, c.at));
         let mut bytes = Vec::new();
         for chunk in chunks {
             bytes.resize(chunk.length, 0);
@@ -118,15 +118,19 @@ impl RejectLog {
 
 /// Entries of a chunk: line number in the task, one space, the rest of the JSON object, a line feed.
 fn copy(archive: &Archive, outcome: &Outcome, task: u32, bytes: &[u8], out: &mut dyn Write) -> std::io::Result<()> {
-    let file = outcome.place((task, 0)).file;
-    let name = archive.sources.get(file as usize).map(|s| s.name).unwrap_or_default();
+    let start = outcome.place((task, 0));
+    let name = archive
+        .sources
+        .get(start.file as usize)
+        .map(|s| s.name)
+        .unwrap_or_default();
     let name = serde_json::to_string(&name)?;
     for entry in bytes.split(|b| *b == b'\n').filter(|e| !e.is_empty()) {
         let text = String::from_utf8_lossy(entry);
         let Some((line, rest)) = text.split_once(' ') else {
             continue;
         };
-        let line = outcome.place((task, line.parse().unwrap_or(0))).line;
+        let line = start.line + line.parse::<u64>().unwrap_or(0);
         writeln!(out, "{{\"file\":{name},\"line\":{line},{rest}")?;
     }
     Ok(())

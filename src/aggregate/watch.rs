@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct FlowLogs {
     /// Ids, sorted; the first is `-`, for files whose name tells none.
     pub ids: Vec<String>,
-    /// For each file of the archive an index into `ids`; empty where no name tells one.
-    pub of_file: Vec<u32>,
+    /// From which file on it is which of them: neighbours mostly are of one. None where no name tells one.
+    runs: Vec<(u32, u32)>,
 }
 
 impl FlowLogs {
@@ -30,25 +30,29 @@ impl FlowLogs {
         let names = || archive.sources.iter().map(|s| id(&s.name));
         let met: BTreeSet<String> = names().filter(|n| n != UNNAMED).collect();
         let ids: Vec<String> = std::iter::once(UNNAMED.to_string()).chain(met).collect();
-        if ids.len() == 1 {
-            return FlowLogs {
-                ids,
-                of_file: Vec::new(),
-            };
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        if ids.len() > 1 {
+            let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
+            for (file, name) in (0..).zip(names()) {
+                let log = place.get(&name).copied().unwrap_or(0);
+                if runs.last().is_none_or(|(_, last)| *last != log) {
+                    runs.push((file, log));
+                }
+            }
         }
-        let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
-        let of_file = names().map(|n| place.get(&n).copied().unwrap_or(0)).collect();
-        FlowLogs { ids, of_file }
+        FlowLogs { ids, runs }
     }
 
     /// True if files belong to more than one flow log; those whose name tells none are one of their own.
     pub fn are_several(&self) -> bool {
-        self.of_file.windows(2).any(|two| two[0] != two[1])
+        self.runs.len() > 1
     }
 
-    /// The flow log of a file.
+    /// The flow log of a file, an index into `ids`.
     pub fn of_file(&self, file: u32) -> u32 {
-        self.of_file.get(file as usize).copied().unwrap_or(0)
+        let after = self.runs.partition_point(|(first, _)| *first <= file);
+        let run = after.checked_sub(1).and_then(|n| self.runs.get(n));
+        run.map_or(0, |(_, log)| *log)
     }
 }
 

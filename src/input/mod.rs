@@ -3,6 +3,7 @@
 //! Paths become [`Source`]s, sources become bytes: mapped, read or inflated. Nobody downstream knows which.
 
 pub mod archive;
+mod blocks;
 pub mod brackets;
 pub mod gzip;
 pub mod layout;
@@ -17,6 +18,7 @@ mod zstd;
 
 pub(crate) use archive::os_text;
 pub use archive::{Archive, Family, PassedOver, Problem, Source};
+pub(crate) use blocks::Blocks;
 pub use layout::{LogKind, LogName};
 pub use open::Change;
 pub(crate) use open::regular;

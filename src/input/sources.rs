@@ -1,15 +1,18 @@
-//! A hundred thousand files in little memory: a list of sources in which each path says only what the one before does not.
+//! A hundred thousand files in little memory: a list of sources in packed blocks, in which a path says only what the one
+//! before does not.
 //!
-//! In order of name, neighbours share their folders and most of their names, so a file costs some twenty bytes in place of
-//! two texts. Every sixteenth stands whole, and whoever asks for one of them is given it as a [`Source`] of its own. Lists
-//! are sorted a few thousand files at a time (`Gathering`), since all of them side by side would be the peak of a run.
+//! In order of name, neighbours share their folders and most of their names, so a file costs three to thirteen bytes in place
+//! of two texts. Every sixteenth stands whole, and whoever asks for one of them is given it as a [`Source`] of its own. Lists
+//! are sorted a thousand files at a time and merged (`Gathering`), since all of them side by side would be the peak of a run.
 
 use crate::input::archive::{Source, os_text};
+use crate::input::blocks::Blocks;
 use crate::input::remote::{Buckets, Object};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ffi::OsString;
 use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,18 +22,33 @@ pub struct Sources(Arc<Packed>);
 
 #[derive(Clone, Default)]
 struct Packed {
-    /// The entries, one behind the other.
-    bytes: Vec<u8>,
-    /// Where every [`STEP`]th of them starts.
-    starts: Vec<u64>,
+    /// Entries, [`BLOCK`] a block.
+    blocks: Blocks,
+    /// The last block, while it is not complete.
+    open: Open,
     len: usize,
+    buckets: Buckets,
+}
+
+/// A block to which entries are added: a table of where every [`STEP`]th stands, then the entries.
+#[derive(Clone, Default)]
+struct Open {
+    bytes: Vec<u8>,
     /// The path of the last one.
     last: Vec<u8>,
-    buckets: Buckets,
 }
 
 /// From one entry that stands whole to the next.
 const STEP: usize = 16;
+
+/// Entries of a block: it is unpacked as a whole.
+const BLOCK: usize = 256;
+
+/// Length of its table.
+const HEAD: usize = BLOCK / STEP * PLACE;
+
+/// Bytes of a place in the table.
+const PLACE: usize = 4;
 
 impl Sources {
     /// How many there are.
@@ -45,13 +63,14 @@ impl Sources {
 
     /// The source with this number.
     pub fn get(&self, number: usize) -> Option<Source> {
-        let start = *self.0.starts.get(number / STEP)?;
-        let mut cursor = Cursor::at(usize::try_from(start).ok()?);
-        for _ in 0..number % STEP {
-            cursor.next(&self.0)?;
+        if number >= self.0.len {
+            return None;
         }
-        let entry = cursor.next(&self.0)?;
-        entry.source(&cursor.path, &self.0.buckets)
+        let mut cursor = Cursor::of(&self.0, number)?;
+        for _ in 0..number % STEP {
+            cursor.step(|_, _| Some(()))?;
+        }
+        cursor.source()
     }
 
     /// The first one.
@@ -61,16 +80,13 @@ impl Sources {
 
     /// All of them in their order.
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            packed: &self.0,
-            cursor: Cursor::at(0),
-        }
+        Iter(Cursor::all(&self.0))
     }
 
     /// Their sizes on disk in bytes, in their order.
     pub fn sizes(&self) -> impl Iterator<Item = u64> + '_ {
-        let mut cursor = Cursor::at(0);
-        std::iter::from_fn(move || Some(cursor.next(&self.0)?.size))
+        let mut cursor = Cursor::all(&self.0);
+        std::iter::from_fn(move || cursor.next(|entry, _| Some(entry.size)))
     }
 
     /// True if some are objects on S3.
@@ -91,83 +107,172 @@ impl Sources {
 
 impl Packed {
     fn push(&mut self, source: &Source) {
+        let bucket = source.object.as_ref().map(|o| self.buckets.number(o));
+        self.open.push(source, self.len % BLOCK, bucket);
+        self.len += 1;
+        if self.len.is_multiple_of(BLOCK) {
+            self.blocks.put(self.len / BLOCK - 1, &self.open.bytes);
+            self.open.bytes.clear();
+        }
+    }
+
+    /// A block; `walks` says that the others are asked for too.
+    fn block(&self, number: usize, walks: bool) -> Option<Block<'_>> {
+        match number < self.len / BLOCK {
+            true if walks => self.blocks.read(number).map(Block::Unpacked),
+            true => self.blocks.get(number).map(Block::Unpacked),
+            false => Some(Block::Open(&self.open.bytes)),
+        }
+    }
+
+    fn done(mut self) -> Sources {
+        self.blocks.rest();
+        Sources(Arc::new(self))
+    }
+}
+
+impl Open {
+    fn push(&mut self, source: &Source, place: usize, bucket: Option<u64>) {
         let path = source.path.as_os_str().as_encoded_bytes();
-        if self.len.is_multiple_of(STEP) {
-            self.starts.push(self.bytes.len() as u64);
+        if place == 0 {
+            self.bytes.resize(HEAD, 0);
+        }
+        if place.is_multiple_of(STEP) {
             self.last.clear();
+            let at = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+            let table = self.bytes.get_mut(place / STEP * PLACE..);
+            table.into_iter().flatten().zip(at).for_each(|(to, byte)| *to = byte);
         }
         let both = self.last.iter().zip(path);
         let shared = both.take_while(|(a, b)| a == b).count();
-        write_number(&mut self.bytes, shared as u64);
-        write_bytes(&mut self.bytes, path.get(shared..).unwrap_or_default());
+        let (out, suffix) = (&mut self.bytes, path.get(shared..).unwrap_or_default());
+        write_number(out, shared as u64);
+        write_bytes(out, suffix);
         match path.strip_suffix(source.name.as_bytes()) {
-            Some(root) => write_number(&mut self.bytes, root.len() as u64 + 1),
+            Some(root) => write_number(out, root.len() as u64 + 1),
             None => {
-                write_number(&mut self.bytes, 0);
-                write_bytes(&mut self.bytes, source.name.as_bytes());
+                write_number(out, 0);
+                write_bytes(out, source.name.as_bytes());
             }
         }
-        write_number(&mut self.bytes, source.size);
-        match &source.object {
-            None => write_number(&mut self.bytes, 0),
-            Some(object) => {
-                write_number(&mut self.bytes, self.buckets.number(object) + 1);
-                write_tag(&mut self.bytes, object.tag());
-            }
-        }
+        write_number(out, source.size);
+        write_number(out, bucket.map_or(0, |n| n + 1));
+        source.object.iter().for_each(|o| write_tag(out, o.tag()));
         self.last.truncate(shared);
-        self.last.extend(path.get(shared..).unwrap_or_default());
-        self.len += 1;
+        self.last.extend(suffix);
+    }
+}
+
+/// A block's bytes.
+enum Block<'s> {
+    Unpacked(Arc<[u8]>),
+    Open(&'s [u8]),
+}
+
+impl Deref for Block<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Block::Unpacked(bytes) => bytes,
+            Block::Open(bytes) => bytes,
+        }
     }
 }
 
 /// Where a reader of a list stands, and the path of the entry before.
-struct Cursor {
+struct Cursor<'s> {
+    packed: &'s Packed,
+    block: Block<'s>,
+    /// In the block.
     at: usize,
+    /// The number of the next entry.
+    number: usize,
     path: Vec<u8>,
 }
 
 /// An entry without its path.
-struct Entry<'s> {
-    name: Name<'s>,
+struct Entry<'b> {
+    name: Name<'b>,
     size: u64,
     /// Number of its bucket, and its tag.
-    object: Option<(u64, Tag<'s>)>,
+    object: Option<(u64, Tag<'b>)>,
 }
 
-enum Name<'s> {
+enum Name<'b> {
     /// The path without so many bytes at its start.
     Below(usize),
-    Own(&'s [u8]),
+    Own(&'b [u8]),
 }
 
-impl Cursor {
-    fn at(at: usize) -> Self {
-        Cursor { at, path: Vec::new() }
+impl<'s> Cursor<'s> {
+    /// Before the first entry.
+    fn all(packed: &'s Packed) -> Self {
+        Cursor {
+            packed,
+            block: Block::Open(&[]),
+            at: 0,
+            number: 0,
+            path: Vec::new(),
+        }
     }
 
-    /// Reads an entry; its path is the cursor's then.
-    fn next<'s>(&mut self, packed: &'s Packed) -> Option<Entry<'s>> {
-        let all = packed.bytes.get(self.at..).filter(|b| !b.is_empty())?;
-        let mut rest = all;
-        let shared = usize::try_from(number(&mut rest)?).ok()?;
-        self.path.truncate(shared);
-        self.path.extend(bytes(&mut rest)?);
-        let name = match number(&mut rest)? {
-            0 => Name::Own(bytes(&mut rest)?),
+    /// Before the entry that stands whole and is this one or comes shortly before it.
+    fn of(packed: &'s Packed, number: usize) -> Option<Self> {
+        let block = packed.block(number / BLOCK, false)?;
+        let place = number % BLOCK / STEP * PLACE;
+        let at: [u8; PLACE] = block.get(place..place + PLACE)?.try_into().ok()?;
+        Some(Cursor {
+            block,
+            at: u32::from_le_bytes(at) as usize,
+            ..Cursor::all(packed)
+        })
+    }
+
+    /// Reads the next entry of the list.
+    fn next<T>(&mut self, read: impl FnOnce(&Entry<'_>, &[u8]) -> Option<T>) -> Option<T> {
+        if self.number >= self.packed.len {
+            return None;
+        }
+        if self.number.is_multiple_of(BLOCK) {
+            self.block = self.packed.block(self.number / BLOCK, true)?;
+            self.at = HEAD;
+        }
+        self.number += 1;
+        self.step(read)
+    }
+
+    /// Reads the next entry of the block.
+    fn step<T>(&mut self, read: impl FnOnce(&Entry<'_>, &[u8]) -> Option<T>) -> Option<T> {
+        let mut rest = self.block.get(self.at..)?;
+        let entry = Entry::read(&mut rest, &mut self.path)?;
+        self.at = self.block.len() - rest.len();
+        read(&entry, &self.path)
+    }
+
+    fn source(&mut self) -> Option<Source> {
+        let buckets = &self.packed.buckets;
+        self.step(|entry, path| entry.source(path, buckets))
+    }
+}
+
+impl<'b> Entry<'b> {
+    /// Reads an entry; the path becomes its own.
+    fn read(rest: &mut &'b [u8], path: &mut Vec<u8>) -> Option<Self> {
+        path.truncate(usize::try_from(number(rest)?).ok()?);
+        path.extend(bytes(rest)?);
+        let name = match number(rest)? {
+            0 => Name::Own(bytes(rest)?),
             n => Name::Below(usize::try_from(n - 1).ok()?),
         };
-        let size = number(&mut rest)?;
-        let object = match number(&mut rest)? {
+        let size = number(rest)?;
+        let object = match number(rest)? {
             0 => None,
-            n => Some((n - 1, tag(&mut rest)?)),
+            n => Some((n - 1, tag(rest)?)),
         };
-        self.at += all.len() - rest.len();
         Some(Entry { name, size, object })
     }
-}
 
-impl Entry<'_> {
     fn source(&self, path: &[u8], buckets: &Buckets) -> Option<Source> {
         let name = match self.name {
             Name::Below(root) => path.get(root..)?,
@@ -187,17 +292,14 @@ impl Entry<'_> {
 }
 
 /// The sources of a list, one after the other.
-pub struct Iter<'s> {
-    packed: &'s Packed,
-    cursor: Cursor,
-}
+pub struct Iter<'s>(Cursor<'s>);
 
 impl Iterator for Iter<'_> {
     type Item = Source;
 
     fn next(&mut self) -> Option<Source> {
-        let entry = self.cursor.next(self.packed)?;
-        entry.source(&self.cursor.path, &self.packed.buckets)
+        let buckets = &self.0.packed.buckets;
+        self.0.next(|entry, path| entry.source(path, buckets))
     }
 }
 
@@ -214,7 +316,7 @@ impl FromIterator<Source> for Sources {
     fn from_iter<I: IntoIterator<Item = Source>>(sources: I) -> Self {
         let mut packed = Packed::default();
         sources.into_iter().for_each(|s| packed.push(&s));
-        Sources(Arc::new(packed))
+        packed.done()
     }
 }
 
@@ -228,12 +330,15 @@ impl fmt::Debug for Sources {
 #[derive(Debug, Default)]
 pub(in crate::input) struct Gathering {
     fresh: Vec<Source>,
-    /// Sorted, each of them.
-    runs: Vec<Sources>,
+    /// Sorted, each of them: on each level those that were merged of [`MERGED`] of the level below.
+    levels: Vec<Vec<Sources>>,
 }
 
 /// Sources that are sorted at a time.
-const RUN: usize = 4_096;
+const RUN: usize = 1_024;
+
+/// Runs that are merged at a time: of each a block is unpacked then.
+const MERGED: usize = 16;
 
 impl Gathering {
     /// Adds one.
@@ -248,40 +353,58 @@ impl Gathering {
     #[cfg(feature = "s3")]
     pub(in crate::input) fn append(&mut self, mut other: Gathering) {
         other.settle();
-        self.runs.append(&mut other.runs);
+        other.levels.into_iter().flatten().for_each(|run| self.add(run, 0));
     }
 
     fn settle(&mut self) {
-        self.fresh.sort();
-        if !self.fresh.is_empty() {
-            self.runs.push(self.fresh.drain(..).collect());
+        self.fresh.sort_unstable();
+        let run = self.fresh.drain(..).collect();
+        self.add(run, 0);
+    }
+
+    fn add(&mut self, run: Sources, level: usize) {
+        if self.levels.len() <= level {
+            self.levels.push(Vec::new());
+        }
+        let Some(runs) = self.levels.get_mut(level).filter(|_| !run.is_empty()) else {
+            return;
+        };
+        runs.push(run);
+        if runs.len() == MERGED {
+            let merged = merge(&std::mem::take(runs), false);
+            self.add(merged, level + 1);
         }
     }
 
     /// All of them sorted, each path once.
     pub(in crate::input) fn finish(mut self) -> Sources {
         self.settle();
-        let mut runs: Vec<Iter<'_>> = self.runs.iter().map(Sources::iter).collect();
-        let firsts = runs
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(n, r)| Some(Reverse((r.next()?, n))));
-        let mut heads: BinaryHeap<Reverse<(Source, usize)>> = firsts.collect();
-        let mut all = Packed::default();
-        // Room for all at once: a list that grew would be copied each time. What is not used costs nothing.
-        let room = self.runs.iter().map(|r| r.0.bytes.len()).sum::<usize>();
-        all.bytes.reserve_exact(room + room / 4);
-        let mut before: Option<PathBuf> = None;
-        while let Some(Reverse((source, n))) = heads.pop() {
-            let next = runs.get_mut(n).and_then(Iterator::next);
-            heads.extend(next.map(|s| Reverse((s, n))));
-            if before.as_ref().is_none_or(|b| b.as_os_str() != source.path.as_os_str()) {
-                all.push(&source);
-                before = Some(source.path);
-            }
-        }
-        Sources(Arc::new(all))
+        self.fresh = Vec::new();
+        let runs: Vec<Sources> = self.levels.into_iter().flatten().collect();
+        merge(&runs, true)
     }
+}
+
+/// Sorted lists as one; at the end each path `once`: who stands beside whom is known of the whole only.
+fn merge(runs: &[Sources], once: bool) -> Sources {
+    let mut runs: Vec<Iter<'_>> = runs.iter().map(Sources::iter).collect();
+    let firsts = runs
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(n, r)| Some(Reverse((r.next()?, n))));
+    let mut heads: BinaryHeap<Reverse<(Source, usize)>> = firsts.collect();
+    let mut all = Packed::default();
+    let mut before: Option<PathBuf> = None;
+    while let Some(Reverse((source, n))) = heads.pop() {
+        let next = runs.get_mut(n).and_then(Iterator::next);
+        heads.extend(next.map(|s| Reverse((s, n))));
+        let again = |b: &PathBuf| once && b.as_os_str() == source.path.as_os_str();
+        if !before.as_ref().is_some_and(again) {
+            all.push(&source);
+            before = Some(source.path);
+        }
+    }
+    all.done()
 }
 
 /// What tells one content of an object from another: most are 32 hexadecimal digits between quotes.
@@ -382,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_costs_some_twenty_bytes() {
+    fn a_file_costs_some_thirteen_bytes() {
         let name = |n: u64| {
             format!(
                 "AWSLogs/1/vpcflowlogs/us-east-1/2026/03/02/1_vpcflowlogs_us-east-1_fl-0ab_20260302T{n:04}Z_{:08x}.log.gz",
@@ -390,8 +513,8 @@ mod tests {
             )
         };
         let all: Sources = (0..10_000).map(|n| source(&name(n), "/data/archive/", n)).collect();
-        let bytes = all.0.bytes.len() + 8 * all.0.starts.len();
-        assert!(bytes < 40 * all.len(), "{bytes}");
+        let bytes = all.0.blocks.size();
+        assert!(bytes < 14 * all.len(), "{bytes}");
         assert_eq!(all.get(9_999).unwrap().name, name(9_999));
     }
 
@@ -420,21 +543,53 @@ mod tests {
         }
     }
 
+    /// Names as a file system may hold them: of any bytes, one the start of another, empty.
+    #[cfg(unix)]
+    fn odd(bytes: &[u8], root: &str, size: u64) -> Source {
+        let path = [root.as_bytes(), bytes].concat();
+        Source {
+            name: crate::net::printable(bytes),
+            path: PathBuf::from(OsString::from(&*os_text(&path))),
+            size,
+            object: None,
+        }
+    }
+
+    #[cfg(unix)]
+    fn names() -> impl Strategy<Value = Vec<Source>> {
+        let byte = prop_oneof![4 => Just(b'a'), 1 => Just(b'/'), 1 => any::<u8>()];
+        let name = (prop::collection::vec(byte, 0..9), "(|r/|r/s/)", 0u64..9_000_000_000);
+        prop::collection::vec(name, 0..3 * BLOCK)
+            .prop_map(|all| all.iter().map(|(name, root, size)| odd(name, root, *size)).collect())
+    }
+
+    #[cfg(unix)]
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn a_packed_list_holds_what_a_plain_one_does(names in prop::collection::vec(("[ab/é]{0,6}", "r?/", 0u64..9_000_000_000), 0..80)) {
-            let plain: Vec<Source> = names.iter().map(|(n, root, size)| source(n, root, *size)).collect();
+        fn a_packed_list_holds_what_a_plain_one_does(plain in names(), more in names(), asked in any::<prop::sample::Index>()) {
             let packed: Sources = plain.iter().cloned().collect();
             prop_assert_eq!(packed.iter().collect::<Vec<_>>(), plain.clone());
-            for (n, one) in plain.iter().enumerate() {
+            for (n, one) in plain.iter().enumerate().rev() {
                 prop_assert_eq!(packed.get(n), Some(one.clone()));
             }
+            prop_assert_eq!(packed.get(plain.len()), None);
             prop_assert!(packed.sizes().eq(plain.iter().map(|s| s.size)));
+            let (mut longer, mut all) = (packed.clone(), plain.clone());
+            more.iter().for_each(|s| longer.push(s));
+            all.extend(more);
+            prop_assert_eq!((packed.len(), longer.len()), (plain.len(), all.len()));
+            if !all.is_empty() {
+                let n = asked.index(all.len());
+                prop_assert_eq!(longer.get(n), all.get(n).cloned());
+            }
+            longer.retain(|s| s.size % 2 == 0);
+            all.retain(|s| s.size % 2 == 0);
+            prop_assert_eq!(longer.iter().collect::<Vec<_>>(), all);
         }
 
         #[test]
-        fn runs_are_merged_as_one_sort_would(names in prop::collection::vec("[ab]{0,3}", 0..60), cut in 1usize..9) {
-            let mut plain: Vec<Source> = names.iter().map(|n| source(n, "x/", n.len() as u64)).collect();
+        fn runs_are_merged_as_one_sort_would(mut plain in names(), cut in 1usize..99) {
             let mut gathering = Gathering::default();
             for (n, s) in plain.iter().enumerate() {
                 gathering.push(s.clone());
@@ -446,5 +601,18 @@ mod tests {
             plain.dedup_by(|a, b| a.path.as_os_str() == b.path.as_os_str());
             prop_assert_eq!(gathering.finish().iter().collect::<Vec<_>>(), plain);
         }
+    }
+
+    #[test]
+    fn a_folder_larger_than_a_run_is_sorted_as_a_whole() {
+        let files = ((MERGED + 2) * RUN) as u64 + 77;
+        let name = |n: u64| format!("{:05}.log", n * 7_919 % files);
+        let mut gathering = Gathering::default();
+        (0..files).for_each(|n| gathering.push(source(&name(n), "x/", n)));
+        assert_eq!(gathering.levels.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        let all = gathering.finish();
+        let sorted = (0..files).map(|n| format!("{n:05}.log"));
+        assert!(all.iter().map(|s| s.name).eq(sorted));
+        assert_eq!(all.sizes().sum::<u64>(), files * (files - 1) / 2);
     }
 }

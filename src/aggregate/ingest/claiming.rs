@@ -23,8 +23,10 @@ impl<T: Tally> Run<'_, T> {
 
     /// Keeps what became of a task whose format did not change in the middle of a file.
     pub(super) fn keep(&self, report: &TaskReport) {
-        let content = report.fingerprint.map(|f| self.claims.number(f));
-        self.reports.push(report, content);
+        if let Some(print) = report.fingerprint {
+            self.claims.note(print, report.file);
+        }
+        self.reports.push(report);
     }
 
     /// True if the content was learned before.

@@ -40,8 +40,8 @@ pub(super) fn holds_all<T>(archive: &Archive, reading: &Reading<'_, T>) -> bool 
 }
 
 /// The contents that are on the shelf: a file that holds one of them is a copy.
-pub(super) fn claims<T>(reading: &Reading<'_, T>, logs: &FlowLogs, files: usize) -> Claims {
-    let claims = Claims::of_files(files);
+pub(super) fn claims<T>(reading: &Reading<'_, T>, logs: &FlowLogs, files: (usize, bool)) -> Claims {
+    let claims = Claims::of_files(files.0, files.1);
     for (print, file) in reading.shelf.map(|s| s.contents()).unwrap_or_default() {
         claims.of_shelf(print, file, logs);
     }

@@ -1,7 +1,7 @@
 //! What became of each file: the reports of its tasks, seen together.
 
-use super::told::{Numbered, Told};
-use super::{Outcome, Place};
+use super::told::Told;
+use super::{Outcome, Place, TaskReport};
 use crate::aggregate::stats::{FileCounts, FileError, FileStatus};
 use crate::aggregate::watch::FileFacts;
 use crate::flow::LineCounts;
@@ -18,7 +18,7 @@ pub struct FileOutcome {
     pub status: Option<FileStatus>,
     /// What it held; copies hold the same.
     pub facts: FileFacts,
-    /// Identity of its content, where it was taken.
+    /// Identity of its content, where it was taken and contents are to be told ([`Ingest::learned`](crate::aggregate::Ingest)).
     pub content: Option<Fingerprint>,
 }
 
@@ -27,28 +27,28 @@ impl Outcome {
     pub fn by_file(&self) -> impl Iterator<Item = FileOutcome> + '_ {
         let mut read = self.by_tasks().peekable();
         (0..self.files).map(move |file| {
-            let tasks = read.next_if(|tasks| tasks[0].0.file == file);
+            let tasks = read.next_if(|tasks| tasks[0].file == file);
             self.file(file, &tasks.unwrap_or_default())
         })
     }
 
     /// The reports of each file that was read; never none.
-    pub(super) fn by_tasks(&self) -> impl Iterator<Item = Vec<Numbered>> + '_ {
-        let mut tasks = self.told.numbered().peekable();
+    pub(super) fn by_tasks(&self) -> impl Iterator<Item = Vec<TaskReport>> + '_ {
+        let mut tasks = self.told.tasks().peekable();
         std::iter::from_fn(move || {
             let first = tasks.next()?;
-            let file = first.0.file;
+            let file = first.file;
             let mut all = vec![first];
-            while let Some(next) = tasks.next_if(|(r, _)| r.file == file) {
+            while let Some(next) = tasks.next_if(|r| r.file == file) {
                 all.push(next);
             }
             Some(all)
         })
     }
 
-    fn file(&self, file: u32, tasks: &[Numbered]) -> FileOutcome {
-        let shared = tasks.first().filter(|(r, _)| r.place == Place::Copy);
-        let shared = shared.and_then(|(_, content)| self.copied.get(&(*content)?).copied());
+    fn file(&self, file: u32, tasks: &[TaskReport]) -> FileOutcome {
+        let shared = tasks.first().filter(|r| r.place == Place::Copy);
+        let shared = shared.and_then(|_| self.copied.get(&self.told.leader(file)).copied());
         FileOutcome {
             file,
             status: (!tasks.is_empty()).then(|| match self.originals.get(&file) {
@@ -56,7 +56,7 @@ impl Outcome {
                 None => status(tasks),
             }),
             facts: shared.unwrap_or_else(|| facts_of(tasks)),
-            content: tasks.iter().find_map(|(r, _)| r.fingerprint),
+            content: tasks.iter().find_map(|r| r.fingerprint),
         }
     }
 
@@ -120,35 +120,38 @@ impl Place {
 
 /// Of all files with one content, the first by name is the original, whichever was counted: those that are not, with theirs.
 pub(super) fn originals(told: &Told) -> BTreeMap<u32, u32> {
-    const NONE: u32 = u32::MAX;
-    let mut first = vec![NONE; told.contents()];
+    let mut first: BTreeMap<u32, u32> = BTreeMap::new();
     let mut originals = BTreeMap::new();
+    let leaders = told.leaders();
+    if leaders.is_empty() {
+        return originals;
+    }
     let mut before = None;
-    for (report, content) in told.numbered() {
+    for report in told.tasks() {
         let is_next = before.replace(report.file) != Some(report.file);
-        let Some(slot) = content.filter(|_| is_next).and_then(|n| first.get_mut(n as usize)) else {
+        let leader = told.leader(report.file);
+        if !is_next || !leaders.contains(&leader) {
             continue;
-        };
-        if *slot == NONE {
-            *slot = report.file;
-        } else {
-            originals.insert(report.file, *slot);
+        }
+        let original = *first.entry(leader).or_insert(report.file);
+        if original != report.file {
+            originals.insert(report.file, original);
         }
     }
     originals
 }
 
-pub(super) fn facts_of(tasks: &[Numbered]) -> FileFacts {
+pub(super) fn facts_of(tasks: &[TaskReport]) -> FileFacts {
     let mut facts = FileFacts::default();
-    tasks.iter().for_each(|(r, _)| facts.add(&r.facts()));
+    tasks.iter().for_each(|r| facts.add(&r.facts()));
     facts
 }
 
-fn status(tasks: &[Numbered]) -> FileStatus {
+fn status(tasks: &[TaskReport]) -> FileStatus {
     let mut counts = LineCounts::default();
-    tasks.iter().for_each(|(r, _)| counts += r.counts);
-    match tasks.iter().find(|(r, _)| r.place != Place::Read) {
-        Some((r, _)) => r.place.status(),
+    tasks.iter().for_each(|r| counts += r.counts);
+    match tasks.iter().find(|r| r.place != Place::Read) {
+        Some(r) => r.place.status(),
         None => status_by_lines(&counts),
     }
 }

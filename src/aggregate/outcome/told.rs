@@ -1,43 +1,40 @@
 //! Reports of a hundred thousand files in little memory: each is packed as soon as its task is done.
 //!
 //! In: reports as workers finish them, in any order. Out: the same reports in the order of tasks, unpacked one at a time. A
-//! plain file's takes some twenty bytes: numbers that are 0 take none, columns and contents stand once, by number, and
-//! what only few have (why a file was not read) only where it occurs.
+//! plain file's takes some ten bytes: numbers that are 0 take none, columns stand once, by number, what only few have (why a
+//! file was not read) only where it occurs, and neighbours, which are much alike, are deflated together once all of a block
+//! are there.
 
 use super::{Place, TaskReport};
 use crate::aggregate::copies::{Contents, Late};
 use crate::aggregate::watch::FieldSet;
 use crate::error::Result;
 use crate::flow::LineCounts;
-use crate::input::Fingerprint;
+use crate::input::{Blocks, Fingerprint};
 use crate::store::{Reader, Writer};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reports by task.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     packed: Packed,
-    /// Hashes of contents, by number.
-    contents: Vec<u128>,
-    /// Contents that were identified after their file was counted.
+    contents: Contents,
+    /// Lengths of contents that were identified after their file was counted.
     late: Late,
 }
 
-/// A report and the number of its content.
-pub(super) type Numbered = (TaskReport, Option<u32>);
-
 #[derive(Debug, Clone, Default)]
 struct Packed {
-    /// Where each task's report stands: five bytes reach far enough.
-    places: Vec<[u8; 5]>,
-    bytes: Vec<u8>,
+    tasks: u32,
+    /// Rows, those of [`BLOCK`] tasks a block.
+    blocks: Blocks,
     /// The columns that were met.
     columns: Vec<FieldSet>,
 }
 
-/// Stands for a task without a report.
-const NOWHERE: [u8; 5] = [0xff; 5];
+/// Tasks of a block.
+const BLOCK: u32 = 256;
 
 /// Reports of all workers, as they come.
 #[derive(Debug)]
@@ -47,46 +44,73 @@ pub(in crate::aggregate) struct Reports(Mutex<Writing>);
 struct Writing {
     packed: Packed,
     numbers: BTreeMap<u128, u32>,
+    /// Blocks that are not complete, by number.
+    open: BTreeMap<u32, Rows>,
+}
+
+/// Rows as they come: by place in the block, each where it stands.
+#[derive(Debug, Default)]
+struct Rows {
+    bytes: Vec<u8>,
+    places: BTreeMap<u32, std::ops::Range<usize>>,
 }
 
 impl Reports {
-    /// Room for so many: a list that grew would be copied each time, and leave holes. What is not used costs nothing.
-    pub(in crate::aggregate) fn for_tasks(tasks: usize) -> Self {
-        const USUAL: usize = 28;
+    /// Of so many.
+    pub(in crate::aggregate) fn for_tasks(tasks: u32) -> Self {
         let mut writing = Writing::default();
-        writing.packed.places = vec![NOWHERE; tasks];
-        writing.packed.bytes.reserve_exact(tasks.saturating_mul(USUAL));
+        writing.packed.tasks = tasks;
         Reports(Mutex::new(writing))
     }
 
-    /// Adds one; its content has this number.
-    pub(in crate::aggregate) fn push(&self, report: &TaskReport, content: Option<u32>) {
+    /// Adds one.
+    pub(in crate::aggregate) fn push(&self, report: &TaskReport) {
         let mut writing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writing.push(report, content);
+        writing.push(report);
     }
 
     /// All of them.
     pub(in crate::aggregate) fn finish(self, (contents, late): (Contents, Late)) -> Told {
-        let writing = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (block, rows) in std::mem::take(&mut writing.open) {
+            writing.settle(block, &rows);
+        }
+        writing.packed.blocks.rest();
         Told {
             packed: writing.packed,
-            contents: contents.into_hashes(),
+            contents,
             late,
         }
     }
 }
 
 impl Writing {
-    fn push(&mut self, report: &TaskReport, content: Option<u32>) {
+    fn push(&mut self, report: &TaskReport) {
         let columns = report.fields.map(|f| self.number(f));
         let mut w = Writer::default();
-        report.pack(columns, content, &mut w);
-        let at = self.packed.bytes.len() as u64;
-        let [a, b, c, d, e, ..] = at.to_le_bytes();
-        if let Some(place) = self.packed.places.get_mut(report.task as usize) {
-            *place = [a, b, c, d, e];
+        report.pack(columns, &mut w);
+        let (block, place) = (report.task / BLOCK, report.task % BLOCK);
+        let rows = self.open.entry(block).or_default();
+        let start = rows.bytes.len();
+        rows.bytes.extend(w.into_bytes());
+        rows.places.insert(place, start..rows.bytes.len());
+        if rows.places.len() as u64 == u64::from(BLOCK.min(self.packed.tasks.saturating_sub(block * BLOCK)))
+            && let Some(rows) = self.open.remove(&block)
+        {
+            self.settle(block, &rows);
         }
-        self.packed.bytes.extend(w.into_bytes());
+    }
+
+    /// Packs a block: its rows in their order, each behind its distance from the one before.
+    fn settle(&mut self, block: u32, rows: &Rows) {
+        let mut plain = Vec::with_capacity(rows.bytes.len() + rows.places.len());
+        let mut next = 0;
+        for (place, range) in &rows.places {
+            plain.push((place - next) as u8);
+            plain.extend(rows.bytes.get(range.clone()).unwrap_or_default());
+            next = place + 1;
+        }
+        self.packed.blocks.put(block as usize, &plain);
     }
 
     fn number(&mut self, columns: FieldSet) -> u32 {
@@ -102,57 +126,64 @@ impl Writing {
 impl Told {
     /// These reports.
     pub(in crate::aggregate) fn of<'r>(reports: impl Iterator<Item = &'r TaskReport> + Clone) -> Told {
-        let last = reports.clone().map(|r| r.task as usize + 1).max();
-        let all = Reports::for_tasks(last.unwrap_or(0));
-        let mut contents = Contents::default();
+        let tasks = reports.clone().map(|r| r.task + 1).max().unwrap_or(0);
+        let files = reports.clone().map(|r| r.file as usize + 1).max().unwrap_or(0);
+        let all = Reports::for_tasks(tasks);
+        let mut contents = Contents::of_files(files, true);
         for report in reports {
-            let number = report.fingerprint.map(|f| contents.number(f));
-            all.push(report, number);
+            report.fingerprint.map(|f| contents.owner(f, report.file));
+            all.push(report);
         }
-        all.finish((contents, Late::new()))
+        all.finish((contents.found(), Late::new()))
     }
 
     /// All reports, sorted by task; those of a file follow each other.
     pub fn tasks(&self) -> impl Iterator<Item = TaskReport> + '_ {
-        self.numbered().map(|(report, _)| report)
+        let blocks = 0..self.packed.blocks.len() as u32;
+        blocks.flat_map(|block| self.block(block, self.packed.blocks.read(block as usize)))
     }
 
-    pub(super) fn numbered(&self) -> impl Iterator<Item = Numbered> + '_ {
-        (0..self.packed.places.len() as u32).filter_map(|task| self.report(task))
+    /// The reports of a block.
+    fn block(&self, number: u32, plain: Option<Arc<[u8]>>) -> impl Iterator<Item = TaskReport> + '_ {
+        let (mut at, mut task) = (0, number * BLOCK);
+        std::iter::from_fn(move || {
+            let (distance, row) = plain.as_ref()?.get(at..)?.split_first()?;
+            let mut from = Reader::new(row);
+            let report = self.report(task + u32::from(*distance), &mut from)?;
+            at += 1 + row.len() - from.left();
+            task = report.task + 1;
+            Some(report)
+        })
     }
 
-    /// How many contents there are numbers of.
-    pub(super) fn contents(&self) -> usize {
-        self.contents.len()
+    /// The file of which all with this one's content are copies, or the other way round: the same for each of them.
+    pub(super) fn leader(&self, file: u32) -> u32 {
+        self.contents.leader(file)
+    }
+
+    /// The leaders of contents that several files have.
+    pub(super) fn leaders(&self) -> BTreeSet<u32> {
+        self.contents.leaders()
     }
 
     /// All tasks have numbers below this one.
     pub(super) fn beyond(&self) -> u32 {
-        self.packed.places.len() as u32
+        self.packed.tasks
     }
 
     /// The file of a task.
     pub(super) fn file(&self, task: u32) -> Option<u32> {
-        self.at(task)?.small().ok()
+        let block = task / BLOCK;
+        let mut reports = self.block(block, self.packed.blocks.get(block as usize));
+        reports.find(|r| r.task == task).map(|r| r.file)
     }
 
-    fn at(&self, task: u32) -> Option<Reader<'_>> {
-        let [a, b, c, d, e] = *self.packed.places.get(task as usize).filter(|p| **p != NOWHERE)?;
-        let at = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
-        self.packed.bytes.get(usize::try_from(at).ok()?..).map(Reader::new)
-    }
-
-    fn report(&self, task: u32) -> Option<Numbered> {
-        let mut from = self.at(task)?;
-        let (mut report, mut content) = TaskReport::unpack(task, &self.packed.columns, &mut from).ok()?;
-        if content.is_none() {
-            content = self.late.get(&report.file).copied();
-        }
-        let hash = content.and_then(|(number, _)| self.contents.get(number as usize));
-        report.fingerprint = content
-            .zip(hash)
-            .map(|((_, size), hash)| Fingerprint { size, hash: *hash });
-        Some((report, content.map(|(number, _)| number)))
+    fn report(&self, task: u32, from: &mut Reader<'_>) -> Option<TaskReport> {
+        let (mut report, size) = TaskReport::unpack(task, &self.packed.columns, from).ok()?;
+        let size = size.or_else(|| self.late.get(&report.file).copied());
+        let hash = self.contents.hash(report.file);
+        report.fingerprint = size.zip(hash).map(|(size, hash)| Fingerprint { size, hash });
+        Some(report)
     }
 }
 
@@ -167,23 +198,23 @@ const CONTENT: u64 = 1 << 6;
 const REJECTS: u64 = 1 << 7;
 
 impl TaskReport {
-    fn pack(&self, columns: Option<u32>, content: Option<u32>, w: &mut Writer) {
+    fn pack(&self, columns: Option<u32>, w: &mut Writer) {
         let (place, reason) = match &self.place {
             Place::Read => (0, None),
             Place::Damaged(reason) => (DAMAGED, Some(reason)),
             Place::Unreadable(reason) => (UNREADABLE, Some(reason)),
             Place::Copy => (COPY, None),
         };
-        let content = content.zip(self.fingerprint);
         let flags = [
             (self.changed, CHANGED),
             (self.format_changed, OTHER_FORMAT),
             (self.span.is_some(), SPAN),
             (columns.is_some(), COLUMNS),
-            (content.is_some(), CONTENT),
+            (self.fingerprint.is_some(), CONTENT),
             (!self.rejects.is_empty(), REJECTS),
         ];
-        w.number(self.file.into());
+        // Few files are in pieces, so that neighbours say the same.
+        w.signed(i64::from(self.task) - i64::from(self.file));
         w.number(flags.iter().fold(place, |all, (on, bit)| all | (u64::from(*on) * bit)));
         reason.into_iter().for_each(|r| w.text(r));
         pack_counts(self, w);
@@ -192,18 +223,16 @@ impl TaskReport {
             w.signed(last.wrapping_sub(first) as i64);
         }
         columns.into_iter().for_each(|c| w.number(c.into()));
-        if let Some((number, print)) = content {
-            w.number(number.into());
-            w.number(print.size);
-        }
+        self.fingerprint.iter().for_each(|print| w.number(print.size));
         if !self.rejects.is_empty() {
             self.encode_rejects(w);
         }
     }
 
-    /// The report, and number and length of its content.
-    fn unpack(task: u32, columns: &[FieldSet], r: &mut Reader<'_>) -> Result<(Self, Option<(u32, u64)>)> {
-        let mut out = TaskReport::new(task, r.small()?);
+    /// The report, and the length of its content.
+    fn unpack(task: u32, columns: &[FieldSet], r: &mut Reader<'_>) -> Result<(Self, Option<u64>)> {
+        let file = i64::from(task) - r.signed()?;
+        let mut out = TaskReport::new(task, u32::try_from(file).unwrap_or(u32::MAX));
         let flags = r.number()?;
         out.place = match flags & 3 {
             DAMAGED => Place::Damaged(r.text()?.to_owned()),
@@ -222,7 +251,7 @@ impl TaskReport {
         }
         let mut content = None;
         if flags & CONTENT != 0 {
-            content = Some((r.small()?, r.number()?));
+            content = Some(r.number()?);
         }
         if flags & REJECTS != 0 {
             out.decode_rejects(r)?;
@@ -277,6 +306,7 @@ fn unpack_counts(report: &mut TaskReport, r: &mut Reader<'_>) -> Result<()> {
 mod tests {
     use super::*;
     use crate::flow::{LogFormat, Reason};
+    use proptest::prelude::*;
 
     fn plain(task: u32) -> TaskReport {
         let mut report = TaskReport::new(task, task);
@@ -308,14 +338,39 @@ mod tests {
         let all = [plain(0), copy, plain(2), odd];
         let told = Told::of(all.iter().rev());
         assert_eq!(told.tasks().collect::<Vec<_>>(), all);
-        assert_eq!((told.contents(), told.file(3), told.file(4)), (2, Some(2), None));
+        assert_eq!((told.leader(0), told.leader(1), told.leader(2)), (1, 1, 2));
+        assert_eq!((told.file(3), told.file(4)), (Some(2), None));
     }
 
     #[test]
-    fn a_plain_file_costs_some_twenty_bytes_and_its_content_sixteen() {
+    fn a_plain_file_costs_a_few_bytes_besides_its_content() {
         let all: Vec<TaskReport> = (0..50_000).map(plain).collect();
         let told = Told::of(all.iter());
-        let bytes = told.packed.bytes.len() + 5 * told.packed.places.len();
-        assert!(bytes < 32 * all.len(), "{bytes}");
+        let bytes = told.packed.blocks.size();
+        assert!(bytes < 12 * all.len(), "{bytes}");
+    }
+
+    proptest! {
+        #[test]
+        fn reports_come_back_in_order_in_whatever_order_they_came(
+            tasks in prop::collection::btree_map(0u32..700, (0u64..5, any::<bool>(), any::<u32>()), 0..300),
+        ) {
+            let report = |(task, (lines, known, _)): (&u32, &(u64, bool, u32))| {
+                let mut report = plain(*task);
+                report.file = task / 2;
+                report.counts.lines = *lines;
+                let hash = u128::from(report.file % 9);
+                report.fingerprint = known.then_some(Fingerprint { size: 9, hash });
+                report
+            };
+            let all: Vec<TaskReport> = tasks.iter().map(report).collect();
+            let mut shuffled = all.clone();
+            shuffled.sort_by_key(|r| tasks[&r.task].2);
+            let told = Told::of(shuffled.iter());
+            prop_assert_eq!(told.tasks().collect::<Vec<_>>(), all);
+            for task in 0..700 {
+                prop_assert_eq!(told.file(task), tasks.contains_key(&task).then_some(task / 2));
+            }
+        }
     }
 }
