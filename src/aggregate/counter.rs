@@ -10,7 +10,7 @@ use crate::aggregate::key::{Bearing, Cell, FlowKey, Grain, Sides, class_as_peer,
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Direction, Peer, Role};
 use crate::aggregate::way::{Numbers, Way};
-use crate::flow::{Action, Field, FlowRecord, LogStatus, MISSING, Rows};
+use crate::flow::{Action, Field, FlowRecord, LogFormat, LogStatus, MISSING, Rows};
 use crate::net::{Addr, Class, TimeWindow};
 use std::sync::Arc;
 
@@ -21,6 +21,12 @@ mod sums;
 
 use ends::{Ends, ports};
 pub use shared::Shared;
+
+/// True if a record of this format says no more of its way than two addresses.
+fn is_bare(format: &LogFormat) -> bool {
+    let others = [Field::PktSrcAddr, Field::PktDstAddr, Field::FlowDirection];
+    !others.iter().any(|f| format.has(*f))
+}
 
 /// What the lists say of an address; the intel room knows, tests make it up.
 pub trait Places: Sync {
@@ -59,6 +65,8 @@ pub struct Counter<'p, P> {
     /// Flow log subscription of its file.
     pub log: u16,
     by_interface: bool,
+    /// Somebody asks for ports, and so for roles.
+    by_port: bool,
     /// Some cells mean something only together with others: open or carried flows, several flow logs.
     entangled: Kinds,
 }
@@ -77,6 +85,7 @@ impl<'p, P: Places> Counter<'p, P> {
             task: 0,
             log: 0,
             by_interface: counting.grain.interface,
+            by_port: counting.grain.port || counting.filter.names_port(),
             entangled: Kinds::default(),
         }
     }
@@ -105,6 +114,17 @@ impl<'p, P: Places> Counter<'p, P> {
         }
     }
 
+    /// True if flows towards home are not wanted, and the format has nothing that could say more of them.
+    pub(super) fn selects(&self, format: &LogFormat) -> bool {
+        let grain = &self.counting.grain;
+        !grain.home && !grain.ingress && is_bare(format) && format.has(Field::DstAddr)
+    }
+
+    /// True of a destination towards which no flow is wanted, where rows are selected.
+    pub(super) fn is_passed(&self, destination: Addr) -> bool {
+        self.places.class(destination) == Class::Home
+    }
+
     /// Counts many records at once.
     pub fn rows(&mut self, rows: &Rows<'_>) {
         self.records.observe_rows(rows);
@@ -114,34 +134,56 @@ impl<'p, P: Places> Counter<'p, P> {
         if !both || rows.format.is_transit_gateway() {
             return;
         }
-        let c = rows.columns;
-        let all = self.counting.window == TimeWindow::ALL;
-        let others = [Field::PktSrcAddr, Field::PktDstAddr, Field::FlowDirection];
-        let bare = !others.iter().any(|f| rows.format.has(*f));
-        for i in 0..rows.len() {
-            let counted = rows.is_good(i) && matches!(c.action[i], Action::Accept | Action::Unknown);
-            let start = || if c.start[i] == MISSING { 0 } else { c.start[i] };
-            if !counted {
-                continue;
+        match is_bare(rows.format) {
+            true => self.each_row::<true>(rows, &dictionaries),
+            false => self.each_row::<false>(rows, &dictionaries),
+        }
+    }
+
+    fn each_row<const BARE: bool>(&mut self, rows: &Rows<'_>, dictionaries: &Dictionaries<'_>) {
+        match rows.selected() {
+            Some(selected) => {
+                for row in selected {
+                    self.row::<BARE>((rows, *row as usize), dictionaries);
+                }
             }
-            let of_dst = self.places.class(c.dstaddr[i]);
-            if bare && self.stays(c.srcaddr[i], of_dst) {
-                continue;
-            }
-            if !all && !self.counting.window.contains(start()) {
-                continue;
-            }
-            if let Some(ends) = self.ends_to(&Way::of_row(c, i), of_dst) {
-                let texts = (&(rows, i), (&dictionaries, i));
-                self.count(&Numbers::of_row(rows, i), texts, ends);
+            None => {
+                for row in 0..rows.len() {
+                    self.row::<BARE>((rows, row), dictionaries);
+                }
             }
         }
     }
 
-    #[inline]
+    /// Counts a row; one that is bare has two addresses, which tell all there is of its way.
+    #[inline(always)]
+    fn row<const BARE: bool>(&mut self, (rows, i): (&Rows<'_>, usize), dictionaries: &Dictionaries<'_>) {
+        let c = rows.columns;
+        if !rows.is_good(i) || !matches!(c.action[i], Action::Accept | Action::Unknown) {
+            return;
+        }
+        let of_dst = self.places.class(c.dstaddr[i]);
+        if BARE && self.stays(c.srcaddr[i], of_dst) {
+            return;
+        }
+        let start = if c.start[i] == MISSING { 0 } else { c.start[i] };
+        if self.counting.window != TimeWindow::ALL && !self.counting.window.contains(start) {
+            return;
+        }
+        if let Some(ends) = self.ends_to(&Way::of_row::<BARE>(c, i), of_dst) {
+            let texts = (&(rows, i), (dictionaries, i));
+            self.count(&Numbers::of_row(rows, i), texts, ends);
+        }
+    }
+
+    /// Inlined, so that what is known of a row's way is not worked out again.
+    #[inline(always)]
     fn count(&mut self, f: &Numbers, (texts, codes): (&impl Described, (&Dictionaries<'_>, usize)), mut ends: Ends) {
-        let of_source = role_of_source(f.tcp_flags, f.protocol, f.src_port, f.dst_port);
-        let (port, other_port) = ports(of_source, ends.bearing, f.src_port, f.dst_port);
+        let (mut of_source, mut port, mut other_port) = (Role::Unknown, 0, 0);
+        if self.by_port {
+            of_source = role_of_source(f.tcp_flags, f.protocol, f.src_port, f.dst_port);
+            (port, other_port) = ports(of_source, ends.bearing, f.src_port, f.dst_port);
+        }
         let facts = RecordFacts {
             local: ends.local,
             peer: ends.peer,
@@ -205,7 +247,8 @@ impl<'p, P: Places> Counter<'p, P> {
         self.sums.add(&self.shared.cells, &key, cell);
     }
 
-    #[inline]
+    /// Inlined: what is known of the way and of the grain leaves little of it.
+    #[inline(always)]
     fn key(
         &self,
         interface: u32,

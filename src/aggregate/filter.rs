@@ -149,6 +149,11 @@ impl Filter {
         self.records.iter().all(|t| t.keeps(facts, &interface))
     }
 
+    /// True if it asks for the service port.
+    pub fn names_port(&self) -> bool {
+        self.records.iter().any(|t| matches!(t, RecordTerm::Port(..)))
+    }
+
     /// Tests a peer.
     pub fn keeps_peer(&self, peer: &Peer) -> bool {
         self.peers.iter().all(|(keep, term)| term.matches(peer) == *keep)
@@ -168,6 +173,7 @@ impl Filter {
 }
 
 impl RecordTerm {
+    #[inline]
     fn keeps<'i>(&self, f: &RecordFacts, interface: &impl Fn() -> &'i [u8]) -> bool {
         match self {
             RecordTerm::Family { v4, keep } => (f.peer.is_v4() == *v4) == *keep,

@@ -121,8 +121,17 @@ pub struct Interner {
 struct Seen {
     /// Task and dictionaries, if codes are at hand.
     of: Option<(u32, usize)>,
-    /// By code of an interface: its entry, and the facts noted last.
-    entries: Vec<Option<(u32, [u32; FACTS.len()])>>,
+    /// By code of an interface.
+    entries: Vec<Option<Known>>,
+}
+
+/// What the code of an interface was found to mean.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    entry: u32,
+    number: u32,
+    /// The facts noted last.
+    facts: [u32; FACTS.len()],
 }
 
 #[derive(Debug, Clone)]
@@ -158,11 +167,11 @@ impl Interner {
         let Some(id) = dictionaries.id(row).filter(|_| self.seen.of.is_some()) else {
             return self.intern(record.interface(), record);
         };
-        if let Some(Some((entry, noted))) = self.seen.entries.get(id as usize)
-            && dictionaries.are_facts(row, noted)
+        if let Some(Some(known)) = self.seen.entries.get(id as usize)
+            && dictionaries.are_facts(row, &known.facts)
         {
-            self.last = *entry;
-            return self.faces[*entry as usize].number;
+            self.last = known.entry;
+            return known.number;
         }
         let number = self.intern(record.interface(), record);
         // The code of no text is beyond all others.
@@ -170,7 +179,11 @@ impl Interner {
             self.seen
                 .entries
                 .resize(self.seen.entries.len().max(id as usize + 1), None);
-            self.seen.entries[id as usize] = Some((self.last, dictionaries.facts(row)));
+            self.seen.entries[id as usize] = Some(Known {
+                entry: self.last,
+                number,
+                facts: dictionaries.facts(row),
+            });
         }
         number
     }

@@ -4,7 +4,7 @@ use crate::aggregate::examples::{Kept, Kind, Rejected};
 use crate::aggregate::stats::{REJECTS_SHOWN, Rate, RejectCount, RejectedLine, ScanStats};
 use crate::aggregate::table::Sample;
 use crate::aggregate::watch::{FieldSet, FileFacts, FlowLogs, Seen};
-use crate::flow::{Field, FlowRecord, LineCounts, LineReader, Reject, Rows};
+use crate::flow::{Field, FlowRecord, LineCounts, LineReader, Reject, Rows, Wide, wide};
 use crate::input::{Archive, Change, Fingerprint};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +57,24 @@ pub enum Place {
     Copy,
 }
 
+/// First start and last end of the good ones of some rows.
+struct Span<'r>(&'r Rows<'r>);
+
+impl Wide for Span<'_> {
+    type Found = Option<(u64, u64)>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Found {
+        let c = self.0.columns;
+        let (mut first, mut last, mut met) = (u64::MAX, 0u64, 0u64);
+        for ((start, end), good) in c.start.iter().zip(&c.end).zip(c.good()) {
+            let good = u64::from(*good).wrapping_neg();
+            (first, last, met) = (first.min(start | !good), last.max(end & good), met | good);
+        }
+        (met != 0).then_some((first, last))
+    }
+}
+
 impl TaskReport {
     pub(super) fn new(task: u32, file: u32) -> Self {
         TaskReport {
@@ -94,15 +112,7 @@ impl TaskReport {
         if ![Field::Start, Field::End].iter().all(|f| rows.format.has(*f)) {
             return;
         }
-        let (mut first, mut last) = self.span.unwrap_or((u64::MAX, 0));
-        let mut met = self.span.is_some();
-        let c = rows.columns;
-        for ((start, end), good) in c.start.iter().zip(&c.end).zip(c.good()) {
-            if *good {
-                (first, last, met) = (first.min(*start), last.max(*end), true);
-            }
-        }
-        self.span = met.then_some((first, last));
+        self.spans(wide(Span(rows)));
     }
 
     pub(super) fn reject(&mut self, line: u64, reject: &Reject<'_>) {

@@ -7,7 +7,8 @@ use crate::aggregate::outcome::TaskReport;
 use crate::aggregate::rejects::Handful;
 use crate::aggregate::tally::Tally;
 use crate::aggregate::watch::Watch;
-use crate::flow::{FlowRecord, LogStatus, Reject, Rows, Sink};
+use crate::flow::{FlowRecord, LogFormat, LogStatus, Reject, Rows, Sink};
+use crate::net::Addr;
 
 /// A worker's tally, its coverage and the report of its task.
 pub(super) struct Counted<'w, T> {
@@ -47,6 +48,14 @@ impl<T: Tally> Sink for Counted<'_, T> {
     fn rows(&mut self, rows: &Rows<'_>) {
         self.tally.rows(rows);
         self.report.observe_rows(rows);
+    }
+
+    fn selects(&self, format: &LogFormat) -> bool {
+        self.tally.selects(format)
+    }
+
+    fn is_passed(&self, destination: Addr) -> bool {
+        self.tally.is_passed(destination)
     }
 
     fn reject(&mut self, line: u64, reject: &Reject<'_>) {

@@ -3,7 +3,7 @@
 //! Everything is an integer and adds up, so that any split of the input gives the same numbers. The shape is the
 //! contract of the design page; `trail` is filled by the trail room through the scan.
 
-use crate::flow::{Action, FlowRecord, LineCounts, MISSING, Rows};
+use crate::flow::{Action, FlowRecord, LineCounts, MISSING, Rows, Wide, wide};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -97,28 +97,37 @@ impl Anomalies {
 }
 
 /// The counts of rows, if all have bytes and usual times, and no sum can overflow: without a branch for each.
-fn plain(rows: &Rows<'_>) -> Option<RecordCounts> {
-    let c = rows.columns;
-    let (mut odd, mut accept, mut reject) = (false, [0u64; 2], [0u64; 2]);
-    let times = c.start.iter().zip(&c.end);
-    let rest = c.bytes.iter().zip(&c.action).zip(c.good());
-    for ((start, end), ((bytes, action), good)) in times.zip(rest) {
-        odd |= good & ((end < start) | !(YEAR_2014..I32_END).contains(start) | (*bytes > u64::from(u32::MAX)));
-        let add = |to: &mut [u64; 2], counts: bool| {
-            let mask = u64::from(counts & good).wrapping_neg();
-            *to = [to[0].wrapping_sub(mask), to[1].wrapping_add(bytes & mask)];
-        };
-        add(&mut accept, matches!(action, Action::Accept | Action::Unknown));
-        add(&mut reject, matches!(action, Action::Reject));
+struct Usual<'r>(&'r Rows<'r>);
+
+impl Wide for Usual<'_> {
+    type Found = Option<RecordCounts>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Found {
+        let c = self.0.columns;
+        let (mut odd, mut accept, mut reject) = (0u64, [0u64; 2], [0u64; 2]);
+        let times = c.start.iter().zip(&c.end);
+        let rest = c.bytes.iter().zip(&c.action).zip(c.good());
+        for ((start, end), ((bytes, action), good)) in times.zip(rest) {
+            let good = u64::from(*good).wrapping_neg();
+            let accepts = good & u64::from(matches!(action, Action::Accept | Action::Unknown)).wrapping_neg();
+            let rejects = good & u64::from(matches!(action, Action::Reject)).wrapping_neg();
+            // With the highest bit set: what is beyond the end, before the start, or wider than 32 bits.
+            let times = end.wrapping_sub(*start) | start.wrapping_sub(YEAR_2014) | (I32_END - 1).wrapping_sub(*start);
+            odd |= good & (times | *end | *start | bytes >> 32 << 32);
+            accept = [accept[0].wrapping_sub(accepts), accept[1].wrapping_add(bytes & accepts)];
+            reject = [reject[0].wrapping_sub(rejects), reject[1].wrapping_add(bytes & rejects)];
+        }
+        let few = u32::try_from(self.0.len()).is_ok();
+        let usual = odd >> 32 == 0 && few;
+        usual.then(|| RecordCounts {
+            good_accept: accept[0],
+            accept_bytes: accept[1].into(),
+            reject_records: reject[0],
+            reject_bytes: reject[1].into(),
+            ..RecordCounts::default()
+        })
     }
-    let few = u32::try_from(rows.len()).is_ok();
-    (few && !odd).then(|| RecordCounts {
-        good_accept: accept[0],
-        accept_bytes: accept[1].into(),
-        reject_records: reject[0],
-        reject_bytes: reject[1].into(),
-        ..RecordCounts::default()
-    })
 }
 
 impl RecordCounts {
@@ -152,7 +161,7 @@ impl RecordCounts {
 
     /// Counts the good records of many rows; the same as [`RecordCounts::observe`] of each.
     pub fn observe_rows(&mut self, rows: &Rows<'_>) {
-        match plain(rows) {
+        match wide(Usual(rows)) {
             Some(plain) if !rows.format.is_transit_gateway() => self.add(&plain),
             _ => self.observe_each(rows),
         }

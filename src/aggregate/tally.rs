@@ -4,8 +4,8 @@ use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::shelf::{Shelf, Summed};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::watch::FlowLogs;
-use crate::flow::{FlowRecord, Rows, Sieve};
-use crate::net::TimeWindow;
+use crate::flow::{FlowRecord, LogFormat, Rows, Sieve};
+use crate::net::{Addr, TimeWindow};
 
 /// One worker's state. Merging is commutative, so that any split of the input over workers gives the same.
 pub trait Tally: Send {
@@ -32,6 +32,16 @@ pub trait Tally: Send {
 
     /// Good records of the current task; only called with [`Tally::BY_COLUMNS`].
     fn rows(&mut self, _: &Rows<'_>) {}
+
+    /// As [`Sink::selects`](crate::flow::Sink::selects).
+    fn selects(&self, _: &LogFormat) -> bool {
+        false
+    }
+
+    /// As [`Sink::is_passed`](crate::flow::Sink::is_passed).
+    fn is_passed(&self, _: Addr) -> bool {
+        false
+    }
 
     /// Good ACCEPT and REJECT records so far.
     fn actions(&self) -> (u64, u64);
@@ -73,6 +83,14 @@ impl<P: Places> Tally for Counter<'_, P> {
 
     fn rows(&mut self, rows: &Rows<'_>) {
         Counter::rows(self, rows);
+    }
+
+    fn selects(&self, format: &LogFormat) -> bool {
+        Counter::selects(self, format)
+    }
+
+    fn is_passed(&self, destination: Addr) -> bool {
+        Counter::is_passed(self, destination)
     }
 
     fn sums(&mut self, sums: &Summed<'_>) {

@@ -43,11 +43,22 @@ impl Way {
         })
     }
 
+    /// Of a row; one that is bare has two addresses and nothing else.
     #[inline(always)]
-    pub(super) fn of_row(c: &Columns, i: usize) -> Self {
+    pub(super) fn of_row<const BARE: bool>(c: &Columns, i: usize) -> Self {
+        let (src, dst) = (c.srcaddr[i], c.dstaddr[i]);
+        if BARE {
+            return Way {
+                src,
+                dst,
+                source: src,
+                destination: dst,
+                direction: None,
+            };
+        }
         Way {
-            src: c.srcaddr[i],
-            dst: c.dstaddr[i],
+            src,
+            dst,
             source: c.source(i),
             destination: c.destination(i),
             direction: c.direction[i],

@@ -10,7 +10,7 @@ use crate::flow::record::{Fault, FlowRecord, LogStatus, Reason};
 use crate::flow::rows::{Columns, Plan, Rows};
 use crate::flow::simd::Stretch;
 use crate::flow::tokens::Tokens;
-use crate::net::printable;
+use crate::net::{Addr, printable};
 use memchr::{memchr, memchr_iter};
 use nom::bytes::complete::{take_till1, take_while1};
 use nom::{IResult, Parser};
@@ -33,6 +33,17 @@ pub trait Sink {
     /// Many records at once; asked only if [`Sink::by_columns`]. Of rows that are not good the lines are handed out as
     /// records or rejects afterwards.
     fn rows(&mut self, _: &Rows<'_>) {}
+
+    /// True if, of rows of this format, those with some destinations ([`Sink::is_passed`]) need no other columns than the
+    /// accounting of all good records does: then [`Rows::selected`] names the others.
+    fn selects(&self, _: &LogFormat) -> bool {
+        false
+    }
+
+    /// True of a destination of which records matter to the accounting alone; asked only if [`Sink::selects`].
+    fn is_passed(&self, _: Addr) -> bool {
+        false
+    }
 }
 
 /// A rejected line.

@@ -29,6 +29,7 @@ pub struct Rows<'b> {
     pub format: &'b LogFormat,
     /// The values.
     pub columns: &'b Columns,
+    selected: Option<&'b [u32]>,
 }
 
 /// One array a field; of rows that are not good the values mean nothing.
@@ -101,6 +102,7 @@ impl<'b> Rows<'b> {
             first_line,
             format,
             columns,
+            selected: None,
         }
     }
 
@@ -112,7 +114,20 @@ impl<'b> Rows<'b> {
             first_line,
             format,
             columns,
+            selected: None,
         }
+    }
+
+    /// The same rows, of which only those named (in order) have all columns; of the others there are those of the
+    /// accounting: `bytes`, `start`, `end` and `action`.
+    #[must_use]
+    pub fn selecting(self, selected: Option<&'b [u32]>) -> Self {
+        Rows { selected, ..self }
+    }
+
+    /// The rows that have all columns; `None` if all have (see [`Sink::selects`](crate::flow::Sink::selects)).
+    pub fn selected(&self) -> Option<&'b [u32]> {
+        self.selected
     }
 
     /// Rows, good or not.

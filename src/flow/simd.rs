@@ -79,11 +79,12 @@ pub(super) struct Stretch<'b, 'e> {
 }
 
 /// So many bytes behind a token's start are loaded at once.
-const LOAD: usize = 16;
+pub(super) const LOAD: usize = 16;
 
 impl<'b, 'e> Stretch<'b, 'e> {
     /// `len` lines with `stride` delimiters each. `ends[0]` stands before the first token, then come all delimiters, in the
-    /// order in which [`Tokens`](crate::flow::tokens::Tokens) finds them: nobody else makes them.
+    /// order in which [`Tokens`](crate::flow::tokens::Tokens) finds them, or [`Listed`](crate::flow::listed::Listed) puts them:
+    /// nobody else makes them.
     /// `None` if they do not fit together, or if so little text follows that no whole load is possible.
     pub(super) fn new(text: &'b [u8], ends: &'e [u32], stride: usize, len: usize) -> Option<Self> {
         let (_, rest) = ends.split_first()?;
@@ -235,7 +236,7 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     fn eight(s: &Stretch<'_, '_>, at: u32) -> i64 {
         debug_assert!(at as usize + 8 <= s.text.len());
-        // SAFETY: positions ascend (`Tokens` writes them so), and `Stretch::new` has seen that the last has more than `LOAD` bytes of text behind it; the load
+        // SAFETY: positions ascend (`Tokens` and `Listed` write them so), and `Stretch::new` has seen that the last has more than `LOAD` bytes of text behind it; the load
         // needs no alignment.
         unsafe { s.text.as_ptr().add(at as usize).cast::<i64>().read_unaligned() }
     }
@@ -377,7 +378,7 @@ mod x86 {
             return None;
         }
         debug_assert!(a.0.max(b.0) as usize + super::LOAD <= s.text.len());
-        // SAFETY: positions ascend (`Tokens` writes them so), and `Stretch::new` has seen that the last has more than `LOAD` bytes of text behind it; the load
+        // SAFETY: positions ascend (`Tokens` and `Listed` write them so), and `Stretch::new` has seen that the last has more than `LOAD` bytes of text behind it; the load
         // needs no alignment.
         let both = unsafe {
             let text = s.text.as_ptr();

@@ -210,7 +210,7 @@ impl<K: CellKey> Lean<K> {
 
 impl<K: Copy> Item<K> {
     /// A record that is to be added to the sums of `key`, if its numbers fit; `hash` is that of the key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(key: K, cell: &Cell, hash: impl FnOnce(K) -> u64) -> Option<Self> {
         let small = |n: u64| u32::try_from(n).ok();
         let (start, end, line) = (small(cell.first)?, small(cell.last)?, small(cell.sample.1)?);

@@ -5,7 +5,7 @@
 //! alone would be another one. Whether an object is Parquet is told by its end; its name only says that the end is worth
 //! asking for, and without it nothing is lost.
 
-use super::{Counted, Ingest, Run, Tally, Task, shelved};
+use super::{Claim, Counted, Ingest, Run, Tally, Task, shelved};
 use crate::aggregate::outcome::Place;
 use crate::aggregate::pieces::Order;
 use crate::error::Result;
@@ -72,7 +72,7 @@ impl<T: Tally> Run<'_, T> {
             && let Some(pieces) = reader.pieces(source)?
         {
             match Table::open_pieces(pieces, &|f| self.wants(f)) {
-                Ok(table) => self.table(task, &table, None, sink),
+                Ok(table) => self.table(task, &table, Claim::Count, sink),
                 Err(e) => sink.report.place = Place::Unreadable(e.reason()),
             }
             return Ok(None);

@@ -67,13 +67,20 @@ impl<T: Tally> Run<'_, T> {
     /// Reads a Parquet file.
     pub(super) fn rows(&self, task: &Task, bytes: bytes::Bytes, sink: &mut Counted<'_, T>) {
         let print = self.known.get(&task.file).copied();
-        let print = print.or_else(|| task.range.is_none().then(|| Fingerprint::of(&bytes)));
+        let learning = self.options.learned.is_some() && task.range.is_none();
+        let print = print.or_else(|| learning.then(|| Fingerprint::of(&bytes)));
         if print.is_some_and(|p| self.is_learned(p)) {
             sink.report.fingerprint = print;
             return;
         }
-        match Table::open(bytes, &|f| self.wants(f)) {
-            Ok(table) => self.table(task, &table, print, sink),
+        match Table::open(bytes.clone(), &|f| self.wants(f)) {
+            Ok(table) => {
+                let claim = match print {
+                    Some(_) => self.claim(task.file, print, sink),
+                    None => self.claim_whole(task, &bytes, sink),
+                };
+                self.table(task, &table, claim, sink);
+            }
             Err(e) => sink.report.place = Place::Unreadable(e.reason()),
         }
     }
@@ -84,9 +91,9 @@ impl<T: Tally> Run<'_, T> {
     }
 
     /// Reads the rows of a Parquet file.
-    pub(super) fn table(&self, task: &Task, table: &Table, print: Option<Fingerprint>, sink: &mut Counted<'_, T>) {
+    pub(super) fn table(&self, task: &Task, table: &Table, claim: Claim, sink: &mut Counted<'_, T>) {
         let (window, part) = (self.reading.window, task.range.clone().unwrap_or(0..u64::MAX));
-        let finished = match self.claim(task.file, print, sink) {
+        let finished = match claim {
             Claim::Count => match self.reading.sieve {
                 Some(sieve) => table.sift(window, part, sieve, sink),
                 None => table.read(window, part, sink),

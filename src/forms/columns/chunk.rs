@@ -8,13 +8,12 @@ use crate::forms::columns::entries::Entries;
 use crate::forms::columns::held::Held;
 use crate::forms::columns::hybrid::{Hybrid, width_of};
 use crate::forms::columns::page::{Open, plain, take};
+use crate::forms::columns::pages::{Data, Levels, Next, Page, Pages, library};
 use crate::forms::columns::schema::Leaf;
 use parquet::basic::{Encoding, Type};
-use parquet::column::page::{Page, PageReader};
 use parquet::column::reader::{ColumnReader, get_column_reader};
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
-use parquet::file::serialized_reader::SerializedPageReader;
 use std::sync::Arc;
 
 /// The code of a row without a value.
@@ -22,7 +21,7 @@ pub const NULL: u32 = u32::MAX;
 
 /// Reads one column chunk from its start to its end.
 pub(super) struct Chunk {
-    pages: Pages,
+    values_of: Source,
     leaf: Leaf,
     /// Every data page holds codes of the dictionary, says the footer.
     coded: bool,
@@ -31,16 +30,19 @@ pub(super) struct Chunk {
     pub(super) entries: Entries,
     /// How many entries are the dictionary's.
     pub(super) dictionary: usize,
+    /// Rises with each dictionary.
+    pub(super) turn: u64,
     /// Some row of the batch in hand has no value.
     pub(super) nulls: bool,
     levels: Vec<(u32, usize)>,
     values: Vec<u32>,
 }
 
-enum Pages {
-    /// Decoded here.
-    Own { reader: Box<dyn PageReader>, page: Open },
-    /// Decoded by the crate.
+/// Who decodes the values.
+enum Source {
+    /// This room.
+    Own { pages: Pages, page: Box<Open> },
+    /// The parquet crate.
     Library(Box<ColumnReader>),
 }
 
@@ -51,22 +53,22 @@ impl Chunk {
             .get(leaf.column)
             .ok_or_else(|| damaged("a column is missing"))?;
         let rows = usize::try_from(group.num_rows()).map_err(damaged)?;
-        let reader = SerializedPageReader::new(Arc::clone(file), meta, rows, None).map_err(damaged)?;
         let own = meta.encodings().all(is_own) && !matches!(leaf.physical, Type::FLOAT | Type::DOUBLE | Type::BOOLEAN);
-        let reader: Box<dyn PageReader> = Box::new(reader);
-        let pages = if own {
-            let page = Open::default();
-            Pages::Own { reader, page }
+        let values_of = if own {
+            let (pages, page) = (Pages::open(file, meta, rows)?, Box::default());
+            Source::Own { pages, page }
         } else {
-            Pages::Library(Box::new(get_column_reader(meta.column_descr_ptr(), reader)))
+            let pages = library(file, meta, rows)?;
+            Source::Library(Box::new(get_column_reader(meta.column_descr_ptr(), pages)))
         };
         Ok(Chunk {
-            pages,
+            values_of,
             leaf: leaf.clone(),
             coded: own && is_coded(meta),
             behind: 0,
             entries: Entries::new(leaf.field, leaf.reading),
             dictionary: 0,
+            turn: 0,
             nulls: false,
             levels: Vec::new(),
             values: Vec::new(),
@@ -75,29 +77,36 @@ impl Chunk {
 
     /// Reads the codes of the next `count` rows; entries of earlier batches that are not the dictionary's go.
     pub(super) fn read(&mut self, count: usize, codes: &mut Vec<u32>) -> Result<()> {
-        codes.clear();
         self.nulls = false;
         self.entries.truncate(self.dictionary);
         self.catch_up()?;
-        while codes.len() < count {
-            let wanted = count - codes.len();
-            match &mut self.pages {
-                Pages::Library(_) => self.library(wanted, codes)?,
-                Pages::Own { page, .. } if page.left == 0 => self.next_page()?,
-                Pages::Own { page, .. } => {
-                    let n = wanted.min(page.left);
-                    page.left -= n;
-                    self.own(n, codes)?;
-                }
+        if let Source::Library(_) = self.values_of {
+            codes.clear();
+            while codes.len() < count {
+                self.library(count - codes.len(), codes)?;
             }
+            return Ok(());
+        }
+        codes.resize(count, 0);
+        let mut rest = codes.as_mut_slice();
+        while let (Source::Own { page, .. }, false) = (&mut self.values_of, rest.is_empty()) {
+            if page.left == 0 {
+                self.next_page()?;
+                continue;
+            }
+            let n = rest.len().min(page.left);
+            page.left -= n;
+            let (now, later) = rest.split_at_mut(n);
+            self.own(now)?;
+            rest = later;
         }
         Ok(())
     }
 
     /// Reads the dictionary, if one comes first; true if no row can have another value.
     pub(super) fn load_dictionary(&mut self) -> Result<bool> {
-        if let Pages::Own { reader, .. } = &mut self.pages
-            && reader.peek_next_page().map_err(damaged)?.is_some_and(|p| p.is_dict)
+        if let Source::Own { pages, .. } = &mut self.values_of
+            && pages.peek()? == Some(Next::Dictionary)
         {
             self.next_page()?;
         }
@@ -111,7 +120,7 @@ impl Chunk {
 
     fn catch_up(&mut self) -> Result<()> {
         while self.behind > 0 {
-            let Pages::Own { reader, page } = &mut self.pages else {
+            let Source::Own { pages, page } = &mut self.values_of else {
                 let mut codes = Vec::new();
                 self.library(self.behind.min(STEP), &mut codes)?;
                 self.entries.truncate(self.dictionary);
@@ -124,102 +133,58 @@ impl Chunk {
                 self.behind -= n;
                 continue;
             }
-            let next = reader.peek_next_page().map_err(damaged)?.ok_or_else(short)?;
-            match next
-                .num_levels
-                .or(next.num_rows)
-                .filter(|n| !next.is_dict && *n <= self.behind)
-            {
-                Some(n) => {
-                    reader.skip_next_page().map_err(damaged)?;
+            match pages.peek()?.ok_or_else(short)? {
+                Next::Rows(n) if n <= self.behind => {
+                    pages.skip()?;
                     self.behind -= n;
                 }
-                None => self.next_page()?,
+                _ => self.next_page()?,
             }
         }
         Ok(())
     }
 
-    fn own(&mut self, count: usize, codes: &mut Vec<u32>) -> Result<()> {
-        let Pages::Own { page, .. } = &mut self.pages else {
+    fn own(&mut self, codes: &mut [u32]) -> Result<()> {
+        let Source::Own { page, .. } = &mut self.values_of else {
             return Ok(());
         };
         let Some(levels) = &mut page.levels else {
-            return page.values.read(count, &self.leaf, &mut self.entries, codes);
+            return page.values.read(&self.leaf, &mut self.entries, codes);
         };
         self.levels.clear();
-        levels.runs(count, &mut self.levels).ok_or_else(short)?;
+        levels.runs(codes.len(), &mut self.levels).ok_or_else(short)?;
         let there = |(level, _): &&(u32, usize)| *level == self.leaf.max_level;
         let present = self.levels.iter().filter(there).map(|(_, n)| n).sum();
-        if present == count {
-            return page.values.read(count, &self.leaf, &mut self.entries, codes);
+        if present == codes.len() {
+            return page.values.read(&self.leaf, &mut self.entries, codes);
         }
         self.nulls = true;
-        self.values.clear();
-        page.values
-            .read(present, &self.leaf, &mut self.entries, &mut self.values)?;
+        self.values.resize(present, 0);
+        page.values.read(&self.leaf, &mut self.entries, &mut self.values)?;
         scatter(&self.levels, self.leaf.max_level, &self.values, codes);
         Ok(())
     }
 
     fn next_page(&mut self) -> Result<()> {
-        let Pages::Own { reader, page } = &mut self.pages else {
+        let Source::Own { pages, page } = &mut self.values_of else {
             return Ok(());
         };
-        match reader.get_next_page().map_err(damaged)?.ok_or_else(short)? {
-            Page::DictionaryPage { buf, num_values, .. } => {
-                let mut data = buf;
+        // What the page before stands in is used again.
+        **page = Open::default();
+        match pages.next()?.ok_or_else(short)? {
+            Page::Data(data) => **page = opened(data, self.leaf.max_level)?,
+            Page::Dictionary(count, mut data) => {
                 self.entries.truncate(0);
-                plain(
-                    &mut data,
-                    num_values as usize,
-                    self.leaf.physical,
-                    self.leaf.scale,
-                    &mut self.entries,
-                )?;
+                plain(&mut data, count, self.leaf.physical, self.leaf.scale, &mut self.entries)?;
                 self.dictionary = self.entries.len();
-            }
-            Page::DataPage {
-                buf,
-                num_values,
-                encoding,
-                def_level_encoding,
-                ..
-            } => {
-                let mut data = buf;
-                let levels = match self.leaf.max_level {
-                    0 => None,
-                    _ if def_level_encoding != Encoding::RLE => return Err(damaged("levels in an old encoding")),
-                    max => {
-                        let length = u32::from_le_bytes(take(&mut data, 4)?.as_ref().try_into().map_err(damaged)?);
-                        Hybrid::new(take(&mut data, length as usize)?, width_of(max.into()))
-                    }
-                };
-                *page = Open::new(num_values, levels, encoding, data)?;
-            }
-            Page::DataPageV2 {
-                buf,
-                num_values,
-                encoding,
-                def_levels_byte_len,
-                rep_levels_byte_len,
-                ..
-            } => {
-                let mut data = buf;
-                take(&mut data, rep_levels_byte_len as usize)?;
-                let levels = take(&mut data, def_levels_byte_len as usize)?;
-                let levels = match self.leaf.max_level {
-                    0 => None,
-                    max => Hybrid::new(levels, width_of(max.into())),
-                };
-                *page = Open::new(num_values, levels, encoding, data)?;
+                self.turn += 1;
             }
         }
         Ok(())
     }
 
     fn library(&mut self, wanted: usize, codes: &mut Vec<u32>) -> Result<()> {
-        let Pages::Library(reader) = &mut self.pages else {
+        let Source::Library(reader) = &mut self.values_of else {
             return Ok(());
         };
         let mut levels = Vec::new();
@@ -260,10 +225,31 @@ impl Chunk {
                 .map(|l: &i16| (u32::try_from(*l).unwrap_or(0), 1))
                 .collect();
             self.nulls |= values.len() < levels.len();
-            scatter(&levels, max_level, &values, codes);
+            let before = codes.len();
+            codes.resize(before + levels.len(), NULL);
+            scatter(&levels, max_level, &values, &mut codes[before..]);
         }
         Ok(())
     }
+}
+
+/// Parts levels and values.
+fn opened(page: Data, max_level: u32) -> Result<Open> {
+    let (mut data, width) = (page.bytes, width_of(max_level.into()));
+    let levels = match page.levels {
+        Levels::Counted(_) if max_level == 0 => None,
+        Levels::Counted(encoding) if encoding != Encoding::RLE => return Err(damaged("levels in an old encoding")),
+        Levels::Counted(_) => {
+            let length = u32::from_le_bytes(take(&mut data, 4)?.as_ref().try_into().map_err(damaged)?);
+            Hybrid::new(take(&mut data, length as usize)?, width)
+        }
+        Levels::Bare(repetition, definition) => {
+            take(&mut data, repetition)?;
+            let levels = take(&mut data, definition)?;
+            (max_level > 0).then(|| Hybrid::new(levels, width)).flatten()
+        }
+    };
+    Open::new(page.count, levels, page.encoding, data)
 }
 
 /// True if the footer says that all data pages are coded by the dictionary.
@@ -290,15 +276,15 @@ fn is_own(encoding: Encoding) -> bool {
 }
 
 /// Codes of rows by runs of levels: rows with a value take the next ones.
-fn scatter(levels: &[(u32, usize)], max_level: u32, mut values: &[u32], codes: &mut Vec<u32>) {
+fn scatter(levels: &[(u32, usize)], max_level: u32, mut values: &[u32], mut codes: &mut [u32]) {
     for (level, count) in levels {
-        let mut there = 0;
-        if *level == max_level {
-            there = (*count).min(values.len());
-            codes.extend_from_slice(&values[..there]);
-            values = &values[there..];
-        }
-        codes.resize(codes.len() + count - there, NULL);
+        let there = if *level == max_level { *count } else { 0 };
+        let (now, later) = codes.split_at_mut((*count).min(codes.len()));
+        let (taken, left) = values.split_at(there.min(now.len()).min(values.len()));
+        let (with, without) = now.split_at_mut(taken.len());
+        with.copy_from_slice(taken);
+        without.fill(NULL);
+        (values, codes) = (left, later);
     }
 }
 

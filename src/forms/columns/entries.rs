@@ -4,7 +4,7 @@
 //! go when the batch is done. Rows hold codes only.
 
 use crate::flow::value::{address, number};
-use crate::flow::{Field, Kind, MISSING, Sieve};
+use crate::flow::{Field, Kind, Listed, MISSING, Sieve};
 use crate::forms::names::Reading;
 use crate::net::Addr;
 use std::io::Write;
@@ -34,10 +34,9 @@ pub struct Entries {
     numbers: Vec<u64>,
     /// By entry, for fields of addresses.
     addresses: Vec<Addr>,
-    /// Texts one after the other: of text fields, of addresses, and of what is bad. Those of fields that are searched
-    /// are lines.
-    texts: Vec<u8>,
-    ends: Vec<u32>,
+    /// By entry, for fields that are searched; for fields of numbers by [`Entries::flawed`].
+    texts: Listed,
+    scratch: Vec<u8>,
 }
 
 impl Entries {
@@ -49,8 +48,8 @@ impl Entries {
         bad: 0,
         numbers: Vec::new(),
         addresses: Vec::new(),
-        texts: Vec::new(),
-        ends: Vec::new(),
+        texts: Listed::EMPTY,
+        scratch: Vec::new(),
     };
 
     pub(super) fn new(field: Field, reading: Reading) -> Self {
@@ -104,6 +103,11 @@ impl Entries {
         self.numbers.get(code as usize).copied().unwrap_or(MISSING)
     }
 
+    /// The numbers of all entries of a number field; [`MISSING`] for those that are not good.
+    pub(super) fn numbers(&self) -> &[u64] {
+        &self.numbers
+    }
+
     /// The addresses of all entries of an address field; of those that are not good they mean nothing.
     pub(super) fn addresses(&self) -> &[Addr] {
         &self.addresses
@@ -119,15 +123,10 @@ impl Entries {
     /// The text of an entry as AWS's text form has it; empty for good numbers.
     #[inline]
     pub fn text(&self, code: u32) -> &[u8] {
-        let (from, code) = (self.start(code as usize), code as usize);
-        let to = self.ends.get(code).map_or(from, |end| *end as usize);
-        self.texts.get(from..to).unwrap_or_default()
-    }
-
-    /// Where the text of an entry starts.
-    fn start(&self, code: usize) -> usize {
-        let before = code.checked_sub(1).and_then(|i| self.ends.get(i));
-        before.map_or(0, |end| *end as usize + usize::from(self.is_searched()))
+        match self.is_searched() {
+            true => self.texts.get(code as usize),
+            false => self.flawed.binary_search(&code).map_or(b"", |n| self.texts.get(n)),
+        }
     }
 
     fn is_searched(&self) -> bool {
@@ -136,10 +135,9 @@ impl Entries {
 
     /// The entries from `from` on whose text `sieve` names, in order.
     pub(super) fn hits(&self, from: usize, sieve: &dyn Sieve) -> Vec<u32> {
-        let (start, mut places) = (self.start(from), Vec::new());
-        sieve.places(self.texts.get(start..).unwrap_or_default(), &mut places);
-        let entry = |place: usize| self.ends.partition_point(|end| *end as usize <= start + place) as u32;
-        let mut hits: Vec<u32> = places.into_iter().map(entry).collect();
+        let mut places = Vec::new();
+        sieve.places(self.texts.lines(from), &mut places);
+        let mut hits: Vec<u32> = places.into_iter().map(|p| self.texts.at(from, p) as u32).collect();
         hits.sort_unstable();
         hits.dedup();
         hits
@@ -153,8 +151,8 @@ impl Entries {
         self.states.truncate(len);
         self.numbers.truncate(len);
         self.addresses.truncate(len);
-        self.ends.truncate(len);
-        self.texts.truncate(self.start(self.ends.len()));
+        let texts = if self.is_searched() { len } else { self.flawed.len() };
+        self.texts.truncate(texts);
     }
 
     /// Adds values that were stored as whole numbers.
@@ -166,7 +164,6 @@ impl Entries {
         }
         self.numbers.extend(numbers.map(|n| n as u64));
         self.states.resize(self.numbers.len(), State::Good);
-        self.ends.resize(self.numbers.len(), self.text_end());
     }
 
     /// Adds a value that was stored as a whole number.
@@ -178,8 +175,29 @@ impl Entries {
         };
         let scaled = if self.reading == Reading::Time { millis(n) } else { n };
         match u64::try_from(scaled).ok().filter(|n| *n <= max) {
-            Some(n) => self.push(State::Good, n, b""),
+            Some(n) => self.push((State::Good, b""), n, Addr::default()),
             None => self.push_bad(n.to_string().as_bytes()),
+        }
+    }
+
+    /// Adds values that were stored as text. Plain addresses are read several at once, up to one that may be none.
+    pub(super) fn push_texts(&mut self, values: &[&[u8]]) {
+        if self.kind != Kind::Address || self.reading != Reading::Plain {
+            return values.iter().for_each(|value| self.push_text(value));
+        }
+        self.texts.reserve(values.len(), values.iter().map(|v| v.len()).sum());
+        for run in values.chunk_by(|a, b| may_be_address(a) && may_be_address(b)) {
+            let first = self.len();
+            run.iter().for_each(|value| self.texts.push(value));
+            self.addresses.resize(first + run.len(), Addr::default());
+            match self.texts.addresses(first, &mut self.addresses[first..]) {
+                true => self.states.resize(first + run.len(), State::Good),
+                false => {
+                    self.texts.truncate(first);
+                    self.addresses.truncate(first);
+                    run.iter().for_each(|value| self.push_text(value));
+                }
+            }
         }
     }
 
@@ -189,43 +207,33 @@ impl Entries {
             && self.reading == Reading::Plain
             && let Some(a) = address(value)
         {
-            self.texts.extend_from_slice(value);
-            return self.end(State::Good, MISSING, a);
+            return self.push((State::Good, value), MISSING, a);
         }
-        let mut token = std::mem::take(&mut self.texts);
-        let start = token.len();
-        self.reading.token(value, &mut token);
-        let text = token.get(start..).unwrap_or_default();
+        let mut text = std::mem::take(&mut self.scratch);
+        text.clear();
+        self.reading.token(value, &mut text);
         let (state, n, addr) = match self.kind {
             _ if text == b"-" => (State::Absent, MISSING, Addr::default()),
             Kind::Text => (State::Good, MISSING, Addr::default()),
-            Kind::Number(max) => match number(text, max) {
+            Kind::Number(max) => match number(&text, max) {
                 Some(n) => (State::Good, n, Addr::default()),
                 None => (State::Bad, MISSING, Addr::default()),
             },
-            Kind::Address => match address(text) {
+            Kind::Address => match address(&text) {
                 Some(a) => (State::Good, MISSING, a),
                 None => (State::Bad, MISSING, Addr::default()),
             },
         };
-        if matches!(self.kind, Kind::Number(_)) && state == State::Good {
-            token.truncate(start);
-        }
-        self.texts = token;
-        self.end(state, n, addr);
+        self.push((state, &text), n, addr);
+        self.scratch = text;
     }
 
     /// Adds what no column of this field should hold.
     pub(super) fn push_bad(&mut self, text: &[u8]) {
-        self.push(State::Bad, MISSING, text);
+        self.push((State::Bad, text), MISSING, Addr::default());
     }
 
-    fn push(&mut self, state: State, n: u64, text: &[u8]) {
-        self.texts.extend_from_slice(text);
-        self.end(state, n, Addr::default());
-    }
-
-    fn end(&mut self, state: State, n: u64, addr: Addr) {
+    fn push(&mut self, (state, text): (State, &[u8]), n: u64, addr: Addr) {
         if state != State::Good {
             self.flawed.push(self.states.len() as u32);
             self.bad += usize::from(state == State::Bad);
@@ -236,14 +244,9 @@ impl Entries {
             Kind::Address => self.addresses.push(addr),
             Kind::Text => {}
         }
-        self.ends.push(self.text_end());
-        if self.is_searched() {
-            self.texts.push(b'\n');
+        if self.is_searched() || state != State::Good {
+            self.texts.push(text);
         }
-    }
-
-    fn text_end(&self) -> u32 {
-        u32::try_from(self.texts.len()).unwrap_or(u32::MAX)
     }
 
     /// Writes an entry as one token.
@@ -254,6 +257,11 @@ impl Entries {
             _ => into.extend_from_slice(self.text(code)),
         }
     }
+}
+
+/// True of what looks like one: it is read together with others.
+fn may_be_address(value: &[u8]) -> bool {
+    value.len() > 1 && value.first().is_some_and(|b| b.is_ascii_hexdigit() || *b == b':')
 }
 
 /// Seconds of a time that may be in milliseconds.
@@ -292,6 +300,29 @@ mod tests {
             (addr.address(0), addr.address(1)),
             (Some("10.0.0.1".parse().unwrap()), None)
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn many_texts_are_each_of_them(values in proptest::collection::vec(
+            "10\\.0\\.[0-9]{1,3}\\.1|10\\.0\\.[0-9]{1,3}\\.1|2001:db8::[0-9a-f]{1,4}|-||None|fe80|a b|[0-9]{1,6}", 0..40)) {
+            for (field, reading) in [
+                (Field::SrcAddr, Reading::Plain), (Field::SrcPort, Reading::Plain), (Field::Region, Reading::Plain)] {
+                let (mut fast, mut slow) = (Entries::new(field, reading), Entries::new(field, reading));
+                let values: Vec<&[u8]> = values.iter().map(|v| v.as_bytes()).collect();
+                fast.push_texts(&values);
+                values.iter().for_each(|v| slow.push_text(v));
+                proptest::prop_assert_eq!(&fast.states, &slow.states);
+                proptest::prop_assert_eq!(&fast.flawed, &slow.flawed);
+                proptest::prop_assert_eq!(&fast.addresses, &slow.addresses);
+                proptest::prop_assert_eq!(written(&fast), written(&slow));
+                fast.truncate(values.len() / 2);
+                slow.truncate(values.len() / 2);
+                fast.push_text(b"x y");
+                slow.push_text(b"x y");
+                proptest::prop_assert_eq!((written(&fast), fast.bad), (written(&slow), slow.bad));
+            }
+        }
     }
 
     #[test]

@@ -90,10 +90,14 @@ impl Held {
     }
 
     /// What is at hand from `at` on; all that the row group may need is fetched if nothing is.
-    fn from(&self, at: u64) -> Read<Bytes> {
+    pub(super) fn from(&self, at: u64) -> Read<Bytes> {
         let missing = || ParquetError::General("a page beyond its column".into());
-        let Held::Drawn(pieces, drawn) = self else {
-            return Err(missing());
+        let (pieces, drawn) = match self {
+            Held::Drawn(pieces, drawn) => (pieces, drawn),
+            Held::Whole(bytes) => {
+                let start = usize::try_from(at).ok().filter(|at| *at <= bytes.len());
+                return start.map(|at| bytes.slice(at..)).ok_or_else(missing);
+            }
         };
         let mut drawn = lock(drawn);
         if let Some(bytes) = drawn.at(at) {

@@ -32,22 +32,25 @@ impl Hybrid {
         })
     }
 
-    /// Appends `count` numbers; `None` if the data end before.
-    pub(super) fn read(&mut self, count: usize, into: &mut Vec<u32>) -> Option<()> {
-        let mut wanted = count;
-        while wanted > 0 {
+    /// Reads as many numbers as fit; `None` if the data end before.
+    pub(super) fn read(&mut self, into: &mut [u32]) -> Option<()> {
+        let mut rest = into;
+        while !rest.is_empty() {
+            let left = match self.run {
+                Run::Same { left, .. } | Run::Packed { left, .. } => left.min(rest.len()),
+            };
+            let (now, later) = std::mem::take(&mut rest).split_at_mut(left);
+            rest = later;
             match &mut self.run {
                 Run::Same { left: 0, .. } | Run::Packed { left: 0, .. } => self.next_run()?,
                 Run::Same { left, value } => {
-                    let n = wanted.min(*left);
-                    into.resize(into.len() + n, *value);
-                    (*left, wanted) = (*left - n, wanted - n);
+                    now.fill(*value);
+                    *left -= now.len();
                 }
                 Run::Packed { left, bit } => {
-                    let n = wanted.min(*left);
-                    unpack(&self.data, *bit, self.width, n, into);
-                    *bit += n * self.width as usize;
-                    (*left, wanted) = (*left - n, wanted - n);
+                    unpack(&self.data, *bit, self.width, now);
+                    *bit += now.len() * self.width as usize;
+                    *left -= now.len();
                 }
             }
         }
@@ -143,22 +146,29 @@ impl Hybrid {
     }
 }
 
-/// Appends `count` numbers of `width` bits that start at bit `from`; the caller has seen that they are there.
-fn unpack(data: &[u8], from: usize, width: u32, count: usize, into: &mut Vec<u32>) {
+/// Reads numbers of `width` bits that start at bit `from`; the caller has seen that they are there.
+fn unpack(data: &[u8], from: usize, width: u32, into: &mut [u32]) {
     let to_byte = (0..8)
         .find(|n| (from + n * width as usize).is_multiple_of(8))
         .unwrap_or(0)
-        .min(count);
-    one_by_one(data, from, width, to_byte, into);
+        .min(into.len());
+    let (first, rest) = into.split_at_mut(to_byte);
+    one_by_one(data, from, width, first);
     let at = from + to_byte * width as usize;
-    let eights = (count - to_byte) / 8;
-    let done = to_byte + 8 * eights_at(data.get(at / 8..).unwrap_or_default(), width, eights, into);
-    one_by_one(data, from + done * width as usize, width, count - done, into);
+    let done = 8 * eights_at(data.get(at / 8..).unwrap_or_default(), width, rest);
+    one_by_one(
+        data,
+        at + done * width as usize,
+        width,
+        rest.get_mut(done..).unwrap_or_default(),
+    );
 }
 
 /// Numbers wherever they stand: the slow twin of [`eights_at`].
-fn one_by_one(data: &[u8], from: usize, width: u32, count: usize, into: &mut Vec<u32>) {
-    into.extend((0..count).map(|i| number_at(data, from + i * width as usize, width)));
+fn one_by_one(data: &[u8], from: usize, width: u32, into: &mut [u32]) {
+    for (i, slot) in into.iter_mut().enumerate() {
+        *slot = number_at(data, from + i * width as usize, width);
+    }
 }
 
 fn number_at(data: &[u8], bit: usize, width: u32) -> u32 {
@@ -174,27 +184,22 @@ fn number_at(data: &[u8], bit: usize, width: u32) -> u32 {
     (word >> (bit % 8)) as u32 & mask
 }
 
-/// Appends up to `count` times eight numbers that start with a byte; returns how many times. Words are loaded whole, so
-/// the last eight may be left.
-fn eights_at(data: &[u8], width: u32, count: usize, into: &mut Vec<u32>) -> usize {
+/// Reads eight numbers after the other that start with a byte; returns how many times. Words are loaded whole, so the last
+/// eight may be left.
+fn eights_at(data: &[u8], width: u32, into: &mut [u32]) -> usize {
     macro_rules! by_width {
-        ($($w:literal)*) => { match width { $($w => eights::<$w>(data, count, into),)* _ => 0 } };
+        ($($w:literal)*) => { match width { $($w => eights::<$w>(data, into),)* _ => 0 } };
     }
     by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
 }
 
 /// Every offset is known when this is compiled, so a number is a load, a shift and a mask.
-fn eights<const W: usize>(data: &[u8], count: usize, into: &mut Vec<u32>) -> usize {
+fn eights<const W: usize>(data: &[u8], into: &mut [u32]) -> usize {
     const WORD: usize = 8;
-    let whole = data
-        .len()
-        .checked_sub(W + WORD)
-        .map_or(0, |room| room / W + 1)
-        .min(count);
-    let start = into.len();
-    into.resize(start + 8 * whole, 0);
-    let (slots, _) = into[start..].as_chunks_mut::<8>();
-    for (eight, slots) in slots.iter_mut().enumerate() {
+    let (slots, _) = into.as_chunks_mut::<8>();
+    let there = data.len().checked_sub(W + WORD).map_or(0, |room| room / W + 1);
+    let whole = slots.len().min(there);
+    for (eight, slots) in slots.iter_mut().take(whole).enumerate() {
         let group = &data[eight * W..eight * W + W + WORD];
         let mut i = 0;
         while i < 8 {
@@ -272,7 +277,9 @@ mod tests {
                     prop_assert!(runs.windows(2).all(|w| w[0].0 != w[1].0));
                     runs.iter().for_each(|(n, times)| read.resize(read.len() + times, *n));
                 } else {
-                    hybrid.read(count, &mut read).unwrap();
+                    let before = read.len();
+                    read.resize(before + count, 0);
+                    hybrid.read(&mut read[before..]).unwrap();
                 }
             }
             prop_assert_eq!(read, numbers);
@@ -280,8 +287,7 @@ mod tests {
 
         #[test]
         fn noise_ends_and_never_panics(data in prop::collection::vec(any::<u8>(), 0..64), width in 0u32..=32) {
-            let mut read = Vec::new();
-            let _ = Hybrid::new(data.into(), width).unwrap().read(1 << 12, &mut read);
+            let _ = Hybrid::new(data.into(), width).unwrap().read(&mut [0; 1 << 12]);
         }
     }
 

@@ -9,11 +9,14 @@ mod chunk;
 mod entries;
 mod fill;
 pub(crate) mod guard;
+mod header;
 mod held;
 mod hybrid;
 mod page;
+mod pages;
 mod rows;
 mod schema;
+mod select;
 mod sift;
 
 pub use chunk::NULL;
@@ -26,6 +29,7 @@ use crate::forms::columns::chunk::damaged;
 use crate::forms::columns::guard::guarded;
 use crate::forms::columns::held::Held;
 use crate::forms::columns::schema::Schema;
+use crate::forms::columns::select::Selection;
 use crate::input::Pieces;
 use crate::net::{Seconds, TimeWindow};
 use bytes::Bytes;
@@ -170,10 +174,14 @@ impl Table {
     fn read_group(&self, group: usize, counts: &mut LineCounts, sink: &mut impl Sink) -> Result<()> {
         let mut rows = self.rows(group)?;
         self.fetch(group, &|_| true)?;
-        let (mut verdicts, mut columns) = (Vec::new(), Columns::default());
+        let mut room = Room {
+            verdicts: Vec::new(),
+            columns: Columns::default(),
+            selection: Selection::of(&self.schema.format, sink),
+        };
         while let Some(batch) = rows.next_batch()? {
             if sink.by_columns() {
-                self.batch(&batch, (&mut verdicts, &mut columns), counts, sink);
+                self.batch(&batch, &mut room, counts, sink);
             } else {
                 (0..batch.len()).for_each(|row| self.one(&batch, row, counts, sink));
             }
@@ -182,23 +190,32 @@ impl Table {
     }
 
     /// All good rows of a batch at once, the others one by one.
-    fn batch(
-        &self,
-        batch: &Batch<'_>,
-        (verdicts, columns): (&mut Vec<Verdict>, &mut Columns),
-        counts: &mut LineCounts,
-        sink: &mut impl Sink,
-    ) {
+    fn batch(&self, batch: &Batch<'_>, room: &mut Room, counts: &mut LineCounts, sink: &mut impl Sink) {
         let (format, before) = (&self.schema.format, counts.lines);
+        let Room {
+            verdicts,
+            columns,
+            selection,
+        } = room;
         batch.verdicts(verdicts);
         batch.fill(format, verdicts, columns);
+        let selected = selection.select(batch, columns, sink);
+        batch.fill_rest(format, columns, selected);
         let first = before + counts.searched + 1;
-        sink.rows(&crate::flow::Rows::of_table(batch, first, format, columns));
-        for (row, _) in verdicts.iter().enumerate().filter(|(_, v)| **v != Verdict::Good) {
-            counts.lines = before + row as u64;
-            self.one(batch, row, counts, sink);
+        sink.rows(&crate::flow::Rows::of_table(batch, first, format, columns).selecting(selected));
+        let mut good = batch.len() as u64;
+        for (start, some) in (0..).step_by(STEP).zip(verdicts.chunks(STEP)) {
+            // Most steps have none.
+            if some.iter().fold(true, |all, v| all & (*v == Verdict::Good)) {
+                continue;
+            }
+            for (row, _) in (start..).zip(some).filter(|(_, v)| **v != Verdict::Good) {
+                good -= 1;
+                counts.lines = before + row as u64;
+                self.one(batch, row, counts, sink);
+            }
         }
-        counts.good += verdicts.iter().filter(|v| **v == Verdict::Good).count() as u64;
+        counts.good += good;
         counts.lines = before + batch.len() as u64;
     }
 
@@ -241,6 +258,16 @@ impl Table {
         }
     }
 }
+
+/// What is kept from one batch of a row group to the next.
+struct Room {
+    verdicts: Vec<Verdict>,
+    columns: Columns,
+    selection: Selection,
+}
+
+/// So many verdicts are looked at together.
+const STEP: usize = 32;
 
 /// Least and greatest value of a column of whole numbers, if the writer noted them.
 fn span_of(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {

@@ -64,27 +64,19 @@ impl Open {
 }
 
 impl Values {
-    /// Appends the codes of the next `count` values.
-    pub(super) fn read(
-        &mut self,
-        count: usize,
-        leaf: &Leaf,
-        entries: &mut Entries,
-        codes: &mut Vec<u32>,
-    ) -> Result<()> {
-        let before = codes.len();
+    /// Reads the codes of the next values.
+    pub(super) fn read(&mut self, leaf: &Leaf, entries: &mut Entries, codes: &mut [u32]) -> Result<()> {
         match self {
-            Values::None if count == 0 => {}
+            Values::None if codes.is_empty() => {}
             Values::None => return Err(short()),
-            Values::Codes(hybrid) => hybrid.read(count, codes).ok_or_else(short)?,
+            Values::Codes(hybrid) => hybrid.read(codes).ok_or_else(short)?,
             Values::Plain(data) => {
                 let first = entries.len();
-                plain(data, count, leaf.physical, leaf.scale, entries)?;
-                codes.extend((first..entries.len()).map(|i| i as u32));
+                plain(data, codes.len(), leaf.physical, leaf.scale, entries)?;
+                codes.iter_mut().zip(first..).for_each(|(code, i)| *code = i as u32);
             }
         }
-        let most = wide(Greatest(codes.get(before..).unwrap_or_default()));
-        if count > 0 && most as usize >= entries.len() {
+        if !codes.is_empty() && wide(Greatest(codes)) as usize >= entries.len() {
             return Err(damaged("a code beyond the dictionary"));
         }
         Ok(())
@@ -137,14 +129,17 @@ pub(super) fn plain(data: &mut Bytes, count: usize, physical: Type, scale: i64, 
             );
         }
         Type::BYTE_ARRAY => {
+            // Every value takes its length at least: a stated number makes no room by itself.
+            let mut values = Vec::with_capacity(count.min(data.len() / 4));
             let mut at = 0;
             for _ in 0..count {
                 let length = data.get(at..at + 4).ok_or_else(short)?;
                 let length = u32::from_le_bytes(length.try_into().map_err(damaged)?) as usize;
-                entries.push_text(data.get(at + 4..at + 4 + length).ok_or_else(short)?);
+                values.push(data.get(at + 4..at + 4 + length).ok_or_else(short)?);
                 at += 4 + length;
             }
-            let _ = data.split_to(at.min(data.len()));
+            entries.push_texts(&values);
+            *data = data.slice(at.min(data.len())..);
         }
         _ => return Err(damaged("a type that no field has")),
     }

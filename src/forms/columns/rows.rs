@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::flow::{Field, TextTable};
+use crate::forms::columns::STEP;
 use crate::forms::columns::chunk::{Chunk, NULL};
 use crate::forms::columns::entries::{Entries, State};
 use crate::forms::columns::guard::guarded;
@@ -121,7 +122,13 @@ impl Batch<'_> {
         into.clear();
         into.resize(self.length, Verdict::Good);
         self.statuses(into);
-        let empty: Vec<usize> = (0..into.len()).filter(|row| into[*row] != Verdict::Good).collect();
+        let mut empty = Vec::new();
+        for (start, some) in (0..).step_by(STEP).zip(into.chunks(STEP)) {
+            if !some.iter().fold(true, |all, v| all & (*v == Verdict::Good)) {
+                let those = (start..).zip(some).filter(|(_, v)| **v != Verdict::Good);
+                empty.extend(those.map(|(row, _)| row));
+            }
+        }
         for place in &self.rows.places {
             let leaf = self.rows.schema.leaves.get(place.start);
             let needed = leaf.is_some_and(|l| Field::REQUIRED.contains(&l.field));
