@@ -353,7 +353,7 @@ pub fn count_archive<P: Places>(
     let (counter, outcome) = ingest(&archive, places, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());
     let mut stats = outcome.stats(&archive, &counter.records);
-    let (table, left_out) = pool.install(|| finish(counter, places, &counting.grain, own, |s| outcome.place(s)));
+    let (table, left_out) = pool.install(|| finish(counter, places, &counting.grain, own, &outcome));
     phases.next("sort", 0);
     if let Some(read) = phases.done.first() {
         stats.rate = read.rate(stats.lines.lines + stats.lines.searched);

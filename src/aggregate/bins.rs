@@ -104,6 +104,11 @@ impl Bins {
         }
     }
 
+    /// How many cells there are.
+    pub(super) fn len(&self) -> usize {
+        self.bins.iter().map(Bin::len).sum()
+    }
+
     fn number(&self, interface: u32) -> usize {
         (interface as usize * BINS / self.interfaces).min(BINS - 1)
     }
@@ -133,8 +138,7 @@ pub(super) fn into_table<P: Places>(
     row: impl Fn(&FlowKey, &Cell, u32) -> Row + Sync,
 ) -> (Vec<Peer>, Vec<Row>) {
     let (peers, numbers) = number_peers(&mut all, places);
-    let cells = all.iter().flat_map(|bins| &bins.bins).map(Bin::len).sum();
-    let mut rows = Vec::with_capacity(cells);
+    let mut rows = Vec::with_capacity(all.iter().map(Bins::len).sum());
     // Some bins at a time: what became rows is given back before the next are sorted.
     for from in (0..BINS).step_by(STEP) {
         let step: Vec<Vec<Bin>> = (from..from + STEP).map(|n| taken(&mut all, n)).collect();

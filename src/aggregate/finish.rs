@@ -8,6 +8,7 @@ use crate::aggregate::bins::{Bins, into_table};
 use crate::aggregate::cells::Cells;
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Cell, FlowKey, Grain, peer_as_class};
+use crate::aggregate::outcome::Outcome;
 use crate::aggregate::parted::Parted;
 use crate::aggregate::rules::{LeftOut, Rules};
 use crate::aggregate::spill::Room;
@@ -17,14 +18,14 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Builds the table. `own` holds addresses known from elsewhere: (interface id, address); `place` turns a sample's task
-/// and line into file and line.
+/// Builds the table. `own` holds addresses known from elsewhere: (interface id, address); `outcome` knows the file and line of a
+/// sample's task and line.
 pub fn finish<P: Places>(
     mut counter: Counter<'_, P>,
     places: &P,
     grain: &Grain,
     own: &BTreeSet<(String, Addr)>,
-    place: impl Fn((u32, u64)) -> Sample + Sync,
+    outcome: &Outcome,
 ) -> (EgressTable, LeftOut) {
     counter.seal();
     let mut left_out = LeftOut {
@@ -45,6 +46,7 @@ pub fn finish<P: Places>(
             i.addresses.push(address);
         }
     }
+    let place = outcome.placing(all.iter().map(Bins::len).sum());
     let (peers, rows) = into_table(all, places, |key, cell, peer| row(key, cell, peer, place(cell.sample)));
     let table = EgressTable {
         interfaces,

@@ -247,6 +247,21 @@ impl Outcome {
         file.map(|file| self.place_in(file, (task, line))).unwrap_or_default()
     }
 
+    /// The same for so many lines: where they are more than the tasks, from a table of all tasks.
+    pub(super) fn placing(&self, lines: usize) -> impl Fn((u32, u64)) -> Sample + Sync + '_ {
+        let table = (lines > self.told.beyond() as usize).then(|| self.places());
+        move |(task, line)| match &table {
+            None => self.place((task, line)),
+            Some(places) => {
+                let start = places.get(task as usize).copied().unwrap_or_default();
+                Sample {
+                    line: start.line + line,
+                    ..start
+                }
+            }
+        }
+    }
+
     fn place_in(&self, file: u32, (task, line): (u32, u64)) -> Sample {
         Sample {
             file: self.originals.get(&file).copied().unwrap_or(file),

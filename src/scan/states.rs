@@ -183,7 +183,7 @@ pub fn count_states<P: Places>(
     phases.next("merge", 0);
     let mut stats = outcome.stats(&archive, &counter.records);
     // The lines of a state are those of the files: what stands before a line is counted already.
-    let (table, left_out) = finish(counter, places, &counting.grain, own, |s| outcome.place(s));
+    let (table, left_out) = finish(counter, places, &counting.grain, own, &outcome);
     phases.next("sort", 0);
     stats.phases = phases.done;
     Ok(Counted {
