@@ -30,8 +30,9 @@ pub struct Prefix {
 impl Prefix {
     /// Reads an address or CIDR text, with nothing around it.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(prefix) = Prefix::parse_v4(text.as_bytes()) {
-            return Some(prefix);
+        let usual = Prefix::parse_v4(text.as_bytes()).or_else(|| Prefix::parse_v6(text.as_bytes()));
+        if usual.is_some() {
+            return usual;
         }
         match network(text.as_bytes()) {
             Ok(([], network)) => Some(network.into()),
@@ -52,6 +53,20 @@ impl Prefix {
             first: Addr::v4(n & !rest),
             last: Addr::v4(n | rest),
             bits: 96 + length as u8,
+        })
+    }
+
+    /// The usual form of IPv6: a block of unicast addresses, its length without a leading zero.
+    fn parse_v6(text: &[u8]) -> Option<Self> {
+        let at = text.iter().position(|b| *b == b'/')?;
+        let (addr, length) = (address(text.get(..at)?)?, text.get(at + 1..)?);
+        let usual = addr.0 >> 125 == 1 && length.first().is_some_and(|b| *b != b'0');
+        let length = number(length, 128).filter(|n| usual && *n >= 3)? as u32;
+        let rest = u128::MAX.checked_shr(length).unwrap_or(0);
+        Some(Prefix {
+            first: Addr(addr.0 & !rest),
+            last: Addr(addr.0 | rest),
+            bits: length as u8,
         })
     }
 
@@ -126,7 +141,7 @@ mod tests {
         /// The fast path and the grammar say the same.
         #[test]
         fn usual_lines_are_what_the_grammar_says(
-            text in "[0-9]{1,3}(\\.[0-9]{1,3}){2,4}(/[0-9]{0,3})?|::ffff:[0-9]\\.0\\.0\\.1(/[0-9]{2,3})?"
+            text in "[0-9]{1,3}(\\.[0-9]{1,3}){2,4}(/[0-9]{0,3})?|::ffff:[0-9]\\.0\\.0\\.1(/[0-9]{2,3})?|[0-9a-f]{4}:db8:[0-9a-f:]{0,12}(/[0-9]{0,4})?"
         ) {
             let slow = match network(text.as_bytes()) {
                 Ok(([], network)) => Some(network.into()),
