@@ -172,7 +172,7 @@ impl<'p, P: Places> Counter<'p, P> {
         }
         if let Some(ends) = self.ends_to(&Way::of_row::<BARE>(c, i), of_dst) {
             let texts = (&(rows, i), (dictionaries, i));
-            self.count(&Numbers::of_row(rows, i), texts, ends);
+            self.count(&Numbers::of_row(rows, i, self.by_port), texts, ends);
         }
     }
 

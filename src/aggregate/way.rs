@@ -82,16 +82,22 @@ impl Numbers {
         }
     }
 
+    /// Of a row; without ports and flags unless they matter.
     #[inline(always)]
-    pub(super) fn of_row(rows: &Rows<'_>, i: usize) -> Self {
+    pub(super) fn of_row(rows: &Rows<'_>, i: usize, ports: bool) -> Self {
         let c = rows.columns;
         let known = |n: u64| if n == MISSING { 0 } else { n };
         let start = known(c.start[i]);
+        let [src_port, dst_port] = match ports {
+            true => [known(c.srcport[i]), known(c.dstport[i])].map(|n| n as u16),
+            false => [0; 2],
+        };
+        let flags = if ports { c.tcp_flags[i] } else { MISSING };
         Numbers {
-            src_port: known(c.srcport[i]) as u16,
-            dst_port: known(c.dstport[i]) as u16,
+            src_port,
+            dst_port,
             protocol: known(c.protocol[i]) as u8,
-            tcp_flags: Some(c.tcp_flags[i] as u32).filter(|_| c.tcp_flags[i] != MISSING),
+            tcp_flags: Some(flags as u32).filter(|_| flags != MISSING),
             packets: known(c.packets[i]),
             bytes: known(c.bytes[i]),
             start,

@@ -281,7 +281,7 @@ impl Tally for Gather {
             let counted = rows.is_good(i) && matches!(c.action[i], Action::Accept | Action::Unknown);
             let start = if c.start[i] == MISSING { 0 } else { c.start[i] };
             if counted && self.window.contains(start) {
-                self.count(&Way::of_row::<false>(c, i), &Numbers::of_row(rows, i), &(rows, i));
+                self.count(&Way::of_row::<false>(c, i), &Numbers::of_row(rows, i, true), &(rows, i));
             }
         }
     }
