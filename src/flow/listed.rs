@@ -3,8 +3,8 @@
 //! Each text is followed by a line's end, as if it stood alone in its line: so they are searched as lines are, and their
 //! addresses are read several in an instruction, by the same code.
 
-use crate::flow::column::addresses;
-use crate::flow::simd::{LOAD, Plain, Stretch, Values};
+use crate::flow::rows::read_addresses;
+use crate::flow::simd::{LOAD, Stretch};
 use crate::net::Addr;
 
 /// A list of texts.
@@ -87,31 +87,12 @@ impl Listed {
         let ends = self.ends.get(from..).unwrap_or_default();
         let stretch = Stretch::new(&self.text, ends, 1, into.len());
         if let Some(stretch) = &stretch {
-            read(stretch, into, &mut good);
+            read_addresses(stretch, into, &mut good);
         }
         let all = into.is_empty() || stretch.is_some() && good.iter().all(|good| *good);
         self.text.truncate(whole);
         all
     }
-}
-
-fn read(stretch: &Stretch<'_, '_>, into: &mut [Addr], good: &mut [bool]) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = crate::flow::simd::Avx2::proof() {
-        #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-        fn avx2(simd: crate::flow::simd::Avx2, s: &Stretch<'_, '_>, into: &mut [Addr], good: &mut [bool]) {
-            read_by(simd, s, into, good);
-        }
-        #[expect(unsafe_code, reason = "instructions that not every processor has")]
-        // SAFETY: the processor was asked for them.
-        return unsafe { avx2(simd, stretch, into, good) };
-    }
-    read_by(Plain, stretch, into, good);
-}
-
-#[inline(always)]
-fn read_by<V: Values>(values: V, stretch: &Stretch<'_, '_>, into: &mut [Addr], good: &mut [bool]) {
-    addresses(values, stretch, (0, true), into, good);
 }
 
 #[cfg(test)]

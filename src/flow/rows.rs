@@ -397,3 +397,20 @@ impl Columns {
 fn read_avx2(columns: &mut Columns, simd: crate::flow::simd::Avx2, plan: &Plan, stretch: &Stretch<'_, '_>) {
     columns.read_by(simd, plan, stretch);
 }
+
+/// Reads a stretch that has one column, of addresses; what is none is marked as not good.
+pub(super) fn read_addresses(stretch: &Stretch<'_, '_>, into: &mut [Addr], good: &mut [bool]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = crate::flow::simd::Avx2::proof() {
+        #[expect(unsafe_code, reason = "instructions that not every processor has")]
+        // SAFETY: the processor was asked for them.
+        return unsafe { addresses_avx2(simd, stretch, into, good) };
+    }
+    addresses(Plain, stretch, (0, true), into, good);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn addresses_avx2(simd: crate::flow::simd::Avx2, s: &Stretch<'_, '_>, into: &mut [Addr], good: &mut [bool]) {
+    addresses(simd, s, (0, true), into, good);
+}
