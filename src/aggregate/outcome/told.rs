@@ -383,7 +383,7 @@ mod tests {
             let mut shuffled = all.clone();
             shuffled.sort_by_key(|r| tasks[&r.task].2);
             let told = Told::of(shuffled.iter());
-            prop_assert_eq!(told.tasks().collect::<Vec<_>>(), all);
+            prop_assert_eq!(told.tasks().collect::<Vec<_>>(), all.clone());
             for report in &all {
                 prop_assert_eq!(told.file(report.task), Some(report.file));
             }
