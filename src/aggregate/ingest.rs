@@ -189,7 +189,7 @@ impl<'a, T: Tally> Run<'a, T> {
         };
         let logs = FlowLogs::of(archive);
         Run {
-            reports: Reports::for_tasks(tasks.len()),
+            reports: Reports::of_tasks(tasks.len(), (0..tasks.len()).map(|n| (n, tasks.get(n).file))),
             changed: Mutex::default(),
             archive,
             reading,

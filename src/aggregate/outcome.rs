@@ -232,19 +232,18 @@ impl Outcome {
 
     /// By task: its file, as [`Outcome::place`] tells it, and how many lines stand before its own.
     pub(super) fn places(&self) -> Vec<Sample> {
-        let mut places = vec![Sample::default(); self.told.beyond() as usize];
-        for report in self.told.tasks() {
-            if let Some(place) = places.get_mut(report.task as usize) {
-                *place = self.place_in(report.file, (report.task, 0));
-            }
-        }
-        places
+        (0..self.told.beyond()).map(|task| self.place((task, 0))).collect()
     }
 
     /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
-        let file = self.told.file(task);
-        file.map(|file| self.place_in(file, (task, line))).unwrap_or_default()
+        let Some(file) = self.told.file(task) else {
+            return Sample::default();
+        };
+        Sample {
+            file: self.originals.get(&file).copied().unwrap_or(file),
+            line: self.starts.get(&task).copied().unwrap_or(0) + line,
+        }
     }
 
     /// The same for so many lines: where they are more than the tasks, from a table of all tasks.
@@ -259,13 +258,6 @@ impl Outcome {
                     ..start
                 }
             }
-        }
-    }
-
-    fn place_in(&self, file: u32, (task, line): (u32, u64)) -> Sample {
-        Sample {
-            file: self.originals.get(&file).copied().unwrap_or(file),
-            line: self.starts.get(&task).copied().unwrap_or(0) + line,
         }
     }
 

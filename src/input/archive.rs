@@ -5,9 +5,10 @@
 //! are listed as skipped, for silence would overstate what was read.
 
 use crate::error::{Error, Result};
+use crate::input::gathering::Gathering;
 use crate::input::layout::{self, LogName};
 use crate::input::remote::{self, Object, RemoteOptions};
-use crate::input::sources::{Gathering, Sources};
+use crate::input::sources::Sources;
 use crate::net::{TimeWindow, printable};
 use std::borrow::Cow;
 use std::ffi::OsStr;

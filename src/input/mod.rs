@@ -5,6 +5,7 @@
 pub mod archive;
 mod blocks;
 pub mod brackets;
+mod gathering;
 pub mod gzip;
 pub mod layout;
 pub mod mmap;

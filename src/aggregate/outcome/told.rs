@@ -13,7 +13,7 @@ use crate::flow::LineCounts;
 use crate::input::{Blocks, Fingerprint};
 use crate::store::{Reader, Writer};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Reports by task.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ pub struct Told {
 #[derive(Debug, Clone, Default)]
 struct Packed {
     tasks: u32,
+    /// Tasks and their files: from each on, one more task is one more file. Only files in pieces add some.
+    files: Vec<(u32, u32)>,
     /// Rows, those of [`BLOCK`] tasks a block.
     blocks: Blocks,
     /// The columns that were met.
@@ -56,10 +58,16 @@ struct Rows {
 }
 
 impl Reports {
-    /// Of so many.
-    pub(in crate::aggregate) fn for_tasks(tasks: u32) -> Self {
+    /// Of so many tasks, which are of these files: all of them by number, or those that matter.
+    pub(in crate::aggregate) fn of_tasks(tasks: u32, files: impl Iterator<Item = (u32, u32)>) -> Self {
         let mut writing = Writing::default();
-        writing.packed.tasks = tasks;
+        let packed = &mut writing.packed;
+        packed.tasks = tasks;
+        for (task, file) in files {
+            if packed.file(task) != Some(file) {
+                packed.files.push((task, file));
+            }
+        }
         Reports(Mutex::new(writing))
     }
 
@@ -81,6 +89,14 @@ impl Reports {
             contents,
             late,
         }
+    }
+}
+
+impl Packed {
+    fn file(&self, task: u32) -> Option<u32> {
+        let after = self.files.partition_point(|(first, _)| *first <= task);
+        let (first, file) = self.files.get(after.checked_sub(1)?)?;
+        (task < self.tasks).then(|| file + (task - first))
     }
 }
 
@@ -126,9 +142,10 @@ impl Writing {
 impl Told {
     /// These reports.
     pub(in crate::aggregate) fn of<'r>(reports: impl Iterator<Item = &'r TaskReport> + Clone) -> Told {
-        let tasks = reports.clone().map(|r| r.task + 1).max().unwrap_or(0);
-        let files = reports.clone().map(|r| r.file as usize + 1).max().unwrap_or(0);
-        let all = Reports::for_tasks(tasks);
+        let places: BTreeMap<u32, u32> = reports.clone().map(|r| (r.task, r.file)).collect();
+        let tasks = places.keys().last().map_or(0, |last| last + 1);
+        let files = places.values().max().map_or(0, |last| *last as usize + 1);
+        let all = Reports::of_tasks(tasks, places.into_iter());
         let mut contents = Contents::of_files(files, true);
         for report in reports {
             report.fingerprint.map(|f| contents.owner(f, report.file));
@@ -140,11 +157,12 @@ impl Told {
     /// All reports, sorted by task; those of a file follow each other.
     pub fn tasks(&self) -> impl Iterator<Item = TaskReport> + '_ {
         let blocks = 0..self.packed.blocks.len() as u32;
-        blocks.flat_map(|block| self.block(block, self.packed.blocks.read(block as usize)))
+        blocks.flat_map(|block| self.block(block))
     }
 
     /// The reports of a block.
-    fn block(&self, number: u32, plain: Option<Arc<[u8]>>) -> impl Iterator<Item = TaskReport> + '_ {
+    fn block(&self, number: u32) -> impl Iterator<Item = TaskReport> + '_ {
+        let plain = self.packed.blocks.read(number as usize);
         let (mut at, mut task) = (0, number * BLOCK);
         std::iter::from_fn(move || {
             let (distance, row) = plain.as_ref()?.get(at..)?.split_first()?;
@@ -173,9 +191,7 @@ impl Told {
 
     /// The file of a task.
     pub(super) fn file(&self, task: u32) -> Option<u32> {
-        let block = task / BLOCK;
-        let mut reports = self.block(block, self.packed.blocks.get(block as usize));
-        reports.find(|r| r.task == task).map(|r| r.file)
+        self.packed.file(task)
     }
 
     fn report(&self, task: u32, from: &mut Reader<'_>) -> Option<TaskReport> {
@@ -367,9 +383,9 @@ mod tests {
             let mut shuffled = all.clone();
             shuffled.sort_by_key(|r| tasks[&r.task].2);
             let told = Told::of(shuffled.iter());
-            prop_assert_eq!(told.tasks().collect::<Vec<_>>(), all);
-            for task in 0..700 {
-                prop_assert_eq!(told.file(task), tasks.contains_key(&task).then_some(task / 2));
+            prop_assert_eq!(told.tasks().collect::<Vec<_>>(), all.clone());
+            for report in &all {
+                prop_assert_eq!(told.file(report.task), Some(report.file));
             }
         }
     }

@@ -4,12 +4,12 @@
 //! no URL can carry (`..`) is named instead of asked for.
 
 use crate::input::archive::{PassedOver, Problem, Source};
+use crate::input::gathering::Gathering;
 use crate::input::layout::{self, LogName};
 use crate::input::remote::bucket::{Bucket, encode, runtime};
 use crate::input::remote::fault::Fault;
 use crate::input::remote::listing::Page;
 use crate::input::remote::object::Object;
-use crate::input::sources::Gathering;
 use crate::net::{TimeWindow, printable};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
