@@ -182,7 +182,7 @@ impl Cells {
 
     /// Keeps, of the sums of either of these kinds that `keeps` (bytes, packets, records) lets through, the `limit` largest and
     /// all that are as large as the smallest of those. Returns how many others `keeps` let through, and their bytes.
-    /// After [`Cells::seal`].
+    /// After `seal`.
     pub fn keep_largest(
         &self,
         limit: usize,
@@ -205,7 +205,7 @@ impl Cells {
     }
 }
 
-/// After [`Cells::seal`]; those of lean keys come first.
+/// After `seal`; those of lean keys come first.
 impl Parted for Cells {
     fn parts(&self) -> usize {
         2 * PARTS

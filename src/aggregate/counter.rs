@@ -322,7 +322,7 @@ impl<'p, P: Places> Counter<'p, P> {
         self.entangled.others()
     }
 
-    /// Leaves out what the answer will not show, of cells that stand for themselves. After [`Counter::seal`].
+    /// Leaves out what the answer will not show, of cells that stand for themselves. After `seal`.
     pub(super) fn keep_largest(&self) -> Rest {
         let limit = self.counting.largest;
         if limit == 0 {
