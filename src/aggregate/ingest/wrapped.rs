@@ -67,8 +67,9 @@ impl<T: Tally> Run<'_, T> {
     /// Reads a Parquet file.
     pub(super) fn rows(&self, task: &Task, bytes: bytes::Bytes, sink: &mut Counted<'_, T>) {
         let print = self.known.get(&task.file).copied();
-        let learning = self.options.learned.is_some() && task.range.is_none();
-        let print = print.or_else(|| learning.then(|| Fingerprint::of(&bytes)));
+        // An object is identified while it is at hand: later it would be fetched once more.
+        let now = self.options.learned.is_some() || self.archive.sources.has_objects();
+        let print = print.or_else(|| (now && task.range.is_none()).then(|| Fingerprint::of(&bytes)));
         if print.is_some_and(|p| self.is_learned(p)) {
             sink.report.fingerprint = print;
             return;
