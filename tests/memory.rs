@@ -286,6 +286,30 @@ fn the_largest_are_those_of_the_whole_where_some_flows_are_open() {
     }
 }
 
+/// From an own address of IPv6 that only the whole tells, to a far end of IPv4 that one of IPv4 sent to as well.
+#[test]
+fn a_group_of_both_families_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("logs")).unwrap();
+    let line = |src: &str, far: u32, bytes: u32| {
+        let (start, end) = (1_772_409_600, 1_772_409_660);
+        format!("2 1 eni-1 {src} 198.51.100.{far} 50000 443 6 1 {bytes} {start} {end} ACCEPT OK\n")
+    };
+    let both = |far| [line("2001:db8::7", far, 1_000), line("10.0.0.5", far, far)];
+    let text: String = (1..30).flat_map(both).collect();
+    fs::write(folder.path().join("logs/a.log"), format!("{V2}\n{text}")).unwrap();
+    let top = |more: &[&str]| {
+        let args = [
+            "top", "logs", "--by", "eni,dst", "--format", "csv", "--quiet", "--totals", "--limit", "2",
+        ];
+        String::from_utf8(told(folder.path(), &[&args, more].concat())).unwrap()
+    };
+    let shown = top(&[]);
+    assert!(shown.contains("eni-1,198.51.100.29,1029,2,2,"), "{shown}");
+    assert!(shown.ends_with("groups,29,total_bytes,29435\n"), "{shown}");
+    assert_eq!(top(&["--max-memory", TINY, "--temp-dir", "."]), shown);
+}
+
 #[test]
 fn a_bound_changes_no_byte_of_a_state() {
     let folder = tempfile::tempdir().unwrap();

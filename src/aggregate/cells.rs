@@ -88,11 +88,13 @@ impl Kinds {
     /// Of both.
     pub const BOTH: Kinds = Kinds { lean: true, full: true };
 
-    /// Of those of this key.
+    /// Of those that this key may yet share a group with: of two families, it has to do with either.
     #[inline]
     pub fn of(key: &FlowKey) -> Kinds {
-        let lean = LeanKey::of(key).is_some();
-        Kinds { lean, full: !lean }
+        Kinds {
+            lean: key.local.as_v4().is_some() || key.peer.as_v4().is_some() || LeanKey::of(key).is_some(),
+            full: LeanKey::of(key).is_none(),
+        }
     }
 
     /// The other kinds.
