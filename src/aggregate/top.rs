@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::net::{Class, printable, rfc3339};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -93,6 +94,17 @@ pub enum Ways {
     Both,
 }
 
+impl Ways {
+    /// True if bytes that went this way are asked for.
+    pub fn wants(self, direction: Direction) -> bool {
+        match self {
+            Ways::Egress => direction == Direction::Egress,
+            Ways::Ingress => direction == Direction::Ingress,
+            Ways::Both => true,
+        }
+    }
+}
+
 /// What `top` was asked.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -141,15 +153,15 @@ pub fn cells_are_groups(keys: &[Key], filter: &Filter, ways: Ways) -> bool {
 pub struct Top<'t> {
     table: &'t EgressTable,
     keys: Vec<Key>,
-    groups: Vec<Group>,
+    groups: Vec<Group<'t>>,
     /// Groups that are not in the table.
     rest: Rest,
 }
 
 #[derive(Debug)]
-struct Group {
+struct Group<'t> {
     /// A row that stands for the group's keys.
-    row: u32,
+    row: &'t Row,
     volume: Volume,
 }
 
@@ -157,24 +169,16 @@ impl<'t> Top<'t> {
     /// Folds `table` by `keys`; `filter`'s terms on peers and sums are applied here.
     pub fn of(table: &'t EgressTable, keys: &[Key], filter: &Filter, ways: Ways) -> Self {
         let kept: Vec<bool> = table.peers.iter().map(|p| filter.keeps_peer(p)).collect();
-        let mut groups: HashMap<GroupId, Group, RandomState> = HashMap::default();
-        for (i, row) in table.rows.iter().enumerate() {
-            let wanted = match ways {
-                Ways::Egress => row.direction == Direction::Egress,
-                Ways::Ingress => row.direction == Direction::Ingress,
-                Ways::Both => true,
-            };
-            if wanted && kept[row.peer as usize] {
-                let id = group_id(table, row, keys);
-                let group = groups.entry(id).or_insert(Group {
-                    row: i as u32,
-                    volume: Volume::EMPTY,
-                });
-                group.volume.add(&row.volume);
+        let wanted = |row: &&Row| kept[row.peer as usize] && ways.wants(row.direction);
+        let groups = |rows: &'t [Row]| groups(table, rows.iter().filter(wanted), keys, filter);
+        let groups = match keys.contains(&Key::Eni) {
+            // Rows of two interfaces never meet.
+            true => {
+                let interfaces = table.rows.par_chunk_by(|a, b| a.interface == b.interface);
+                interfaces.flat_map_iter(groups).collect()
             }
-        }
-        let keeps = |g: &Group| filter.keeps_sum(g.volume.bytes, g.volume.packets, g.volume.flows);
-        let groups = groups.into_values().filter(keeps).collect();
+            false => groups(&table.rows).collect(),
+        };
         Top {
             table,
             keys: keys.to_vec(),
@@ -222,32 +226,49 @@ impl<'t> Top<'t> {
             limit.min(self.groups.len())
         };
         let mut groups = std::mem::take(&mut self.groups);
-        let order = |a: &Group, b: &Group| self.order(a, b);
+        let order = |a: &Group<'_>, b: &Group<'_>| self.order(a, b);
         if limit < groups.len() && limit > 0 {
             groups.select_nth_unstable_by(limit - 1, order);
         }
-        groups[..limit].sort_unstable_by(order);
+        groups[..limit].par_sort_unstable_by(order);
         let rows = groups[..limit]
-            .iter()
+            .par_iter()
             .map(|g| (self.texts(g).collect(), g.volume))
             .collect();
         self.groups = groups;
         rows
     }
 
-    fn order(&self, a: &Group, b: &Group) -> Ordering {
+    fn order(&self, a: &Group<'_>, b: &Group<'_>) -> Ordering {
         b.volume
             .bytes
             .cmp(&a.volume.bytes)
             .then_with(|| self.texts(a).cmp(self.texts(b)))
     }
 
-    fn texts(&self, group: &Group) -> impl Iterator<Item = String> {
-        let row = &self.table.rows[group.row as usize];
-        self.keys
-            .iter()
-            .map(|key| text(self.table, row, *key).unwrap_or_else(|| "-".into()))
+    fn texts(&self, group: &Group<'_>) -> impl Iterator<Item = String> {
+        let text = |key: &Key| text(self.table, group.row, *key);
+        self.keys.iter().map(move |key| text(key).unwrap_or_else(|| "-".into()))
     }
+}
+
+/// The groups of some rows whose sums `filter` lets through.
+fn groups<'t>(
+    table: &EgressTable,
+    rows: impl Iterator<Item = &'t Row>,
+    keys: &[Key],
+    filter: &Filter,
+) -> impl Iterator<Item = Group<'t>> {
+    let mut groups: HashMap<GroupId, Group<'t>, RandomState> = HashMap::default();
+    for row in rows {
+        let group = groups.entry(group_id(table, row, keys)).or_insert(Group {
+            row,
+            volume: Volume::EMPTY,
+        });
+        group.volume.add(&row.volume);
+    }
+    let keeps = |g: &Group<'_>| filter.keeps_sum(g.volume.bytes, g.volume.packets, g.volume.flows);
+    groups.into_values().filter(keeps)
 }
 
 /// What tells groups apart: a slot for each key, and one more for the upper half of a local address.

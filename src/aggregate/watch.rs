@@ -174,6 +174,10 @@ impl Watch {
     }
 
     pub(super) fn merge(&mut self, other: Watch) {
+        if self.seen.is_empty() {
+            self.seen = other.seen;
+            return;
+        }
         for (key, presence) in other.seen {
             self.seen.entry(key).or_default().add(presence);
         }

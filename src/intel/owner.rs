@@ -33,13 +33,14 @@ pub(super) enum Layer {
 
 /// An owner's number in [`Claims`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OwnerNumber(usize);
+pub(super) struct OwnerNumber(u32);
 
 /// Collects claims on prefixes until all lists are read.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     numbers: BTreeMap<Owner, OwnerNumber>,
-    claims: Vec<(Prefix, Layer, OwnerNumber)>,
+    /// Prefixes with the layer in place of the rank, and owners.
+    claims: Vec<Entry<u32>>,
 }
 
 /// The flattened claims.
@@ -80,12 +81,8 @@ impl Claims {
         let mut claims = Claims::default();
         for (class, texts) in FIXED {
             let number = claims.number(Owner::class(class));
-            claims.claims.extend(
-                texts
-                    .iter()
-                    .filter_map(|t| Prefix::parse(t))
-                    .map(|p| (p, Layer::Fixed, number)),
-            );
+            let prefixes = texts.iter().filter_map(|t| Prefix::parse(t));
+            prefixes.for_each(|p| claims.add_number(p, Layer::Fixed, number));
         }
         for network in home {
             claims.add((*network).into(), Layer::Home, Owner::class(Class::Home));
@@ -106,34 +103,37 @@ impl Claims {
 
     /// The same for an owner whose number is known.
     pub(super) fn add_number(&mut self, prefix: Prefix, layer: Layer, owner: OwnerNumber) {
-        self.claims.push((prefix, layer, owner));
+        self.claims.push((prefix, layer as u64, owner.0));
+    }
+
+    /// So many more claims will come.
+    pub(super) fn expect(&mut self, more: usize) {
+        self.claims.reserve(more);
     }
 
     /// The number of `owner`.
     pub(super) fn number(&mut self, owner: Owner) -> OwnerNumber {
-        let next = OwnerNumber(self.numbers.len());
+        let next = OwnerNumber(self.numbers.len() as u32);
         *self.numbers.entry(owner).or_insert(next)
     }
 
     /// Decides every address; the order in which claims were made does not matter.
-    pub(super) fn decide(self) -> Owners {
+    pub(super) fn decide(mut self) -> Owners {
         let mut sorted = vec![0u32; self.numbers.len()];
         let mut book = vec![Owner::default()];
         for (owner, number) in self.numbers {
-            if let Some(slot) = sorted.get_mut(number.0) {
+            if let Some(slot) = sorted.get_mut(number.0 as usize) {
                 *slot = book.len() as u32;
             }
             book.push(owner);
         }
-        let entry = |(prefix, layer, number): &(Prefix, Layer, OwnerNumber)| -> Option<Entry<u32>> {
-            let number = *sorted.get(number.0)?;
-            Some((
-                *prefix,
-                rank(prefix, *layer, book.get(number as usize)?, number),
-                number,
-            ))
-        };
-        let numbers = RangeTable::build(self.claims.iter().filter_map(entry).collect());
+        let marks: Vec<u64> = book.iter().map(mark).collect();
+        for (prefix, rank, number) in &mut self.claims {
+            *number = sorted.get(*number as usize).copied().unwrap_or(0);
+            let mark = marks.get(*number as usize).copied().unwrap_or(0);
+            *rank = self::rank(prefix, *rank, mark, *number);
+        }
+        let numbers = RangeTable::build(self.claims);
         let classes = numbers.map(|n| book.get(n as usize).map_or(Class::External, |o| o.class));
         Owners {
             by_upper_half: classes.by_upper_half(),
@@ -165,10 +165,14 @@ impl Owners {
 }
 
 /// Layer, then how specific the service is, then length, then S3 and the name: a total order.
-fn rank(prefix: &Prefix, layer: Layer, owner: &Owner, number: u32) -> u64 {
+fn rank(prefix: &Prefix, layer: u64, mark: u64, number: u32) -> u64 {
+    layer << 56 | mark | u64::from(prefix.bits) << 40 | u64::from(u32::MAX - number)
+}
+
+/// An owner's part of the rank.
+fn mark(owner: &Owner) -> u64 {
     let specific = owner.service.as_deref().map_or(0, specificity);
-    let s3 = u64::from(owner.class == Class::S3);
-    (layer as u64) << 56 | specific << 48 | u64::from(prefix.bits) << 40 | s3 << 32 | u64::from(u32::MAX - number)
+    specific << 48 | u64::from(owner.class == Class::S3) << 32
 }
 
 /// AMAZON is everything that AWS has and EC2 what no other service uses, whatever the length of their prefixes

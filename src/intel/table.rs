@@ -1,10 +1,8 @@
 //! Address → value in a few nanoseconds: overlapping prefixes flattened to sorted intervals.
 //!
-//! Building sweeps over all borders once and keeps, between two of them, the value of the highest rank; equal neighbours
-//! are joined. A look-up finds the last border that is not above the address. For IPv4 an index by the upper 16 bits
+//! Building sweeps over the prefixes once, with those that are open on a stack (two prefixes are one inside the other, or
+//! apart), and keeps between two borders the value of the highest rank; equal neighbours are joined. A look-up finds the last border that is not above the address. For IPv4 an index by the upper 16 bits
 //! cuts that search to the few borders of one /16 (6.7 ns on AWS's list, where tries of the usual crates take 21-61).
-
-use std::collections::BinaryHeap;
 
 use super::prefix::Prefix;
 use crate::net::Addr;
@@ -19,7 +17,7 @@ pub(super) struct RangeTable<V> {
 }
 
 impl RangeTable<bool> {
-    /// Which addresses lie in one of `prefixes`: what [`RangeTable::build`] gives with one value, without its heap.
+    /// Which addresses lie in one of `prefixes`: what [`RangeTable::build`] gives with one value, without its stack.
     pub(super) fn members(prefixes: Vec<Prefix>) -> Self {
         let (four, six): (Vec<_>, Vec<_>) = prefixes.into_iter().partition(Prefix::is_v4);
         RangeTable::assemble(union(four, V4.0, V4.1), union(six, 0, u128::MAX))
@@ -69,8 +67,10 @@ pub(super) type Entry<V> = (Prefix, u64, V);
 
 impl<V: Copy + PartialEq + Default> RangeTable<V> {
     /// Flattens `entries`.
-    pub(super) fn build(entries: Vec<Entry<V>>) -> Self {
-        let (four, six): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| e.0.is_v4());
+    pub(super) fn build(mut entries: Vec<Entry<V>>) -> Self {
+        let order = |e: &Entry<V>| (!e.0.is_v4(), e.0.first, e.0.bits, e.1);
+        entries.sort_by_key(order);
+        let (four, six) = entries.split_at(entries.partition_point(|e| e.0.is_v4()));
         RangeTable::assemble(flatten(four, V4.0, V4.1), flatten(six, 0, u128::MAX))
     }
 
@@ -139,7 +139,8 @@ impl<K: Copy + Ord, V: Copy + PartialEq + Default> Half<K, V> {
     }
 
     fn map<W: Copy + PartialEq>(&self, f: impl Fn(V) -> W) -> Half<K, W> {
-        let (mut starts, mut values) = (Vec::new(), Vec::new());
+        let room = self.starts.len();
+        let (mut starts, mut values) = (Vec::with_capacity(room), Vec::with_capacity(room));
         for (start, value) in self.starts.iter().zip(&self.values) {
             push_joined(&mut starts, &mut values, *start, f(*value));
         }
@@ -150,38 +151,50 @@ impl<K: Copy + Ord, V: Copy + PartialEq + Default> Half<K, V> {
     }
 }
 
-/// Sweeps over the borders of `entries` (all within `base..=end`) with a heap of the prefixes that are open.
-fn flatten<V: Copy + PartialEq + Default>(mut entries: Vec<Entry<V>>, base: u128, end: u128) -> Borders<V> {
-    entries.sort_by_key(|e| (e.0, e.1));
-    let after = |p: &Prefix| p.last.0.checked_add(1).filter(|next| *next <= end);
-    let mut borders: Vec<u128> = std::iter::once(base)
-        .chain(entries.iter().map(|e| e.0.first.0))
-        .collect();
-    borders.extend(entries.iter().filter_map(|e| after(&e.0)));
-    // Two ascending runs, or nearly: the stable sort merges them.
-    borders.sort();
-    borders.dedup();
-    let mut waiting = entries.iter().enumerate().peekable();
-    let mut open: BinaryHeap<(u64, usize)> = BinaryHeap::new();
-    let (mut starts, mut values) = (Vec::new(), Vec::new());
-    for border in borders {
-        while let Some((i, entry)) = waiting.next_if(|(_, e)| e.0.first.0 <= border) {
-            open.push((entry.1, i));
-        }
-        while open
-            .peek()
-            .and_then(|(_, i)| entries.get(*i))
-            .is_some_and(|e| e.0.last.0 < border)
-        {
-            open.pop();
-        }
-        let value = open
-            .peek()
-            .and_then(|(_, i)| entries.get(*i))
-            .map_or_else(V::default, |e| e.2);
-        push_joined(&mut starts, &mut values, border, value);
+/// A prefix that is open, or several, down to its stack's bottom.
+struct Open<V> {
+    last: u128,
+    /// The highest rank of all that are open here, and its value.
+    best: (u64, V),
+}
+
+/// Sweeps over `entries` (all within `base..=end`; by first address, the longer prefix later, then by rank).
+fn flatten<V: Copy + PartialEq + Default>(entries: &[Entry<V>], base: u128, end: u128) -> Borders<V> {
+    let room = 2 * entries.len() + 1;
+    let mut borders = (Vec::with_capacity(room), Vec::with_capacity(room));
+    let mut open: Vec<Open<V>> = Vec::new();
+    from_here(&mut borders, base, V::default());
+    for (prefix, rank, value) in entries {
+        close(&mut open, &mut borders, |last| last < prefix.first.0);
+        let best = open.last().map(|o| o.best).filter(|best| best.0 > *rank);
+        let best = best.unwrap_or((*rank, *value));
+        let last = prefix.last.0;
+        open.push(Open { last, best });
+        from_here(&mut borders, prefix.first.0, best.1);
     }
-    (starts, values)
+    close(&mut open, &mut borders, |last| last < end);
+    borders
+}
+
+/// Closes the prefixes whose last address `is_past`; inner ones end first.
+fn close<V: Copy + PartialEq + Default>(
+    open: &mut Vec<Open<V>>,
+    borders: &mut Borders<V>,
+    is_past: impl Fn(u128) -> bool,
+) {
+    while let Some(ended) = open.pop_if(|o| is_past(o.last)) {
+        let value = open.last().map_or_else(V::default, |o| o.best.1);
+        from_here(borders, ended.last + 1, value);
+    }
+}
+
+/// The value from `start` on, which is not below the last border.
+fn from_here<V: Copy + PartialEq>((starts, values): &mut Borders<V>, start: u128, value: V) {
+    if starts.last() == Some(&start) {
+        starts.pop();
+        values.pop();
+    }
+    push_joined(starts, values, start, value);
 }
 
 fn push_joined<K, V: PartialEq>(starts: &mut Vec<K>, values: &mut Vec<V>, start: K, value: V) {

@@ -4,6 +4,8 @@
 //! JSON strings, since most readers would round them.
 
 use crate::net::printable;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// A table of values.
@@ -64,12 +66,35 @@ impl Cell {
         }
     }
 
-    fn csv(&self) -> String {
+    fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Cell::Text(s) => csv_text(s),
-            Cell::Count(n) | Cell::Bytes(n) => n.to_string(),
-            Cell::None => "-".into(),
+            Cell::Text(s) => out.write_all(csv_text(s).as_bytes()),
+            Cell::Count(n) | Cell::Bytes(n) => match u64::try_from(*n) {
+                Ok(n) => write!(out, "{n}"),
+                Err(_) => write!(out, "{n}"),
+            },
+            Cell::None => out.write_all(b"-"),
         }
+    }
+}
+
+/// Integers as [`json_integer`] gives them.
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Cell::Text(s) => to.serialize_str(s),
+            Cell::Count(n) | Cell::Bytes(n) => json_integer(*n).serialize(to),
+            Cell::None => to.serialize_unit(),
+        }
+    }
+}
+
+/// A row with the names of its columns.
+struct Object<'g>(&'g [String], &'g [Cell]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().zip(self.1))
     }
 }
 
@@ -88,7 +113,7 @@ impl Grid {
     /// Those of `out`.
     pub fn ndjson(&self, out: &mut dyn Write) -> io::Result<()> {
         for row in &self.rows {
-            serde_json::to_writer(&mut *out, &self.object(row))?;
+            serde_json::to_writer(&mut *out, &Object(&self.columns, row))?;
             out.write_all(b"\n")?;
         }
         Ok(())
@@ -111,11 +136,32 @@ impl Grid {
     /// # Errors
     /// Those of `out`.
     pub fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
-        let header: Vec<String> = self.columns.iter().map(|c| csv_text(c)).collect();
-        writeln!(out, "{}", header.join(","))?;
+        self.csv_header(out)?;
+        self.csv_rows(out)
+    }
+
+    /// The header of [`Grid::csv`] alone.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn csv_header(&self, out: &mut dyn Write) -> io::Result<()> {
+        let header: Vec<_> = self.columns.iter().map(|c| csv_text(c)).collect();
+        writeln!(out, "{}", header.join(","))
+    }
+
+    /// The rows of [`Grid::csv`] alone.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn csv_rows(&self, out: &mut dyn Write) -> io::Result<()> {
         for row in &self.rows {
-            let cells: Vec<String> = row.iter().map(Cell::csv).collect();
-            writeln!(out, "{}", cells.join(","))?;
+            for (i, cell) in row.iter().enumerate() {
+                if i > 0 {
+                    out.write_all(b",")?;
+                }
+                cell.csv(out)?;
+            }
+            out.write_all(b"\n")?;
         }
         Ok(())
     }
@@ -155,13 +201,16 @@ pub fn grouped(n: u128) -> String {
 }
 
 /// A CSV cell of text: quoted where RFC 4180 asks for it, defused where a spreadsheet would run it.
-pub fn csv_text(s: &str) -> String {
+pub fn csv_text(s: &str) -> Cow<'_, str> {
     let formula = s.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && s != "-";
-    let s = if formula { format!("'{s}") } else { s.to_string() };
-    if s.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", s.replace('"', "\"\""))
+    let safe = if formula {
+        Cow::from(format!("'{s}"))
     } else {
-        s
+        Cow::from(s)
+    };
+    match safe.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", safe.replace('"', "\"\"")).into(),
+        false => safe,
     }
 }
 

@@ -22,7 +22,7 @@ pub fn top_archive<P: Places>(
 ) -> Result<(Answer, Counted)> {
     let Some(memory) = &options.memory else {
         let counted = count_archive(archive, places, counting, options, &Default::default(), pool, follow)?;
-        return Ok((answer(&counted, query, counting), counted));
+        return Ok((pool.install(|| answer(&counted, query, counting)), counted));
     };
     let mut phases = Phases::default();
     let progress = follow(&archive);
@@ -50,7 +50,7 @@ pub fn top_states<P: Places>(
 ) -> Result<(Answer, Counted)> {
     let Some(memory) = memory else {
         let counted = count_states(folded, places, counting, &Default::default(), (None, pool))?;
-        return Ok((answer(&counted, query, counting), counted));
+        return Ok((pool.install(|| answer(&counted, query, counting)), counted));
     };
     let mut phases = Phases::default();
     let flows = folded.flows.clone();

@@ -6,7 +6,7 @@ use super::lean::{CellKey, Lean};
 use std::ops::{Index, IndexMut};
 
 /// Cells of a chunk, a power of two.
-const CHUNK: usize = 128;
+const CHUNK: usize = 512;
 
 /// A list of cells.
 #[derive(Debug)]

@@ -21,6 +21,22 @@ pub(super) struct Parts<K> {
     bound: Option<Bound>,
 }
 
+/// What the sums of a part come to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sizes {
+    rest: Rest,
+    greatest: u128,
+}
+
+impl Sizes {
+    #[inline]
+    fn add(&mut self, bytes: u128) {
+        self.rest.groups += 1;
+        self.rest.bytes += bytes;
+        self.greatest = self.greatest.max(bytes);
+    }
+}
+
 /// What becomes of a part that is full.
 #[derive(Debug)]
 struct Bound {
@@ -153,13 +169,24 @@ impl<K: CellKey> Parts<K> {
     }
 
     pub(super) fn keep_largest(&self, limit: usize, keeps: impl Keeps + Sync) -> Rest {
-        let of_part = |mut largest: Largest, part: &Mutex<Part<K>>| {
-            lock(part).sizes(keeps).for_each(|bytes| largest.add(bytes, limit));
-            largest
+        let of_part = |(mut largest, mut sizes): (Largest, Vec<Sizes>), part: &Mutex<Part<K>>| {
+            let mut all = Sizes::default();
+            for bytes in lock(part).sizes(keeps) {
+                largest.add(bytes, limit);
+                all.add(bytes);
+            }
+            sizes.push(all);
+            (largest, sizes)
         };
-        let largest = self.parts.par_iter().fold(Largest::default, of_part);
-        let least = largest.reduce(Largest::default, |a, b| a.and(b, limit)).least();
-        let rest = self.parts.par_iter().map(|part| lock(part).keep_from(least, keeps));
+        let all = self.parts.par_iter().fold(Default::default, of_part);
+        let both = |a: (Largest, Vec<Sizes>), b: (Largest, Vec<Sizes>)| (a.0.and(b.0, limit), [a.1, b.1].concat());
+        let (largest, sizes) = all.reduce(Default::default, both);
+        let least = largest.least();
+        let keep = |(part, all): (&Mutex<Part<K>>, Sizes)| match all.greatest < least {
+            true => lock(part).forget(all.rest),
+            false => lock(part).keep_from(least, keeps),
+        };
+        let rest = self.parts.par_iter().zip(sizes).map(keep);
         rest.reduce(Rest::default, Rest::and)
     }
 

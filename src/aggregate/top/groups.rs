@@ -4,8 +4,8 @@ use crate::aggregate::counter::Places;
 use crate::aggregate::filter::Filter;
 use crate::aggregate::key::{FlowKey, Grain, peer_as_class};
 use crate::aggregate::spill::{Packed, bytes_of};
-use crate::aggregate::table::{Direction, Interface, Peer};
-use crate::aggregate::top::{Key, Query, Ways};
+use crate::aggregate::table::{Interface, Peer};
+use crate::aggregate::top::{Key, Query};
 use crate::net::{Addr, Class, Country, HOUR, Seconds, rfc3339};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -65,12 +65,10 @@ impl<'q, P: Places> Groups<'q, P> {
     /// The group of a cell whose direction is known, if it is asked for.
     pub(super) fn of(&mut self, key: &FlowKey) -> Option<Group> {
         let direction = key.sides.direction()?;
-        let asked = match self.query.ways {
-            Ways::Egress => direction == Direction::Egress,
-            Ways::Ingress => direction == Direction::Ingress,
-            Ways::Both => true,
-        };
-        let facts = if asked { self.facts(key) } else { return None };
+        if !self.query.ways.wants(direction) {
+            return None;
+        }
+        let facts = self.facts(key);
         let wanted = self.grain.wants(direction, facts.class);
         let mut group = Group::default();
         for asked in &self.query.keys {

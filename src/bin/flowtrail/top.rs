@@ -4,7 +4,7 @@ use crate::args::{Direction, Format, TopArgs};
 use crate::{hint, output, read, run, states};
 use flowtrail::Error;
 use flowtrail::aggregate::top::{Answer, Query, Ways, cells_are_groups, grain_for, parse_keys};
-use flowtrail::aggregate::{Counting, Filter, Shelf};
+use flowtrail::aggregate::{Counting, Filter, Shelf, Volume};
 use flowtrail::index::{IndexShelf, Manifest};
 use flowtrail::input::{Archive, Family};
 use flowtrail::intel::Intel;
@@ -12,7 +12,9 @@ use flowtrail::net::{TimeWindow, human_bytes, rfc3339};
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
 use flowtrail::scan;
-use std::io::Write;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Runs the command.
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     let bar = read::Bar::new(args.out.quiet);
     if let Some(mut folded) = states::in_place_of_logs(&args.paths, &args.read, args.out.quiet)? {
         let (answer, counted) = scan::top_states(&mut folded, &intel, asked, (ingest.memory.as_ref(), &pool))?;
-        return tell(args, &answer, &counted, &intel);
+        return tell(args, &answer, &counted, &intel, &pool);
     }
     let archive = Archive::discover_with(&args.paths, Family::FlowLogs, counting.window, &ingest.remote)?;
     let shelf = shelf(args, &archive, &counting)?.map(Arc::new);
@@ -58,11 +60,17 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     shelf.map_or(Ok(()), |s| s.check())?;
     hint::check(&args.paths, Family::FlowLogs, &counted.archive)?;
     read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
-    tell(args, &answer, &counted, &intel)
+    tell(args, &answer, &counted, &intel, &pool)
 }
 
 /// Says what was not read, and writes the table.
-fn tell(args: &TopArgs, answer: &Answer, counted: &scan::Counted, intel: &Intel) -> anyhow::Result<u8> {
+fn tell(
+    args: &TopArgs,
+    answer: &Answer,
+    counted: &scan::Counted,
+    intel: &Intel,
+    pool: &ThreadPool,
+) -> anyhow::Result<u8> {
     read::warn_of_lists(intel, counted.outcome.span, args.out.quiet);
     let code = read::account(&args.read, args.out.quiet, &counted.stats)?;
     if counted.left_out.ambiguous > 0 && !args.out.quiet {
@@ -71,9 +79,8 @@ fn tell(args: &TopArgs, answer: &Answer, counted: &scan::Counted, intel: &Intel)
             "{n} in flows whose direction the records do not tell: not counted"
         ));
     }
-    let grid = grid(answer, args);
     output::to(args.out.output.as_deref(), |out| {
-        output::write_grid(args.out.format, &grid, out)?;
+        write(answer, args, pool, out)?;
         if args.totals {
             totals(answer, args.out.format, out)?;
         }
@@ -122,18 +129,50 @@ fn totals(answer: &Answer, format: Format, out: &mut dyn Write) -> anyhow::Resul
     Ok(())
 }
 
-fn grid(answer: &Answer, args: &TopArgs) -> Grid {
+/// Writes the rows. What machines read a line at a time is made some thousand lines at a time, by all threads; the other
+/// formats want to see all rows at once.
+fn write(answer: &Answer, args: &TopArgs, pool: &ThreadPool, out: &mut dyn Write) -> anyhow::Result<()> {
+    const LINES: usize = 1 << 10;
+    let format = args.out.format;
+    let lines = |rows: &[Line]| {
+        let mut text = Vec::with_capacity(rows.len() * 128);
+        let grid = grid(rows, args);
+        let written = if format == Format::Csv {
+            grid.csv_rows(&mut text)
+        } else {
+            grid.ndjson(&mut text)
+        };
+        written.map(|()| text)
+    };
+    match format {
+        Format::Csv => grid(&[], args).csv_header(out)?,
+        Format::Ndjson => {}
+        Format::Table | Format::Json | Format::Md => return output::write_grid(format, &grid(&answer.rows, args), out),
+    }
+    for rows in answer.rows.chunks(LINES * 64) {
+        let texts: Vec<io::Result<Vec<u8>>> = pool.install(|| rows.par_chunks(LINES).map(lines).collect());
+        texts.into_iter().try_for_each(|text| out.write_all(&text?))?;
+    }
+    Ok(())
+}
+
+/// A row's keys as text, and its sums.
+type Line = (Vec<String>, Volume);
+
+fn grid(lines: &[Line], args: &TopArgs) -> Grid {
     let keys: Vec<&str> = args.by.split(',').map(str::trim).collect();
     let mut grid = Grid::new(&[&keys[..], &["bytes", "packets", "flows", "first_seen", "last_seen"]].concat());
-    for (texts, v) in &answer.rows {
-        let mut row: Vec<Cell> = texts.iter().cloned().map(Cell::Text).collect();
-        row.extend([
-            Cell::Bytes(v.bytes),
-            Cell::Count(v.packets),
-            Cell::Count(v.flows.into()),
-        ]);
-        row.extend([Cell::Text(rfc3339(v.first)), Cell::Text(rfc3339(v.last))]);
-        grid.rows.push(row);
-    }
+    grid.rows = lines.iter().map(cells).collect();
     grid
+}
+
+fn cells((texts, v): &Line) -> Vec<Cell> {
+    let texts = texts.iter().cloned().map(Cell::Text);
+    let sums = [
+        Cell::Bytes(v.bytes),
+        Cell::Count(v.packets),
+        Cell::Count(v.flows.into()),
+    ];
+    let times = [v.first, v.last].map(|t| Cell::Text(rfc3339(t)));
+    texts.chain(sums).chain(times).collect()
 }
