@@ -266,7 +266,10 @@ impl<'a, T: Tally> Run<'a, T> {
         let read = || match self.opened(source, reader, task, &mut sink) {
             Err(e) => sink.report.place = Place::Unreadable(e.reason()),
             Ok(None) => {}
-            Ok(Some(Content::Whole(bytes))) => self.whole(task, &bytes, &mut worker.lines, &mut sink),
+            Ok(Some(Content::Whole(bytes))) => {
+                bytes.expect(task.range.as_ref());
+                self.whole(task, &bytes, &mut worker.lines, &mut sink);
+            }
             Ok(Some(Content::Stream(stream))) => self.stream(task, *stream, &mut worker.lines, &mut sink),
             Ok(Some(Content::Parquet(bytes))) => self.rows(task, bytes, &mut sink),
         };

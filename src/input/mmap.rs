@@ -9,8 +9,13 @@
 use memmap2::{Advice, Mmap};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// More than this is not asked for at once.
+#[cfg(target_os = "linux")]
+const MOST_EXPECTED: usize = 64 << 20;
 
 /// A file in memory, from its start to its end.
 #[derive(Debug)]
@@ -38,6 +43,17 @@ pub fn map(file: &File) -> io::Result<Map> {
 }
 
 impl Map {
+    /// Asks for a part of it that will be read next: all of its pages come by one call, where each few would cost a fault.
+    pub fn expect(&self, part: Range<usize>) {
+        #[cfg(target_os = "linux")]
+        if part.start < part.end && part.end <= self.map.len() && part.len() <= MOST_EXPECTED {
+            // Advice only: what is not there now is asked for again when it is read.
+            let _ = self.map.advise_range(Advice::PopulateRead, part.start, part.len());
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = part;
+    }
+
     /// Becomes true, at the latest when the map is given back, if bytes of the file were gone when they were read.
     pub fn cut(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.cut)

@@ -14,6 +14,7 @@ use crate::net::TimeWindow;
 use libdeflater::Decompressor;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// How sources are read.
@@ -62,6 +63,15 @@ pub enum Bytes<'r> {
     Mapped(mmap::Map),
     /// A buffer.
     Buffer(&'r [u8]),
+}
+
+impl Bytes<'_> {
+    /// Says that these will be read next, all of them if nothing is said of which.
+    pub fn expect(&self, range: Option<&Range<u64>>) {
+        let Bytes::Mapped(map) = self else { return };
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(map.len());
+        map.expect(range.map_or(0..map.len(), |r| place(r.start)..place(r.end)));
+    }
 }
 
 impl std::ops::Deref for Bytes<'_> {

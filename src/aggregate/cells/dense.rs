@@ -1,6 +1,6 @@
 //! Cells one after the other, in chunks that stay where they are: a table that grows copies nothing.
 //!
-//! A chunk is 8 KiB of lean cells; the last of a part is half empty on average, which is what all of them together waste.
+//! A chunk has room for 32 KiB of lean cells. What of it was never written takes no memory, and room is asked for seldom.
 
 use super::lean::{CellKey, Lean};
 use std::ops::{Index, IndexMut};
@@ -11,7 +11,8 @@ const CHUNK: usize = 512;
 /// A list of cells.
 #[derive(Debug)]
 pub(super) struct Dense<K> {
-    chunks: Vec<Box<[Lean<K>; CHUNK]>>,
+    /// All but the last of those in use are full; behind it stand empty ones.
+    chunks: Vec<Vec<Lean<K>>>,
     len: usize,
 }
 
@@ -35,24 +36,21 @@ impl<K: CellKey> Dense<K> {
 
     #[inline]
     pub(super) fn get(&self, n: usize) -> Option<&Lean<K>> {
-        self.chunks.get(n / CHUNK).map(|chunk| &chunk[n % CHUNK])
+        self.chunks.get(n / CHUNK)?.get(n % CHUNK)
     }
 
     #[inline]
     pub(super) fn push(&mut self, lean: Lean<K>) {
         if self.len == self.chunks.len() * CHUNK {
-            self.chunks.push(Box::new([Lean::NONE; CHUNK]));
+            self.chunks.push(Vec::with_capacity(CHUNK));
         }
+        self.chunks[self.len / CHUNK].push(lean);
         self.len += 1;
-        let last = self.len - 1;
-        self[last] = lean;
     }
 
-    /// Chunk by chunk, the last as far as it is used.
+    /// Chunk by chunk.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lean<K>> {
-        let used = |n: usize| self.len.saturating_sub(n * CHUNK).min(CHUNK);
-        let chunks = self.chunks.iter().enumerate();
-        chunks.flat_map(move |(n, chunk)| &chunk[..used(n)])
+        self.chunks.iter().flatten()
     }
 
     /// Leaves out what `keeps` does not want, and gives its memory back.
@@ -67,10 +65,14 @@ impl<K: CellKey> Dense<K> {
         }
         self.len = kept;
         self.chunks.truncate(kept.div_ceil(CHUNK));
+        if let Some(last) = self.chunks.last_mut() {
+            last.truncate(kept - (kept - 1) / CHUNK * CHUNK);
+        }
     }
 
     /// Forgets all, and keeps the memory.
     pub(super) fn clear(&mut self) {
+        self.chunks.iter_mut().for_each(Vec::clear);
         self.len = 0;
     }
 }
@@ -95,10 +97,21 @@ impl<K> IndexMut<usize> for Dense<K> {
 mod tests {
     use super::*;
     use crate::aggregate::cells::LeanKey;
+    use crate::aggregate::key::{Cell, FlowKey};
+    use crate::aggregate::spill::Packed;
     use proptest::prelude::*;
 
     fn cell(n: u64) -> Lean<LeanKey> {
-        Lean { bytes: n, ..Lean::NONE }
+        let cell = Cell {
+            bytes: n.into(),
+            packets: 1,
+            flows: 1,
+            first: 1,
+            last: 2,
+            sample: (0, 0),
+        };
+        let key = FlowKey::unpack(&mut [0; FlowKey::BYTES].as_slice());
+        Lean::of(LeanKey::of(&key).unwrap(), &cell).unwrap()
     }
 
     proptest! {

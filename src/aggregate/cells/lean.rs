@@ -7,16 +7,11 @@ use std::hash::{Hash, Hasher};
 
 /// A key as the shared table holds it.
 pub(in crate::aggregate) trait CellKey: Packed + Send {
-    /// What stands where no key is yet.
-    const NONE: Self;
-
     /// The key that it stands for.
     fn flow(self) -> FlowKey;
 }
 
 impl CellKey for LeanKey {
-    const NONE: Self = LeanKey([0; 3]);
-
     #[inline]
     fn flow(self) -> FlowKey {
         self.key()
@@ -24,18 +19,6 @@ impl CellKey for LeanKey {
 }
 
 impl CellKey for FlowKey {
-    const NONE: Self = FlowKey {
-        local: Addr(0),
-        peer: Addr(0),
-        interface: 0,
-        log: 0,
-        other_port: 0,
-        hour: 0,
-        port: 0,
-        protocol: 0,
-        sides: Sides::from_bits(0),
-    };
-
     #[inline]
     fn flow(self) -> FlowKey {
         self
@@ -150,18 +133,6 @@ pub(in crate::aggregate) struct Lean<K = LeanKey> {
 }
 
 impl<K: CellKey> Lean<K> {
-    /// What stands where no cell is yet.
-    pub(super) const NONE: Self = Lean {
-        key: K::NONE,
-        bytes: 0,
-        packets: 0,
-        flows: 0,
-        first: 0,
-        last: 0,
-        task: 0,
-        line: 0,
-    };
-
     /// The sums of a key, if they fit.
     pub(in crate::aggregate) fn of(key: K, cell: &Cell) -> Option<Self> {
         let small = |n: u64| u32::try_from(n).ok();
