@@ -50,7 +50,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     let bar = read::Bar::new(args.out.quiet);
     if let Some(mut folded) = states::in_place_of_logs(&args.paths, &args.read, args.out.quiet)? {
         let (answer, counted) = scan::top_states(&mut folded, &intel, asked, (ingest.memory.as_ref(), &pool))?;
-        return tell(args, &answer, &counted, &intel, &pool);
+        return tell(args, answer, (&counted, &intel), &pool);
     }
     let archive = Archive::discover_with(&args.paths, Family::FlowLogs, counting.window, &ingest.remote)?;
     let shelf = shelf(args, &archive, &counting)?.map(Arc::new);
@@ -60,15 +60,14 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     shelf.map_or(Ok(()), |s| s.check())?;
     hint::check(&args.paths, Family::FlowLogs, &counted.archive)?;
     read::write_rejects(&args.read, &ingest, &counted.archive, &counted.outcome)?;
-    tell(args, &answer, &counted, &intel, &pool)
+    tell(args, answer, (&counted, &intel), &pool)
 }
 
 /// Says what was not read, and writes the table.
 fn tell(
     args: &TopArgs,
-    answer: &Answer,
-    counted: &scan::Counted,
-    intel: &Intel,
+    answer: Answer,
+    (counted, intel): (&scan::Counted, &Intel),
     pool: &ThreadPool,
 ) -> anyhow::Result<u8> {
     read::warn_of_lists(intel, counted.outcome.span, args.out.quiet);
@@ -80,9 +79,10 @@ fn tell(
         ));
     }
     output::to(args.out.output.as_deref(), |out| {
-        write(answer, args, pool, out)?;
+        let all = (answer.groups, answer.total_bytes);
+        write(answer.rows, args, pool, out)?;
         if args.totals {
-            totals(answer, args.out.format, out)?;
+            totals(all, args.out.format, out)?;
         }
         Ok(())
     })?;
@@ -109,8 +109,7 @@ fn shelf(args: &TopArgs, archive: &Archive, counting: &Counting) -> flowtrail::R
 }
 
 /// The last line of `--totals`: the number of groups and their bytes, whatever `--limit` shows of them.
-fn totals(answer: &Answer, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (groups, bytes) = (answer.groups, answer.total_bytes);
+fn totals((groups, bytes): (u64, u128), format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
     match format {
         Format::Csv => writeln!(out, "groups,{groups},total_bytes,{bytes}")?,
         Format::Json | Format::Ndjson => {
@@ -131,26 +130,28 @@ fn totals(answer: &Answer, format: Format, out: &mut dyn Write) -> anyhow::Resul
 
 /// Writes the rows. What machines read a line at a time is made some thousand lines at a time, by all threads; the other
 /// formats want to see all rows at once.
-fn write(answer: &Answer, args: &TopArgs, pool: &ThreadPool, out: &mut dyn Write) -> anyhow::Result<()> {
+fn write(rows: Vec<Line>, args: &TopArgs, pool: &ThreadPool, out: &mut dyn Write) -> anyhow::Result<()> {
     const LINES: usize = 1 << 10;
     let format = args.out.format;
-    let lines = |rows: &[Line]| {
+    match format {
+        Format::Csv => grid(Vec::new(), args).csv_header(out)?,
+        Format::Ndjson => {}
+        Format::Table | Format::Json | Format::Md => return output::write_grid(format, &grid(rows, args), out),
+    }
+    let lines = |rows: Vec<Line>| {
         let mut text = Vec::with_capacity(rows.len() * 128);
         let grid = grid(rows, args);
-        let written = if format == Format::Csv {
-            grid.csv_rows(&mut text)
-        } else {
-            grid.ndjson(&mut text)
+        let written = match format {
+            Format::Csv => grid.csv_rows(&mut text),
+            _ => grid.ndjson(&mut text),
         };
         written.map(|()| text)
     };
-    match format {
-        Format::Csv => grid(&[], args).csv_header(out)?,
-        Format::Ndjson => {}
-        Format::Table | Format::Json | Format::Md => return output::write_grid(format, &grid(&answer.rows, args), out),
-    }
-    for rows in answer.rows.chunks(LINES * 64) {
-        let texts: Vec<io::Result<Vec<u8>>> = pool.install(|| rows.par_chunks(LINES).map(lines).collect());
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let next: Vec<Line> = rows.by_ref().take(LINES * 64).collect();
+        let texts = || next.into_par_iter().chunks(LINES).map(lines).collect();
+        let texts: Vec<io::Result<Vec<u8>>> = pool.install(texts);
         texts.into_iter().try_for_each(|text| out.write_all(&text?))?;
     }
     Ok(())
@@ -159,20 +160,21 @@ fn write(answer: &Answer, args: &TopArgs, pool: &ThreadPool, out: &mut dyn Write
 /// A row's keys as text, and its sums.
 type Line = (Vec<String>, Volume);
 
-fn grid(lines: &[Line], args: &TopArgs) -> Grid {
+fn grid(lines: Vec<Line>, args: &TopArgs) -> Grid {
     let keys: Vec<&str> = args.by.split(',').map(str::trim).collect();
     let mut grid = Grid::new(&[&keys[..], &["bytes", "packets", "flows", "first_seen", "last_seen"]].concat());
-    grid.rows = lines.iter().map(cells).collect();
+    grid.rows = lines.into_iter().map(cells).collect();
     grid
 }
 
-fn cells((texts, v): &Line) -> Vec<Cell> {
-    let texts = texts.iter().cloned().map(Cell::Text);
-    let sums = [
+fn cells((texts, v): Line) -> Vec<Cell> {
+    let mut cells = Vec::with_capacity(texts.len() + 5);
+    cells.extend(texts.into_iter().map(Cell::Text));
+    cells.extend([
         Cell::Bytes(v.bytes),
         Cell::Count(v.packets),
         Cell::Count(v.flows.into()),
-    ];
-    let times = [v.first, v.last].map(|t| Cell::Text(rfc3339(t)));
-    texts.chain(sums).chain(times).collect()
+    ]);
+    cells.extend([v.first, v.last].map(|t| Cell::Text(rfc3339(t))));
+    cells
 }
