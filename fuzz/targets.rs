@@ -307,7 +307,7 @@ fn format(data: &[u8]) {
     if let Some(format) = LogFormat::from_header(data) {
         (0..format.columns().len()).for_each(|i| assert!(!format.column_name(i).is_empty()));
     }
-    three_ways(&format_of(data, &LogFormat::default_v2()), data);
+    three_ways(&format_of(data, LogFormat::default_v2), data);
 }
 
 /// No more than this is unpacked of one input.

@@ -295,6 +295,13 @@ pub fn human_bytes(n: u128) -> String {
 /// and zero-width characters are shown as escapes; bytes that are not UTF-8 as `\xNN`.
 pub fn printable(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
+    if let Some(plain) = str::from_utf8(bytes)
+        .ok()
+        .filter(|_| bytes.iter().all(|b| (b' '..0x7f).contains(b)))
+    {
+        out.push_str(plain);
+        return out;
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             push_printable(&mut out, c);

@@ -19,7 +19,7 @@ use crate::aggregate::tally::{Reading, Tally};
 use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::aggregate::workers;
 use crate::error::Result;
-use crate::flow::lines::{BOM, format_of};
+use crate::flow::lines::BOM;
 use crate::flow::{LineReader, LogFormat, Sink};
 use crate::input::{Archive, Block, Content, Fingerprint, ReadOptions, Reader, RemoteOptions, Source};
 use rayon::ThreadPool;
@@ -305,7 +305,10 @@ impl<'a, T: Tally> Run<'a, T> {
         };
         let first = task.range.as_ref().is_none_or(|r| r.start == 0);
         let piece = piece.strip_prefix(BOM).filter(|_| first).unwrap_or(piece);
-        lines.restart(self.format(task, bytes));
+        match self.formats.get(&task.file) {
+            Some(format) => lines.restart(format.clone()),
+            None => lines.begin(bytes, || self.lines_format(task)),
+        }
         lines.at((piece.as_ptr().addr() - bytes.as_ptr().addr()) as u64);
         match self.claim_whole(task, bytes, sink) {
             Claim::Count => {
@@ -353,7 +356,7 @@ impl<'a, T: Tally> Run<'a, T> {
         lines: &mut LineReader,
         sink: &mut Counted<'_, T>,
     ) {
-        lines.restart(self.format(task, b""));
+        lines.restart(self.format(task));
         let mut first = true;
         while let Some((offset, block)) = stream.next_block() {
             if sink.tally.is_full() {
@@ -382,10 +385,9 @@ impl<'a, T: Tally> Run<'a, T> {
         }
     }
 
-    fn format(&self, task: &Task, start: &[u8]) -> LogFormat {
-        match self.formats.get(&task.file) {
-            Some(format) => format.clone(),
-            None => format_of(start, &self.lines_format(task)),
-        }
+    /// The format of lines whose start is not at hand.
+    fn format(&self, task: &Task) -> LogFormat {
+        let known = self.formats.get(&task.file).cloned();
+        known.unwrap_or_else(|| self.lines_format(task))
     }
 }

@@ -23,23 +23,28 @@ pub struct FlowLogs {
 impl FlowLogs {
     /// Reads the names of all files.
     pub fn of(archive: &Archive) -> Self {
-        let id = |name: &str| match LogName::parse(name) {
-            Some(n) if n.kind == LogKind::FlowLog => n.log.to_string(),
-            _ => UNNAMED.to_string(),
-        };
-        let names = || archive.sources.iter().map(|s| id(&s.name));
-        let met: BTreeSet<String> = names().filter(|n| n != UNNAMED).collect();
-        let ids: Vec<String> = std::iter::once(UNNAMED.to_string()).chain(met).collect();
-        let mut runs: Vec<(u32, u32)> = Vec::new();
-        if ids.len() > 1 {
-            let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
-            for (file, name) in (0..).zip(names()) {
-                let log = place.get(&name).copied().unwrap_or(0);
-                if runs.last().is_none_or(|(_, last)| *last != log) {
-                    runs.push((file, log));
-                }
+        let mut met: Vec<(u32, String)> = Vec::new();
+        let mut file = 0;
+        archive.sources.each_name(|name| {
+            let log = LogName::parse(name).filter(|n| n.kind == LogKind::FlowLog);
+            let id = log.map_or(UNNAMED, |n| n.log);
+            if met.last().is_none_or(|(_, last)| last != id) {
+                met.push((file, id.to_string()));
             }
+            file += 1;
+        });
+        let known: BTreeSet<&str> = met
+            .iter()
+            .map(|(_, id)| id.as_str())
+            .filter(|id| *id != UNNAMED)
+            .collect();
+        let ids: Vec<String> = std::iter::once(UNNAMED).chain(known).map(String::from).collect();
+        if ids.len() == 1 {
+            met.clear();
         }
+        let place: BTreeMap<&String, u32> = ids.iter().zip(0..).collect();
+        let log = |id: &String| place.get(id).copied().unwrap_or(0);
+        let runs = met.iter().map(|(file, id)| (*file, log(id))).collect();
         FlowLogs { ids, runs }
     }
 

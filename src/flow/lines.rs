@@ -9,11 +9,10 @@ use crate::flow::format::LogFormat;
 use crate::flow::record::{Fault, FlowRecord, LogStatus, Reason};
 use crate::flow::rows::{Columns, Plan, Rows};
 use crate::flow::simd::Stretch;
+use crate::flow::split::split;
 use crate::flow::tokens::Tokens;
 use crate::net::{Addr, printable};
 use memchr::{memchr, memchr_iter};
-use nom::bytes::complete::{take_till1, take_while1};
-use nom::{IResult, Parser};
 
 /// Lines longer than this are rejected without being looked at.
 pub const LINE_CAP: usize = 1 << 20;
@@ -84,6 +83,8 @@ pub struct LineReader {
     /// Address of the block in memory: where a rejected line stands in it is worked out only then.
     block: usize,
     plan: Plan,
+    /// The header that the format was read from; empty if it came from elsewhere.
+    header: Box<[u8]>,
     room: Room,
 }
 
@@ -100,6 +101,7 @@ impl LineReader {
         LineReader {
             plan: Plan::of(&format),
             room: Room::default(),
+            header: Box::default(),
             format,
             counts: LineCounts::default(),
             format_changed: false,
@@ -114,8 +116,28 @@ impl LineReader {
             self.plan = Plan::of(&format);
             self.room.columns.forget();
             self.format = format;
+            self.header = Box::default();
         }
         (self.counts, self.format_changed, self.offset) = (LineCounts::default(), false, 0);
+    }
+
+    /// Begins a new file that starts so, with the format of its header; without one, `otherwise`. Most files of an archive
+    /// have the header of the one before.
+    pub fn begin(&mut self, start: &[u8], otherwise: impl FnOnce() -> LogFormat) {
+        let line = first_line(start);
+        if self.is_header_again(line) {
+            (self.counts, self.format_changed, self.offset) = (LineCounts::default(), false, 0);
+            return;
+        }
+        let header = LogFormat::from_header(line);
+        let line = header.as_ref().map(|_| line).unwrap_or_default();
+        self.restart(header.unwrap_or_else(otherwise));
+        self.header = line.into();
+    }
+
+    /// True of the header that the format in force was read from.
+    fn is_header_again(&self, line: &[u8]) -> bool {
+        !line.is_empty() && *line == *self.header
     }
 
     /// Says where in the content the next block starts; without it, at 0.
@@ -260,8 +282,11 @@ impl LineReader {
             self.counts.blank += 1;
         } else if line.len() > LINE_CAP {
             self.reject(Fault::line(Reason::TooLong), line, sink);
+        } else if self.is_header_again(line) {
+            self.counts.headers += 1;
         } else if let Some(format) = header(line) {
             self.counts.headers += 1;
+            self.header = line.into();
             return self.change(format);
         } else {
             self.data(line, tokens, sink);
@@ -379,49 +404,18 @@ fn header(line: &[u8]) -> Option<LogFormat> {
     LogFormat::from_header(line)
 }
 
-/// Splits a line at runs of spaces into exactly `count` tokens.
-fn split<'b>(line: &'b [u8], tokens: &mut Vec<&'b [u8]>, count: usize) -> Result<(), Fault> {
-    let blank = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
-    if blank(line.first()) || blank(line.last()) {
-        return Err(Fault::line(Reason::BlankAtEdge));
-    }
-    let mut rest = line;
-    while tokens.len() < count {
-        let Ok((after, token)) = token(rest) else {
-            return Err(Fault::line(Reason::FieldCount));
-        };
-        tokens.push(token);
-        let Ok((next, _)) = separator(after) else {
-            rest = after;
-            break;
-        };
-        rest = next;
-    }
-    if tokens.len() == count && rest.is_empty() {
-        Ok(())
-    } else {
-        Err(Fault::line(Reason::FieldCount))
-    }
-}
-
-#[inline]
-fn token(i: &[u8]) -> IResult<&[u8], &[u8]> {
-    take_till1(|b| b == b' ').parse(i)
-}
-
-#[inline]
-fn separator(i: &[u8]) -> IResult<&[u8], &[u8]> {
-    take_while1(|b| b == b' ').parse(i)
-}
-
 /// The UTF-8 byte order mark, dropped at the very start of a file.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The format at the start of a file: its first line if that is a header, else `otherwise`.
-pub fn format_of(start: &[u8], otherwise: &LogFormat) -> LogFormat {
+pub fn format_of(start: &[u8], otherwise: impl FnOnce() -> LogFormat) -> LogFormat {
+    LogFormat::from_header(first_line(start)).unwrap_or_else(otherwise)
+}
+
+fn first_line(start: &[u8]) -> &[u8] {
     let start = start.strip_prefix(BOM).unwrap_or(start);
     let line = &start[..memchr(b'\n', start).unwrap_or(start.len())];
-    LogFormat::from_header(line.strip_suffix(b"\r").unwrap_or(line)).unwrap_or_else(|| otherwise.clone())
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]

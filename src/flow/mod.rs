@@ -13,6 +13,7 @@ pub mod record;
 pub mod rows;
 pub mod sift;
 mod simd;
+mod split;
 mod tokens;
 pub mod value;
 

@@ -37,6 +37,8 @@ pub(super) fn tells(start: &[u8]) -> bool {
 
 impl Header {
     fn of(line: &[u8]) -> Option<Self> {
+        // The line of a plain file has neither, and each of many files is asked.
+        memchr::memchr2(b',', b'@', line)?;
         let cells = cells(line.trim_ascii());
         let message = cells.iter().position(|c| c == b"@message" || c == b"message");
         if let Some(column) = message.filter(|_| cells.len() > 1 || cells.first().is_some_and(|c| c == b"@message")) {

@@ -169,7 +169,7 @@ impl Archive {
             [b'@', list @ ..] if lists && !path.exists() => self.list(Path::new(&os_text(list)), family),
             _ => match std::fs::metadata(path) {
                 Ok(m) if m.is_dir() => self.walk(path, family),
-                Ok(m) => self.file(path, &file_name(path), &m),
+                Ok(m) => self.file(path.to_path_buf(), file_name(path), &m),
                 Err(e) => self.glob(argument, family, &e),
             },
         }
@@ -236,7 +236,10 @@ impl Archive {
         for path in found {
             match std::fs::metadata(&path) {
                 Ok(m) if m.is_dir() => self.walk(&path, family),
-                Ok(m) => self.file(&path, &file_name(&path), &m),
+                Ok(m) => {
+                    let name = file_name(&path);
+                    self.file(path, name, &m);
+                }
                 Err(e) => self.failed.push(problem(&path, &e)),
             }
         }
@@ -246,6 +249,7 @@ impl Archive {
     fn walk(&mut self, root: &Path, family: Family) {
         let mut folders = vec![root.to_path_buf()];
         while let Some(folder) = folders.pop() {
+            let below = relative(&folder, root);
             let entries = match std::fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(e) => {
@@ -260,7 +264,7 @@ impl Archive {
                     Ok(m) if m.is_dir() && self.is_outside(layout::folder_span(&path)) => self.passed_over.folders += 1,
                     Ok(m) if m.is_dir() => folders.push(path),
                     Ok(m) if m.is_file() && self.is_outside(file_span(&path)) => self.passed_over.files += 1,
-                    Ok(m) => self.file(&path, &relative(&path, root), &m),
+                    Ok(m) => self.file(path, relative_name(&below, &entry.file_name()), &m),
                     Err(e) => self.failed.push(problem(&path, &e)),
                 }
             }
@@ -273,12 +277,11 @@ impl Archive {
             .is_some_and(|(window, span)| layout::is_outside(&span, &window))
     }
 
-    fn file(&mut self, path: &Path, name: &str, metadata: &std::fs::Metadata) {
-        let name = name.to_string();
+    fn file(&mut self, path: PathBuf, name: String, metadata: &std::fs::Metadata) {
         if metadata.is_file() {
             self.found.push(Source {
                 name,
-                path: path.to_path_buf(),
+                path,
                 size: metadata.len(),
                 object: None,
             });
@@ -371,6 +374,15 @@ fn relative(path: &Path, root: &Path) -> String {
             .replace(std::path::MAIN_SEPARATOR, "/")
             .as_bytes(),
     )
+}
+
+/// The name of an entry of a folder that is itself called `below`, relative to the root.
+fn relative_name(below: &str, entry: &OsStr) -> String {
+    let name = printable(entry.as_encoded_bytes());
+    match below {
+        "" => name,
+        below => format!("{below}/{name}"),
+    }
 }
 
 fn problem(path: &Path, e: &std::io::Error) -> Problem {

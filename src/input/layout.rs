@@ -138,16 +138,13 @@ fn stamp(text: &str) -> Option<Seconds> {
     if day.len() != 8 || !matches!(time.len(), 4 | 6) || !plain(day) || !plain(time) {
         return None;
     }
-    let cut = |t: &'_ str, from: usize| t.get(from..from + 2).unwrap_or("00").to_string();
-    parse_rfc3339(&format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        &day[..4],
-        cut(day, 4),
-        cut(day, 6),
-        cut(time, 0),
-        cut(time, 2),
-        cut(time, 4)
-    ))
+    let two = |t: &str, at: usize| t.get(at..at + 2).map_or(Some(0), |t| t.parse::<i8>().ok());
+    let year = i16::from(two(day, 0)?) * 100 + i16::from(two(day, 2)?);
+    let (month, day) = (two(day, 4)?, two(day, 6)?);
+    let time = [two(time, 0)?, two(time, 2)?, two(time, 4)?];
+    let time = jiff::civil::DateTime::new(year, month, day, time[0], time[1], time[2], 0).ok()?;
+    let time = jiff::tz::Offset::UTC.to_timestamp(time).ok()?;
+    Seconds::try_from(time.as_second()).ok()
 }
 
 /// What follows `<log>/<region>/` in AWS's plain layout.

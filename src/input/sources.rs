@@ -80,6 +80,20 @@ impl Sources {
         Iter(Cursor::all(&self.0))
     }
 
+    /// Their names, in their order.
+    pub fn each_name(&self, mut each: impl FnMut(&str)) {
+        let mut cursor = Cursor::all(&self.0);
+        let mut name = |entry: &Entry<'_>, path: &[u8]| {
+            let name = match entry.name {
+                Name::Below(root) => path.get(root..).unwrap_or_default(),
+                Name::Own(name) => name,
+            };
+            each(&String::from_utf8_lossy(name));
+            Some(())
+        };
+        while cursor.next(&mut name).is_some() {}
+    }
+
     /// Their sizes on disk in bytes, in their order.
     pub fn sizes(&self) -> impl Iterator<Item = u64> + '_ {
         let mut cursor = Cursor::all(&self.0);

@@ -97,7 +97,7 @@ impl<K> IndexMut<usize> for Dense<K> {
 mod tests {
     use super::*;
     use crate::aggregate::cells::LeanKey;
-    use crate::aggregate::key::{Cell, FlowKey};
+    use crate::aggregate::key::Cell;
     use crate::aggregate::spill::Packed;
     use proptest::prelude::*;
 
@@ -110,8 +110,8 @@ mod tests {
             last: 2,
             sample: (0, 0),
         };
-        let key = FlowKey::unpack(&mut [0; FlowKey::BYTES].as_slice());
-        Lean::of(LeanKey::of(&key).unwrap(), &cell).unwrap()
+        let key = LeanKey::unpack(&mut [0; LeanKey::BYTES].as_slice());
+        Lean::of(key, &cell).unwrap()
     }
 
     proptest! {

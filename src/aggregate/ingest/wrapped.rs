@@ -162,7 +162,7 @@ pub(super) fn format_if_cut(source: &Source, options: &Ingest) -> Option<LogForm
     let (mut file, _) = crate::input::regular(&source.path).ok()?;
     let n = file.read(&mut start).ok()?;
     let plain = !start.starts_with(crate::input::gzip::MAGIC) && !is_whole_only(&start[..n]);
-    plain.then(|| format_of(&start[..n], &options.formats.of(&source.name)))
+    plain.then(|| format_of(&start[..n], || options.formats.of(&source.name)))
 }
 
 #[cfg(test)]
