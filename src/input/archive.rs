@@ -261,9 +261,11 @@ impl Archive {
                 let path = entry.path();
                 match entry.metadata() {
                     Ok(m) if m.is_dir() && family.passes_over(&entry.file_name()) => {}
-                    Ok(m) if m.is_dir() && self.is_outside(layout::folder_span(&path)) => self.passed_over.folders += 1,
+                    Ok(m) if m.is_dir() && self.is_outside(|| layout::folder_span(&path)) => {
+                        self.passed_over.folders += 1
+                    }
                     Ok(m) if m.is_dir() => folders.push(path),
-                    Ok(m) if m.is_file() && self.is_outside(file_span(&path)) => self.passed_over.files += 1,
+                    Ok(m) if m.is_file() && self.is_outside(|| file_span(&path)) => self.passed_over.files += 1,
                     Ok(m) => self.file(path, relative_name(&below, &entry.file_name()), &m),
                     Err(e) => self.failed.push(problem(&path, &e)),
                 }
@@ -271,10 +273,9 @@ impl Archive {
         }
     }
 
-    fn is_outside(&self, span: Option<TimeWindow>) -> bool {
-        self.window
-            .zip(span)
-            .is_some_and(|(window, span)| layout::is_outside(&span, &window))
+    fn is_outside(&self, span: impl FnOnce() -> Option<TimeWindow>) -> bool {
+        let of = |window| span().is_some_and(|span| layout::is_outside(&span, &window));
+        self.window.is_some_and(of)
     }
 
     fn file(&mut self, path: PathBuf, name: String, metadata: &std::fs::Metadata) {
@@ -326,7 +327,7 @@ impl Source {
 
     /// True for standard input.
     pub fn is_stdin(&self) -> bool {
-        self.path == Path::new(STDIN)
+        self.path.as_os_str() == STDIN
     }
 }
 

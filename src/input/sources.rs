@@ -7,6 +7,7 @@
 use crate::input::archive::{Source, os_text};
 use crate::input::blocks::Blocks;
 use crate::input::remote::{Buckets, Object};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::ops::Deref;
@@ -88,7 +89,7 @@ impl Sources {
                 Name::Below(root) => path.get(root..).unwrap_or_default(),
                 Name::Own(name) => name,
             };
-            each(&String::from_utf8_lossy(name));
+            each(&text_of(name));
             Some(())
         };
         while cursor.next(&mut name).is_some() {}
@@ -210,6 +211,11 @@ struct Entry<'b> {
     object: Option<(u64, Tag<'b>)>,
 }
 
+/// A name as text. Most are plain, and the library is quicker to see that of a whole than to look for what is not.
+fn text_of(name: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(name).map_or_else(|_| String::from_utf8_lossy(name), Cow::from)
+}
+
 enum Name<'b> {
     /// The path without so many bytes at its start.
     Below(usize),
@@ -294,7 +300,7 @@ impl<'b> Entry<'b> {
             Some((bucket, tag)) => Some(Object::again(buckets, *bucket, path, self.size, &tag.text())?),
         };
         Some(Source {
-            name: String::from_utf8_lossy(name).into_owned(),
+            name: text_of(name).into_owned(),
             path: PathBuf::from(OsString::from(&*os_text(path))),
             size: self.size,
             object,
