@@ -268,7 +268,8 @@ impl<K: CellKey> Boxes<K> {
         }
     }
 
-    #[inline]
+    /// Inlined, so that the record is written where it belongs, once.
+    #[inline(always)]
     fn put(&mut self, to: &Parts<K>, item: Item<K>) {
         if self.0.is_empty() {
             self.0 = (0..PARTS).map(|_| Vec::with_capacity(BOX)).collect();

@@ -340,10 +340,12 @@ impl LineReader {
     }
 }
 
-/// Finds the delimiters of the next window, some 16 KiB, so that what was found stays close at hand. Returns the length of
+/// So much text is looked at before the next is.
+pub(super) const WINDOW: usize = 16 << 10;
+
+/// Finds the delimiters of the next window, so that what was found stays close at hand. Returns the length of
 /// its whole lines: what stands behind them belongs to the window after it.
 fn find_window(rest: &[u8], tokens: &mut Tokens) -> usize {
-    const WINDOW: usize = 16 << 10;
     let window = &rest[..WINDOW.min(rest.len())];
     tokens.find(window);
     if window.len() == rest.len() {

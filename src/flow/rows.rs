@@ -8,6 +8,7 @@
 use crate::flow::column::{addresses, numbers};
 use crate::flow::field::{Field, Kind};
 use crate::flow::format::{Column, LogFormat};
+use crate::flow::lines::WINDOW;
 use crate::flow::record::{Action, FlowDirection};
 use crate::flow::simd::{Plain, Stretch, Values};
 use crate::flow::value::DASH;
@@ -218,7 +219,8 @@ impl Columns {
     #[inline(always)]
     fn read_by<V: Values>(&mut self, values: V, plan: &Plan, stretch: &Stretch<'_, '_>) {
         self.begin(stretch.len());
-        for (column, field) in &plan.steps {
+        for (n, (column, field)) in plan.steps.iter().enumerate() {
+            stretch.look_ahead(WINDOW, n, plan.steps.len());
             let required = Field::REQUIRED.contains(field);
             match (field, field.info().kind) {
                 (Field::LogStatus, _) => self.statuses(values, stretch, *column),

@@ -43,6 +43,19 @@ pub(crate) fn ask_for<T>(place: *const T) {
     let _ = place;
 }
 
+/// The same of what is not needed soon: it comes no closer than the second cache, so that nothing nearer has to go.
+#[inline(always)]
+fn ask_for_later<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "an instruction")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// A plain loop that is worth compiling for wide registers.
 pub(crate) trait Wide {
     /// What it finds.
@@ -111,6 +124,19 @@ impl<'b, 'e> Stretch<'b, 'e> {
     /// Where tokens stand.
     pub(super) fn ends(&self) -> &'e [u32] {
         self.ends
+    }
+
+    /// Asks for the text that comes `distance` bytes behind the lines: part `n` of so many. All at once would have to be
+    /// waited for, since a processor can ask for no more than some lines of a cache at a time.
+    #[inline(always)]
+    pub(super) fn look_ahead(&self, distance: usize, n: usize, parts: usize) {
+        const LINE: usize = 64;
+        let first = self.ends[0].wrapping_add(1) as usize;
+        let length = self.ends.last().map_or(0, |last| *last as usize).saturating_sub(first);
+        let start = self.text.as_ptr().wrapping_add(first + distance);
+        for at in (length * n / parts..length * (n + 1) / parts).step_by(LINE) {
+            ask_for_later(start.wrapping_add(at));
+        }
     }
 
     /// The text that all positions refer to.

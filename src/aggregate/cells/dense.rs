@@ -39,7 +39,7 @@ impl<K: CellKey> Dense<K> {
         self.chunks.get(n / CHUNK)?.get(n % CHUNK)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, lean: Lean<K>) {
         if self.len == self.chunks.len() * CHUNK {
             self.chunks.push(Vec::with_capacity(CHUNK));

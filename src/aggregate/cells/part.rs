@@ -104,6 +104,8 @@ impl<K: CellKey> Part<K> {
         }
     }
 
+    /// Inlined, so that the cell is written where it belongs, once.
+    #[inline(always)]
     fn insert(&mut self, at: usize, h: u64, lean: Lean<K>) {
         let number = self.cells.len() as u32 + 1;
         if number > NUMBER {
