@@ -200,11 +200,6 @@ impl<V> Stretches<V> {
         }
     }
 
-    /// For each the row after it, and its value.
-    pub(super) fn into_runs(self) -> Vec<(usize, Option<V>)> {
-        self.runs
-    }
-
     /// How many rows there are.
     pub(super) fn rows(&self) -> usize {
         self.runs.last().map_or(0, |r| r.0)

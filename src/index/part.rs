@@ -198,12 +198,18 @@ pub(super) fn unwrapped(e: parquet::errors::ParquetError) -> io::Error {
 }
 
 fn write_flows(path: &Path, rows: &[Row<'_>], behind: &Behind<'_>) -> io::Result<Seal> {
-    let delta = [
+    // A dictionary is read whole for each few rows of a look-up; where values hardly repeat it takes more room, too.
+    let bare = [
         ("peer", Encoding::DELTA_BYTE_ARRAY),
+        ("peer_port", Encoding::PLAIN),
         ("egress_bytes", Encoding::DELTA_BINARY_PACKED),
+        ("egress_packets", Encoding::PLAIN),
         ("ingress_bytes", Encoding::DELTA_BINARY_PACKED),
+        ("ingress_packets", Encoding::PLAIN),
+        ("start_second", Encoding::DELTA_BINARY_PACKED),
+        ("seconds", Encoding::PLAIN),
     ];
-    let mut writer = create(path, SCHEMA, properties(&RESTLESS, &delta, BLOCK))?;
+    let mut writer = create(path, SCHEMA, properties(&RESTLESS, &bare, BLOCK))?;
     let mut texts = Texts::default();
     for rows in rows.chunks(GROUP) {
         let mut group = writer.next_row_group().map_err(unwrapped)?;

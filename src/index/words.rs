@@ -20,17 +20,30 @@ pub(super) struct Words {
     open: Option<Open>,
 }
 
-/// A row group's column, and the page of it that was unpacked last.
+/// A row group's column, and the page of it that is read.
 struct Open {
     group: usize,
     pages: Pages,
     optional: bool,
     words: Vec<ByteArray>,
-    first: usize,
-    /// The row after that page.
+    /// The next row of the page, and the one after its last.
+    at: usize,
     next: usize,
-    /// For each run the row after it, counted from the first of the page, and its word.
-    runs: Vec<(usize, Option<ByteArray>)>,
+    levels: Option<Hybrid>,
+    values: Coded,
+    runs: Vec<(u32, usize)>,
+}
+
+/// Values of a page that are left.
+#[derive(Default)]
+enum Coded {
+    /// It has none, or none is read.
+    #[default]
+    None,
+    /// Codes of the dictionary.
+    Codes(Hybrid),
+    /// Texts, each with its length.
+    Plain(Bytes),
 }
 
 impl Words {
@@ -43,56 +56,45 @@ impl Words {
         if let Some(same) = file.constant::<ByteArrayType>(group, self.number)? {
             return Ok(Values::Same(same));
         }
-        let mut found = Stretches::default();
-        let mut at = rows.start;
-        while at < rows.end {
-            let open = self.at(file, group, at)?;
-            let end = rows.end.min(open.next);
-            let before = open.runs.partition_point(|(end, _)| open.first + end <= at);
-            for (run_end, word) in open.runs.iter().skip(before) {
-                let to = (open.first + run_end).min(end);
-                if to <= at {
-                    break;
-                }
-                found.add(to - at, word.clone());
-                at = to;
-            }
-            if at < end {
-                return Err(damaged());
-            }
-        }
-        Ok(Values::Runs(found))
-    }
-
-    /// The page that holds a row.
-    fn at(&mut self, file: &Reading, group: usize, row: usize) -> Result<&Open> {
         let mut open = match self.open.take() {
-            Some(open) if open.group == group && open.first <= row => open,
+            Some(open) if open.group == group && open.at <= rows.start => open,
             _ => Open {
                 group,
                 pages: file.pages(group, self.number)?,
                 optional: file.is_optional(group, self.number)?,
                 words: Vec::new(),
-                first: 0,
+                at: 0,
                 next: 0,
+                levels: None,
+                values: Coded::None,
                 runs: Vec::new(),
             },
         };
-        while open.next <= row {
-            open.step(row)?;
+        let mut found = Stretches::default();
+        while open.at < rows.end {
+            if open.at == open.next {
+                open.turn(rows.start)?;
+            } else if open.at < rows.start {
+                let count = open.next.min(rows.start) - open.at;
+                open.pass(count).ok_or_else(damaged)?;
+            } else {
+                let count = open.next.min(rows.end) - open.at;
+                open.take(count, &mut found).ok_or_else(damaged)?;
+            }
         }
-        Ok(self.open.insert(open))
+        self.open = Some(open);
+        Ok(Values::Runs(found))
     }
 }
 
 impl Open {
     /// Reads the dictionary, or the next page, or passes over it if it ends before the row.
-    fn step(&mut self, row: usize) -> Result<()> {
+    fn turn(&mut self, row: usize) -> Result<()> {
         let next = self.pages.peek_next_page()?.ok_or_else(damaged)?;
         if let Some(rows) = next.num_rows {
-            self.first = self.next;
             self.next += rows;
             if self.next <= row {
+                self.at = self.next;
                 return self.pages.skip_next_page();
             }
         }
@@ -103,46 +105,71 @@ impl Open {
                 self.words = all.collect::<Option<_>>().ok_or_else(damaged)?;
             }
             Page::DataPage { buf, encoding, .. } => {
-                self.unpack(buf, encoding).ok_or_else(damaged)?;
+                self.begin(buf, encoding).ok_or_else(damaged)?;
             }
             Page::DataPageV2 { .. } => return Err(damaged()),
         }
         Ok(())
     }
 
-    fn unpack(&mut self, mut data: Bytes, encoding: Encoding) -> Option<()> {
-        let rows = self.next - self.first;
-        let mut present = vec![(1, rows)];
+    fn begin(&mut self, mut data: Bytes, encoding: Encoding) -> Option<()> {
+        self.levels = None;
         if self.optional {
             let length = u32::from_le_bytes(take(&mut data, 4)?.as_ref().try_into().ok()?);
-            let levels = take(&mut data, length as usize)?;
-            present.clear();
-            Hybrid::new(levels, 1)?.runs(rows, &mut present)?;
+            self.levels = Some(Hybrid::new(take(&mut data, length as usize)?, 1)?);
         }
-        let mut found = Stretches::default();
-        let mut codes = None;
-        let mut run = Vec::new();
-        for (level, count) in present {
-            match encoding {
+        self.values = match encoding {
+            _ if data.is_empty() => Coded::None,
+            Encoding::PLAIN => Coded::Plain(data),
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
+                let width = take(&mut data, 1)?.first().copied()?;
+                Coded::Codes(Hybrid::new(data, width.into())?)
+            }
+            _ => return None,
+        };
+        Some(())
+    }
+
+    /// Runs of the next rows that have a value, and of those that have none.
+    fn present(&mut self, count: usize) -> Option<Vec<(u32, usize)>> {
+        let mut runs = Vec::new();
+        match &mut self.levels {
+            Some(levels) => levels.runs(count, &mut runs)?,
+            None => runs.push((1, count)),
+        }
+        Some(runs)
+    }
+
+    fn pass(&mut self, count: usize) -> Option<()> {
+        let present = self.present(count)?.iter().filter(|r| r.0 > 0).map(|r| r.1).sum();
+        self.at += count;
+        match &mut self.values {
+            Coded::None => (present == 0).then_some(()),
+            Coded::Codes(codes) => codes.skip(present),
+            Coded::Plain(data) => (0..present).try_for_each(|_| text(data).map(drop)),
+        }
+    }
+
+    fn take(&mut self, count: usize, found: &mut Stretches<ByteArray>) -> Option<()> {
+        for (level, count) in self.present(count)? {
+            match &mut self.values {
                 _ if level == 0 => found.add(count, None),
-                Encoding::PLAIN => {
-                    (0..count).try_for_each(|_| Some(found.add(1, Some(text(&mut data)?))))?;
-                }
-                Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
-                    if codes.is_none() {
-                        let width = take(&mut data, 1)?.first().copied()?;
-                        codes = Hybrid::new(data.clone(), width.into());
-                    }
-                    run.clear();
-                    codes.as_mut()?.runs(count, &mut run)?;
-                    for (code, count) in &run {
+                Coded::None => return None,
+                Coded::Codes(codes) => {
+                    self.runs.clear();
+                    codes.runs(count, &mut self.runs)?;
+                    for (code, count) in &self.runs {
                         found.add(*count, Some(self.words.get(*code as usize)?.clone()));
                     }
                 }
-                _ => return None,
+                Coded::Plain(data) => {
+                    for _ in 0..count {
+                        found.add(1, Some(text(data)?));
+                    }
+                }
             }
         }
-        self.runs = found.into_runs();
+        self.at += count;
         Some(())
     }
 }

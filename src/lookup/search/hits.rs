@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::ends::{self, Common, Ends};
 use super::{Cell, Detail, Found, Search, Side};
 use crate::aggregate::counter::Places;
 use crate::aggregate::interner::{Described, Interner};
@@ -19,6 +20,8 @@ use crate::net::{HOUR, Seconds};
 pub(super) struct Hits<'s, P> {
     search: &'s Search<'s, P>,
     cells: HashMap<Cell, Volume, RandomState>,
+    /// In place of cells, where only ends are asked for: this worker's first.
+    ends: Vec<Ends>,
     interfaces: Interner,
     records: Records,
     counts: RecordCounts,
@@ -36,6 +39,7 @@ impl<'s, P: Places> Hits<'s, P> {
         Hits {
             search,
             cells: HashMap::default(),
+            ends: vec![Ends::default()],
             interfaces: Interner::default(),
             records: Records::default(),
             counts: RecordCounts::default(),
@@ -77,10 +81,10 @@ impl<'s, P: Places> Hits<'s, P> {
     fn count(&mut self, r: &Asked<'_>, texts: &impl Described, log: u16) {
         let interface = self.interfaces.intern(r.interface.unwrap_or(b"-"), texts);
         let start = r.volume.first;
-        let (port, protocol) = match self.search.detail {
-            Detail::Ends => (0, 0),
-            _ => (r.port, r.protocol),
-        };
+        let day = start - start % (24 * HOUR);
+        if self.search.detail == Detail::Ends {
+            return self.count_ends(r, interface, day, log);
+        }
         for (target, side) in &self.met {
             let (near, far) = if *side == Side::To {
                 (r.dst, r.src)
@@ -90,12 +94,12 @@ impl<'s, P: Places> Hits<'s, P> {
             let cell = Cell {
                 target: *target,
                 interface,
-                day: start - start % (24 * HOUR),
+                day,
                 near,
                 far,
                 side: *side,
-                port,
-                protocol,
+                port: r.port,
+                protocol: r.protocol,
                 accepted: r.accepted,
                 log,
                 twice: false,
@@ -104,8 +108,29 @@ impl<'s, P: Places> Hits<'s, P> {
         }
     }
 
+    fn count_ends(&mut self, r: &Asked<'_>, interface: u32, day: Seconds, log: u16) {
+        let Some(ends) = self.ends.first_mut() else { return };
+        for (target, side) in &self.met {
+            let common = Common {
+                target: *target,
+                interface,
+                day,
+                directed: *side != Side::Open,
+                accepted: r.accepted,
+                log,
+                twice: false,
+            };
+            ends.add(common, (r.src, r.dst), *side, (r.volume.bytes, r.volume.flows));
+        }
+    }
+
     pub(super) fn finish(self) -> Found {
         let (interfaces, place) = self.interfaces.sorted();
+        let mut all = self.ends;
+        for ends in &mut all {
+            ends.renumber(|i| place.get(i as usize).copied().unwrap_or(0));
+        }
+        ends::one_log_each(&mut all);
         let renumber = |(cell, volume): (Cell, Volume)| {
             let interface = place.get(cell.interface as usize).copied().unwrap_or(0);
             (Cell { interface, ..cell }, volume)
@@ -117,6 +142,7 @@ impl<'s, P: Places> Hits<'s, P> {
         records.sort();
         Found {
             cells,
+            ends: all,
             interfaces,
             records,
             counts: self.counts,
@@ -192,6 +218,10 @@ impl<P: Places> Tally for Hits<'_, P> {
             let interface = map.get(cell.interface as usize).copied().unwrap_or(0);
             let cell = Cell { interface, ..cell };
             self.cells.entry(cell).or_insert(Volume::EMPTY).add(&volume);
+        }
+        for mut ends in other.ends {
+            ends.renumber(|i| map.get(i as usize).copied().unwrap_or(0));
+            self.ends.push(ends);
         }
         self.records.merge(other.records);
         self.counts.add(&other.counts);
