@@ -8,7 +8,9 @@ use crate::aggregate::{Facts, Summed, Volume};
 use crate::error::{Error, Result};
 use crate::flow::{Action, FlowDirection};
 use crate::index::blocks::{Reading, Values};
-use crate::index::shelf::stretch::{Columns, DAY, INSTANCE, Sought, Stretch, count, draw, draw_ends, draw_words};
+use crate::index::shelf::stretch::{
+    Columns, DAY, INSTANCE, Sought, Stretch, count, draw, draw_locals, draw_peers, draw_wanted_peers, draw_words,
+};
 use crate::index::shelf::{Wanted, addr};
 use crate::net::Addr;
 use parquet::data_type::ByteArray;
@@ -46,9 +48,12 @@ struct Ends {
 impl<'r> Rows<'r> {
     pub(super) fn new(file: &'r Reading, log: &'r dyn Fn(&str) -> u16, wanted: Option<&'r Wanted>) -> Self {
         let sought = |wanted: &'r Wanted| {
-            let addresses: BTreeSet<Addr> = wanted.names.iter().filter_map(|n| addr(n.as_bytes())).collect();
+            let texts = wanted.names.iter().map(String::as_bytes);
+            let texts: Vec<&[u8]> = texts.filter(|t| addr(t).is_some()).collect();
+            let addresses: BTreeSet<Addr> = texts.iter().filter_map(|t| addr(t)).collect();
             Sought {
                 wanted,
+                texts,
                 ids: addresses.len() < wanted.names.len(),
                 addresses,
             }
@@ -81,7 +86,10 @@ impl<'r> Rows<'r> {
             draw_words(&mut c.facts[INSTANCE], &mut s.facts[INSTANCE], whole)?;
         }
         if by_address {
-            draw_ends(c, &mut s, whole)?;
+            if let Some(wanted) = &self.wanted {
+                draw_wanted_peers(c, &mut s, whole, wanted)?;
+            }
+            draw_locals(c, &mut s, whole)?;
         }
         let kept = self.wanted.as_ref().map_or(0..rows.len(), |w| s.span(w, rows.len()));
         s.narrow(&kept);
@@ -108,12 +116,13 @@ impl<'r> Rows<'r> {
         if !by_id {
             draw_words(&mut c.interface, &mut s.interface, here)?;
         }
+        draw_peers(c, s, here)?;
         let facts = if by_id { INSTANCE } else { INSTANCE + 1 };
         for (from, to) in c.facts.iter_mut().zip(&mut s.facts).take(facts) {
             draw_words(from, to, here)?;
         }
         if !by_address {
-            draw_ends(c, s, here)?;
+            draw_locals(c, s, here)?;
         }
         draw_words(&mut c.log, &mut s.log, here)?;
         match self.file.bounds(group, 0)?.filter(|_| only_ends) {

@@ -17,6 +17,8 @@ pub(super) type Longs = Column<Int64Type>;
 pub(super) struct Sought<'r> {
     pub(super) wanted: &'r Wanted,
     pub(super) addresses: BTreeSet<Addr>,
+    /// The addresses as the store writes them, in order.
+    pub(super) texts: Vec<&'r [u8]>,
     pub(super) ids: bool,
 }
 
@@ -111,13 +113,10 @@ pub(super) fn draw_words(
     Ok(())
 }
 
-pub(super) fn draw_ends(
-    from: &mut Columns,
-    to: &mut Stretch,
-    (file, group, rows): Where<'_>,
-) -> parquet::errors::Result<()> {
+/// The far ends of a stretch.
+pub(super) fn draw_peers(from: &mut Columns, to: &mut Stretch, here: Where<'_>) -> parquet::errors::Result<()> {
     let (mut peers, mut bad) = (Stretches::default(), false);
-    from.peer.read(file, group, rows.clone(), |count, text| {
+    from.peer.read(here.0, here.1, here.2.clone(), |count, text| {
         let peer = addr(text);
         bad |= peer.is_none();
         peers.add(count, peer);
@@ -126,9 +125,30 @@ pub(super) fn draw_ends(
         return Err(parquet::errors::ParquetError::General("a far end is no address".into()));
     }
     to.peer = Values::Runs(peers);
-    draw_words(&mut from.local, &mut to.local, (file, group, rows))?;
+    Ok(())
+}
+
+/// The same, of those alone that are wanted: texts are compared, since to parse each takes longer.
+pub(super) fn draw_wanted_peers(
+    from: &mut Columns,
+    to: &mut Stretch,
+    here: Where<'_>,
+    wanted: &Sought<'_>,
+) -> parquet::errors::Result<()> {
+    let mut peers = Stretches::default();
+    from.peer.read(here.0, here.1, here.2.clone(), |count, text| {
+        let may = !wanted.wanted.networks.is_empty() || wanted.texts.binary_search(&text).is_ok();
+        peers.add(count, if may { addr(text) } else { None });
+    })?;
+    to.peer = Values::Runs(peers);
+    Ok(())
+}
+
+/// The nearer end of a stretch, and the packets' own.
+pub(super) fn draw_locals(from: &mut Columns, to: &mut Stretch, here: Where<'_>) -> parquet::errors::Result<()> {
+    draw_words(&mut from.local, &mut to.local, here)?;
     for (from, to) in from.packet.iter_mut().zip(&mut to.packet) {
-        draw_words(from, to, (file, group, rows))?;
+        draw_words(from, to, here)?;
     }
     Ok(())
 }
@@ -215,7 +235,6 @@ impl Stretch {
         texts
             .chain([&mut self.interface, &mut self.local])
             .for_each(|c| c.cut(rows));
-        self.peer.cut(rows);
     }
 
     /// The row after those of which the same is said, of the interface and of the nearer end.
