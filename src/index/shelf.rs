@@ -7,6 +7,7 @@ use crate::aggregate::outcome::TaskReport;
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::{Shelf, Summed};
 use crate::error::{Error, Result};
+use crate::flow::value::address;
 use crate::forms::columns::guard::guarded;
 use crate::index::blocks::Reading;
 use crate::index::keys::{self, Places};
@@ -14,7 +15,7 @@ use crate::index::manifest::{Manifest, stamp};
 use crate::index::part::{BLOCK, GROUP, paths};
 use crate::index::seal::Seal;
 use crate::input::{Archive, Fingerprint};
-use crate::net::{Addr, printable};
+use crate::net::printable;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ipnetwork::IpNetwork;
@@ -219,7 +220,7 @@ fn places(folder: &Path, (segment, number, [_, seal]): Part<'_>, wanted: &Wanted
         }
         for net in &wanted.networks {
             let (least, most) = range(net);
-            let holds = |t: &[u8]| addr(t).is_some_and(|a| net.contains(a.ip()));
+            let holds = |t: &[u8]| address(t).is_some_and(|a| net.contains(a.ip()));
             keys.find((&least, &most), holds, &mut found)
                 .map_err(|e| Error::list(e.to_string()))?;
         }
@@ -247,10 +248,6 @@ fn range(net: &IpNetwork) -> (Vec<u8>, Vec<u8>) {
     let mut most = whole.clone().into_bytes();
     most.push(0xff);
     (whole.into_bytes(), most)
-}
-
-fn addr(text: &[u8]) -> Option<Addr> {
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 fn damaged(path: &Path, e: &Error) -> Error {

@@ -6,12 +6,13 @@
 use crate::aggregate::table::Role;
 use crate::aggregate::{Facts, Summed, Volume};
 use crate::error::{Error, Result};
+use crate::flow::value::address;
 use crate::flow::{Action, FlowDirection};
 use crate::index::blocks::{Reading, Values};
+use crate::index::shelf::Wanted;
 use crate::index::shelf::stretch::{
     Columns, DAY, INSTANCE, Sought, Stretch, count, draw, draw_locals, draw_peers, draw_wanted_peers, draw_words,
 };
-use crate::index::shelf::{Wanted, addr};
 use crate::net::Addr;
 use parquet::data_type::ByteArray;
 use std::collections::BTreeSet;
@@ -49,8 +50,8 @@ impl<'r> Rows<'r> {
     pub(super) fn new(file: &'r Reading, log: &'r dyn Fn(&str) -> u16, wanted: Option<&'r Wanted>) -> Self {
         let sought = |wanted: &'r Wanted| {
             let texts = wanted.names.iter().map(String::as_bytes);
-            let texts: Vec<&[u8]> = texts.filter(|t| addr(t).is_some()).collect();
-            let addresses: BTreeSet<Addr> = texts.iter().filter_map(|t| addr(t)).collect();
+            let texts: Vec<&[u8]> = texts.filter(|t| address(t).is_some()).collect();
+            let addresses: BTreeSet<Addr> = texts.iter().filter_map(|t| address(t)).collect();
             Sought {
                 wanted,
                 texts,
@@ -324,7 +325,7 @@ impl Last {
         if let Some((_, known)) = self.0.as_ref().filter(|(t, _)| t == text) {
             return Some(*known);
         }
-        let found = addr(text.data())?;
+        let found = address(text.data())?;
         self.0 = Some((text.clone(), found));
         Some(found)
     }

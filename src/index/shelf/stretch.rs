@@ -1,8 +1,9 @@
 //! The columns of a store's rows, and the values of some rows of them.
 
+use crate::flow::value::address;
 use crate::index::blocks::{Column, Reading, Stored, Stretches, Values};
 use crate::index::runs::Runs;
-use crate::index::shelf::{Wanted, addr};
+use crate::index::shelf::Wanted;
 use crate::index::words::Words;
 use crate::net::{Addr, HOUR};
 use parquet::data_type::{BoolType, ByteArray, Int32Type, Int64Type};
@@ -117,7 +118,7 @@ pub(super) fn draw_words(
 pub(super) fn draw_peers(from: &mut Columns, to: &mut Stretch, here: Where<'_>) -> parquet::errors::Result<()> {
     let (mut peers, mut bad) = (Stretches::default(), false);
     from.peer.read(here.0, here.1, here.2.clone(), |count, text| {
-        let peer = addr(text);
+        let peer = address(text);
         bad |= peer.is_none();
         peers.add(count, peer);
     })?;
@@ -138,7 +139,7 @@ pub(super) fn draw_wanted_peers(
     let mut peers = Stretches::default();
     from.peer.read(here.0, here.1, here.2.clone(), |count, text| {
         let may = !wanted.wanted.networks.is_empty() || wanted.texts.binary_search(&text).is_ok();
-        peers.add(count, if may { addr(text) } else { None });
+        peers.add(count, if may { address(text) } else { None });
     })?;
     to.peer = Values::Runs(peers);
     Ok(())
@@ -189,7 +190,7 @@ impl Sought<'_> {
 impl Stretch {
     /// From the first to the last row that may be wanted.
     pub(super) fn span(&self, sought: &Sought<'_>, rows: usize) -> Range<usize> {
-        let of_text = |t: &ByteArray| addr(t.data()).is_some_and(|a| sought.has_addr(a));
+        let of_text = |t: &ByteArray| address(t.data()).is_some_and(|a| sought.has_addr(a));
         let beside = |i: usize| {
             let texts = [&self.local, &self.packet[0], &self.packet[1]];
             sought.asks_ends() && texts.into_iter().filter_map(|c| c.get(i)).any(of_text)

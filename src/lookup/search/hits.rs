@@ -8,9 +8,9 @@ use hashbrown::HashMap;
 use super::ends::{self, Common, Ends};
 use super::{Cell, Detail, Found, Search, Side};
 use crate::aggregate::counter::Places;
-use crate::aggregate::interner::{Described, Interner};
+use crate::aggregate::interner::Interner;
 use crate::aggregate::stats::RecordCounts;
-use crate::aggregate::{Summed, Tally, Volume};
+use crate::aggregate::{Facts, Summed, Tally, Volume};
 use crate::flow::{FlowDirection, FlowRecord, LogStatus};
 use crate::lookup::asked::Asked;
 use crate::lookup::records::Records;
@@ -28,11 +28,17 @@ pub(super) struct Hits<'s, P> {
     task: u32,
     log: u16,
     met: Vec<(u32, Side)>,
-    /// Interface, instance and direction that `met` is of, where nothing else decides.
-    met_by: Option<Names>,
+    /// The sums that `met` is of, where nothing else decides.
+    met_by: Option<Alike>,
 }
 
-type Names = (Box<[u8]>, Option<Box<[u8]>>, Option<FlowDirection>);
+/// Sums of one interface that go one way.
+struct Alike {
+    facts: Facts,
+    direction: Option<FlowDirection>,
+    /// Its number.
+    interface: u32,
+}
 
 impl<'s, P: Places> Hits<'s, P> {
     pub(super) fn new(search: &'s Search<'s, P>) -> Self {
@@ -50,24 +56,29 @@ impl<'s, P: Places> Hits<'s, P> {
         }
     }
 
-    /// The same as [`Hits::is_wanted`]; sums of one interface follow each other, and mostly it alone decides.
-    fn is_sum_wanted(&mut self, r: &Asked<'_>) -> bool {
-        let names = |(interface, instance, direction): &Names| {
-            r.interface == Some(interface) && r.instance == instance.as_deref() && r.direction == *direction
-        };
-        if self.met_by.as_ref().is_some_and(names) {
-            return !self.met.is_empty();
+    /// The number of the interface of sums that are wanted; sums of one interface follow each other, and mostly it alone
+    /// decides.
+    fn wanted_interface(&mut self, r: &Asked<'_>, facts: &Facts) -> Option<u32> {
+        let alike = |a: &&Alike| a.direction == r.direction && a.facts == *facts;
+        if let Some(alike) = self.met_by.as_ref().filter(alike) {
+            return Some(alike.interface).filter(|_| !self.met.is_empty());
         }
+        self.met_by = None;
         let wanted = self.is_wanted(r);
         let decides = self.search.names_decide && r.interface.is_some();
-        self.met_by = decides.then(|| {
-            (
-                r.interface.unwrap_or_default().into(),
-                r.instance.map(Box::from),
-                r.direction,
-            )
+        if !wanted && !decides {
+            return None;
+        }
+        let interface = match wanted {
+            true => self.interfaces.intern(r.interface.unwrap_or(b"-"), facts),
+            false => 0,
+        };
+        self.met_by = decides.then(|| Alike {
+            facts: facts.clone(),
+            direction: r.direction,
+            interface,
         });
-        wanted
+        wanted.then_some(interface)
     }
 
     /// True if it is about some target and passes; the targets are in `met`.
@@ -78,8 +89,7 @@ impl<'s, P: Places> Hits<'s, P> {
         !self.met.is_empty() && self.search.window.contains(r.volume.first) && self.search.passes(r)
     }
 
-    fn count(&mut self, r: &Asked<'_>, texts: &impl Described, log: u16) {
-        let interface = self.interfaces.intern(r.interface.unwrap_or(b"-"), texts);
+    fn count(&mut self, r: &Asked<'_>, interface: u32, log: u16) {
         let start = r.volume.first;
         let day = start - start % (24 * HOUR);
         if self.search.detail == Detail::Ends {
@@ -197,14 +207,15 @@ impl<P: Places> Tally for Hits<'_, P> {
             self.records.keep((self.task, line), r);
         }
         if !r.format().is_transit_gateway() {
-            self.count(&asked, r, self.log);
+            let interface = self.interfaces.intern(asked.interface.unwrap_or(b"-"), r);
+            self.count(&asked, interface, self.log);
         }
     }
 
     fn sums(&mut self, s: &Summed<'_>) {
         let asked = Asked::of_sums(s);
-        if self.is_sum_wanted(&asked) {
-            self.count(&asked, s.facts, s.log);
+        if let Some(interface) = self.wanted_interface(&asked, s.facts) {
+            self.count(&asked, interface, s.log);
         }
     }
 
