@@ -65,7 +65,10 @@ impl Manifest {
     /// `List`, naming the file: there is none, it is damaged, or of another version.
     pub fn open(folder: &Path) -> Result<Manifest> {
         let path = folder.join(NAME);
-        let content = store::read(Kind::Index, &path)?;
+        let content = store::read(Kind::Index, &path).map_err(|e| match e.reason().contains("an older") {
+            true => Error::list(format!("{}; delete the folder and build it again", e.reason())).at(&path),
+            false => e,
+        })?;
         Manifest::decode(&content).map_err(|e| Error::list(e.reason()).at(&path))
     }
 
