@@ -256,3 +256,39 @@ impl Met {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The twin: a sum for each address.
+        #[test]
+        fn the_address_of_most_records_is_found_without_a_sum_for_each(
+            all in prop::collection::vec((0u32..3, 0u32..5000, 0u64..50), 1..3000),
+            often in 0u32..5000,
+        ) {
+            let all: Vec<_> = all.iter().map(|(n, a, f)| (*n, if a % 3 == 0 { often } else { *a }, *f)).collect();
+            let mut plain: BTreeMap<u32, BTreeMap<Addr, u64>> = BTreeMap::new();
+            for (n, a, f) in &all {
+                *plain.entry(*n).or_default().entry(Addr::v4(*a)).or_default() += f;
+            }
+            let mut met = Met::new(plain.keys().copied().collect());
+            let numbers = met.numbers.clone();
+            all.iter().for_each(|(n, a, f)| met.note(numbers[n], Addr::v4(*a), *f));
+            for _ in 0..2 {
+                if met.choose() {
+                    all.iter().for_each(|(n, a, f)| met.count(numbers[n], Addr::v4(*a), *f));
+                }
+            }
+            prop_assert!(!met.choose());
+            let most = |counts: &BTreeMap<Addr, u64>| {
+                let most = counts.iter().max_by_key(|(a, n)| (**n, std::cmp::Reverse(**a)));
+                most.map(|(a, _)| vec![*a])
+            };
+            let wanted: BTreeMap<u32, Vec<Addr>> = plain.iter().filter_map(|(n, c)| Some((*n, most(c)?))).collect();
+            prop_assert_eq!(met.most().collect::<BTreeMap<_, _>>(), wanted);
+        }
+    }
+}

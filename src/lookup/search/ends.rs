@@ -198,7 +198,9 @@ impl Table {
         for (pair, ways) in before {
             if pair.0 != FREE {
                 let hash = self.hash.hash_one(pair) as usize;
-                self.slot(pair, hash).map(|held| *held = ways);
+                if let Some(held) = self.slot(pair, hash) {
+                    *held = ways;
+                }
             }
         }
     }
@@ -241,5 +243,76 @@ pub(super) fn one_log_each(all: &mut [Ends]) {
         let logs = sums.get(&(common.interface, common.day));
         let most = logs.and_then(|l| l.iter().max_by_key(|(log, sum)| (**sum, std::cmp::Reverse(**log))));
         common.twice = most.is_some_and(|(log, _)| *log != common.log);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn common(n: u32) -> Common {
+        Common {
+            target: 0,
+            interface: n % 3,
+            day: 0,
+            directed: n % 2 == 0,
+            accepted: n < 4,
+            log: 0,
+            twice: false,
+        }
+    }
+
+    /// What an end sent to another, by what they have in common.
+    type Plain = BTreeMap<(Common, Addr, Addr), (u128, u64)>;
+
+    fn read(all: &[Ends]) -> Plain {
+        let mut sums = Plain::new();
+        for ends in all {
+            ends.each(|n, (a, b), ways| {
+                for ((src, dst), (bytes, flows)) in [(a, b), (b, a)].into_iter().zip(ways) {
+                    if flows > 0 {
+                        let sum = sums.entry((ends.commons()[n as usize], src, dst)).or_default();
+                        *sum = (sum.0 + bytes, sum.1 + flows);
+                    }
+                }
+            });
+        }
+        sums
+    }
+
+    fn addr(n: u32) -> Addr {
+        if n % 9 == 8 {
+            Addr(u128::from(n) << 70)
+        } else {
+            Addr::v4(n * 7)
+        }
+    }
+
+    proptest! {
+        /// The twin: one plain map, whatever the workers, the sizes and the order.
+        #[test]
+        fn no_exchange_is_lost_or_counted_twice(
+            all in prop::collection::vec((0u32..6, 0u32..600, 0u32..3, any::<bool>(), prop_oneof![4 => 0u64..99, 1 => Just(u64::MAX)]), 0..4000),
+        ) {
+            let mut plain = Plain::new();
+            let mut workers = [Ends::default(), Ends::default()];
+            for (i, (n, far, near, sent, bytes)) in all.iter().enumerate() {
+                let (near, far) = (addr(700 + near), addr(*far));
+                let (src, dst) = if *sent { (near, far) } else { (far, near) };
+                let common = common(*n);
+                let side = match (common.directed, sent) {
+                    (false, _) => Side::Open,
+                    (true, true) => Side::From,
+                    (true, false) => Side::To,
+                };
+                let sum = plain.entry((common, src, dst)).or_default();
+                *sum = (sum.0 + u128::from(*bytes), sum.1 + 1);
+                workers[i % 7 % 2].add(common, (src, dst), side, ((*bytes).into(), 1));
+            }
+            prop_assert_eq!(&read(&workers), &plain);
+            workers.iter_mut().for_each(|w| w.renumber(|n| n));
+            prop_assert_eq!(&read(&workers), &plain);
+        }
     }
 }
