@@ -256,7 +256,7 @@ mod tests {
             target: 0,
             interface: n % 3,
             day: 0,
-            directed: n % 2 == 0,
+            directed: n.is_multiple_of(2),
             accepted: n < 4,
             log: 0,
             twice: false,
