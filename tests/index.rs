@@ -265,6 +265,33 @@ fn a_damaged_store_is_refused_and_the_archive_still_answers() {
     place.agree("10.20.0.0/16");
 }
 
+#[test]
+fn a_store_of_an_older_format_says_what_to_do() {
+    let place = place(1);
+    place.build();
+    let path = Path::new(&place.store).join("manifest");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8] -= 1;
+    fs::write(&path, &bytes).unwrap();
+    for args in [
+        ["lookup", "10.20.0.0/16", "--index", &place.store],
+        ["index", "build", &place.flows, "--output"],
+    ] {
+        let mut args = args.to_vec();
+        if args[0] == "index" {
+            args.push(&place.store);
+        }
+        let out = flowtrail(&args);
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{error}");
+        assert!(
+            error.contains("an older flowtrail") && error.contains("build it again"),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
 /// What a store says when it is asked for all, and for one address: sums, and the files that need not be read.
 fn answer(folder: &Path) -> Result<[u128; 3], flowtrail::Error> {
     let manifest = Manifest::open(folder)?;

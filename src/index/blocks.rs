@@ -3,6 +3,7 @@
 //! The offset index says where the page of a row lies, the column index what a page may hold. A store can be damaged, and
 //! what cannot be read is an error of the library, never a panic here.
 
+use crate::index::pages::Pages;
 use crate::index::seal::{Seal, Sealed};
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{BoolType, ByteArrayType, DataType, Int32Type, Int64Type};
@@ -11,8 +12,8 @@ use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::file::statistics::Statistics;
+use std::cell::Cell;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -104,11 +105,41 @@ impl Reading {
     }
 
     /// The pages of a column, each found by the offset index.
-    pub(super) fn pages(&self, group: usize, column: usize) -> Result<SerializedPageReader<Sealed>> {
+    pub(super) fn pages(&self, group: usize, column: usize) -> Result<Pages> {
         let index = self.meta.page_index_for_row_group(group);
-        let pages = index.offset_index(column).map(|o| o.page_locations().clone());
-        let file = Arc::new(self.file.own());
-        SerializedPageReader::new(file, self.chunk(group, column)?, self.rows(group)?, pages)
+        Pages::new(
+            &self.file,
+            self.chunk(group, column)?,
+            (index, column),
+            self.rows(group)?,
+        )
+    }
+
+    /// The one value of a column in a row group, or that it has none, if the statistics say so.
+    pub(super) fn constant<T: Stored>(&self, group: usize, column: usize) -> Result<Option<Option<T::T>>> {
+        let chunk = self.chunk(group, column)?;
+        let Some(said) = chunk.statistics() else {
+            return Ok(None);
+        };
+        let rows = u64::try_from(chunk.num_values()).ok();
+        Ok(match said.null_count_opt() {
+            Some(nulls) if Some(nulls) == rows => Some(None),
+            Some(0) if said.min_is_exact() && said.max_is_exact() => T::same(said).map(Some),
+            _ => None,
+        })
+    }
+
+    /// Least and greatest value of a column of whole numbers in a row group, if the statistics say so.
+    pub(super) fn bounds(&self, group: usize, column: usize) -> Result<Option<(i64, i64)>> {
+        Ok(match self.chunk(group, column)?.statistics() {
+            Some(Statistics::Int64(s)) => s.min_opt().copied().zip(s.max_opt().copied()),
+            _ => None,
+        })
+    }
+
+    /// True if rows may lack a value of the column.
+    pub(super) fn is_optional(&self, group: usize, column: usize) -> Result<bool> {
+        Ok(self.chunk(group, column)?.column_descr().max_def_level() > 0)
     }
 
     fn chunk(&self, group: usize, column: usize) -> Result<&ColumnChunkMetaData> {
@@ -138,6 +169,68 @@ pub(super) enum Values<V> {
     Each(Vec<V>),
     /// One a row, or null.
     Some(Vec<Option<V>>),
+    /// One for so many rows each.
+    Runs(Stretches<V>),
+}
+
+/// Values of several rows each, looked up mostly in order.
+#[derive(Debug, Clone)]
+pub(super) struct Stretches<V> {
+    /// The row after each, and its value.
+    runs: Vec<(usize, Option<V>)>,
+    /// The one that was looked up last.
+    last: Cell<usize>,
+}
+
+impl<V> Default for Stretches<V> {
+    fn default() -> Self {
+        Stretches {
+            runs: Vec::new(),
+            last: Cell::new(0),
+        }
+    }
+}
+
+impl<V> Stretches<V> {
+    /// Adds so many rows.
+    pub(super) fn add(&mut self, rows: usize, value: Option<V>) {
+        let before = self.rows();
+        if rows > 0 {
+            self.runs.push((before + rows, value));
+        }
+    }
+
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.runs.last().map_or(0, |r| r.0)
+    }
+
+    /// The number of the run that holds a row.
+    #[inline]
+    fn find(&self, row: usize) -> usize {
+        let last = self.last.get();
+        let ends = |n: usize| self.runs.get(n).is_some_and(|r| r.0 > row);
+        let starts = |n: usize| {
+            n.checked_sub(1)
+                .is_none_or(|b| self.runs.get(b).is_some_and(|r| r.0 <= row))
+        };
+        let at = match () {
+            () if starts(last) && ends(last) => last,
+            () if starts(last + 1) && ends(last + 1) => last + 1,
+            () => self.runs.partition_point(|r| r.0 <= row),
+        };
+        self.last.set(at);
+        at
+    }
+
+    fn cut(&mut self, rows: &Range<usize>) {
+        self.runs.truncate(self.runs.partition_point(|r| r.0 < rows.end) + 1);
+        self.runs.drain(..self.runs.partition_point(|r| r.0 <= rows.start));
+        for (end, _) in &mut self.runs {
+            *end = (*end).min(rows.end).saturating_sub(rows.start);
+        }
+        self.last.set(0);
+    }
 }
 
 impl<V> Default for Values<V> {
@@ -154,18 +247,17 @@ impl<V> Values<V> {
             Values::Same(value) => value.as_ref(),
             Values::Each(values) => values.get(row),
             Values::Some(values) => values.get(row)?.as_ref(),
+            Values::Runs(values) => values.runs.get(values.find(row))?.1.as_ref(),
         }
     }
 
-    /// True if a row has another one than the row before it, or is the first.
+    /// The row after a row and those after it that are known to have the same.
     #[inline]
-    pub(super) fn changes(&self, row: usize) -> bool
-    where
-        V: PartialEq,
-    {
+    pub(super) fn until(&self, row: usize) -> usize {
         match self {
-            Values::Same(_) => row == 0,
-            _ => row == 0 || self.get(row) != self.get(row - 1),
+            Values::Same(_) => usize::MAX,
+            Values::Each(_) | Values::Some(_) => row + 1,
+            Values::Runs(values) => values.runs.get(values.find(row)).map_or(usize::MAX, |r| r.0),
         }
     }
 
@@ -175,6 +267,7 @@ impl<V> Values<V> {
             Values::Same(_) => {}
             Values::Each(values) => cut(values, rows),
             Values::Some(values) => cut(values, rows),
+            Values::Runs(values) => values.cut(rows),
         }
     }
 }
@@ -191,7 +284,7 @@ impl<T: Stored> Column<T> {
 
     /// The values of some rows of a group. What the statistics say to be one and the same is not read.
     pub(super) fn read(&mut self, file: &Reading, group: usize, rows: Range<usize>) -> Result<Values<T::T>> {
-        if let Some(same) = self.constant(file, group)? {
+        if let Some(same) = file.constant::<T>(group, self.number)? {
             return Ok(Values::Same(same));
         }
         let mut column = match self.open.take() {
@@ -206,7 +299,7 @@ impl<T: Stored> Column<T> {
         if column.reader.skip_records(ahead)? != ahead {
             return Err(ParquetError::General("a row group is shorter than it says".into()));
         }
-        let optional = file.chunk(group, self.number)?.column_descr().max_def_level() > 0;
+        let optional = file.is_optional(group, self.number)?;
         let (mut values, mut levels) = (Vec::new(), Vec::new());
         let into = optional.then_some(&mut levels);
         column.reader.read_records(rows.len(), into, None, &mut values)?;
@@ -220,26 +313,12 @@ impl<T: Stored> Column<T> {
         let length = match &values {
             Values::Some(values) => values.len(),
             Values::Each(values) => values.len(),
-            Values::Same(_) => rows.len(),
+            Values::Same(_) | Values::Runs(_) => rows.len(),
         };
         if length != rows.len() {
             return Err(ParquetError::General("a column is shorter than its rows".into()));
         }
         Ok(values)
-    }
-
-    /// The one value of a row group, or that it has none.
-    fn constant(&self, file: &Reading, group: usize) -> Result<Option<Option<T::T>>> {
-        let chunk = file.chunk(group, self.number)?;
-        let Some(said) = chunk.statistics() else {
-            return Ok(None);
-        };
-        let rows = u64::try_from(chunk.num_values()).ok();
-        Ok(match said.null_count_opt() {
-            Some(nulls) if Some(nulls) == rows => Some(None),
-            Some(0) if said.min_is_exact() && said.max_is_exact() => T::same(said).map(Some),
-            _ => None,
-        })
     }
 }
 

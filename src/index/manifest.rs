@@ -65,7 +65,10 @@ impl Manifest {
     /// `List`, naming the file: there is none, it is damaged, or of another version.
     pub fn open(folder: &Path) -> Result<Manifest> {
         let path = folder.join(NAME);
-        let content = store::read(Kind::Index, &path)?;
+        let content = store::read(Kind::Index, &path).map_err(|e| match e.reason().contains("an older") {
+            true => Error::list(format!("{}; delete the folder and build it again", e.reason())).at(&path),
+            false => e,
+        })?;
         Manifest::decode(&content).map_err(|e| Error::list(e.reason()).at(&path))
     }
 
@@ -192,18 +195,20 @@ impl StoredFile {
 
 fn write_seal(seal: &Seal, to: &mut Writer) {
     to.number(seal.size);
-    to.number(seal.sums.len() as u64);
-    seal.sums.iter().for_each(|s| to.number(*s));
+    let sums: Vec<u8> = seal.sums.iter().flat_map(|s| s.to_le_bytes()).collect();
+    to.bytes(&sums);
 }
 
-/// Numbers are read one by one: a stated length makes no room.
 fn read_seal(from: &mut Reader<'_>) -> Result<Seal> {
     let size = from.number()?;
-    let mut sums = Vec::new();
-    for _ in 0..from.number()? {
-        sums.push(from.number()?);
+    let (sums, rest) = from.bytes()?.as_chunks();
+    if !rest.is_empty() {
+        return Err(Error::format("damaged: half a sum"));
     }
-    Ok(Seal { size, sums })
+    Ok(Seal {
+        size,
+        sums: sums.iter().map(|s| u32::from_le_bytes(*s)).collect(),
+    })
 }
 
 /// Size and time of the last change of a file; none if it is not there.

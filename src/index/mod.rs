@@ -10,12 +10,14 @@ pub mod build;
 mod gather;
 mod keys;
 pub mod manifest;
+mod pages;
 mod pairs;
 mod part;
 mod runs;
 mod seal;
 pub mod shelf;
 mod sums;
+mod words;
 
 pub use build::{Built, Options, build};
 pub use manifest::{Manifest, Segment, StoredFile};

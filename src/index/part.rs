@@ -79,6 +79,20 @@ const RESTLESS: [&str; 12] = [
     "seconds",
 ];
 
+/// Columns whose values change now and then, and rows of their pages: of a page as long as a row group a look-up would
+/// unpack all for a few rows.
+const CALM: [&str; 8] = [
+    "interface",
+    "local",
+    "protocol",
+    "action",
+    "egress_start_second",
+    "egress_seconds",
+    "ingress_start_second",
+    "ingress_seconds",
+];
+const CALM_PAGE: usize = 8 * BLOCK;
+
 /// Everything that rows point into.
 struct Behind<'b> {
     facts: &'b [&'b Facts],
@@ -139,7 +153,7 @@ impl Behind<'_> {
 }
 
 /// Properties of both files: zstd, indexes of pages, short pages for what changes often.
-pub(super) fn properties(restless: &[&str], delta: &[(&str, Encoding)], page: usize) -> Arc<WriterProperties> {
+pub(super) fn properties(restless: &[&str], bare: &[(&str, Encoding)], page: usize) -> Arc<WriterProperties> {
     let zstd = ZstdLevel::try_new(3).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -152,7 +166,10 @@ pub(super) fn properties(restless: &[&str], delta: &[(&str, Encoding)], page: us
         let path = ColumnPath::from(*name);
         properties = properties.set_column_data_page_row_count_limit(path, page);
     }
-    for (name, encoding) in delta {
+    for name in CALM {
+        properties = properties.set_column_data_page_row_count_limit(ColumnPath::from(name), CALM_PAGE);
+    }
+    for (name, encoding) in bare {
         let path = ColumnPath::from(*name);
         properties = properties
             .set_column_dictionary_enabled(path.clone(), false)
@@ -198,12 +215,18 @@ pub(super) fn unwrapped(e: parquet::errors::ParquetError) -> io::Error {
 }
 
 fn write_flows(path: &Path, rows: &[Row<'_>], behind: &Behind<'_>) -> io::Result<Seal> {
-    let delta = [
+    // A dictionary is read whole for each few rows of a look-up; where values hardly repeat it takes more room, too.
+    let bare = [
         ("peer", Encoding::DELTA_BYTE_ARRAY),
+        ("peer_port", Encoding::PLAIN),
         ("egress_bytes", Encoding::DELTA_BINARY_PACKED),
+        ("egress_packets", Encoding::PLAIN),
         ("ingress_bytes", Encoding::DELTA_BINARY_PACKED),
+        ("ingress_packets", Encoding::PLAIN),
+        ("start_second", Encoding::DELTA_BINARY_PACKED),
+        ("seconds", Encoding::PLAIN),
     ];
-    let mut writer = create(path, SCHEMA, properties(&RESTLESS, &delta, BLOCK))?;
+    let mut writer = create(path, SCHEMA, properties(&RESTLESS, &bare, BLOCK))?;
     let mut texts = Texts::default();
     for rows in rows.chunks(GROUP) {
         let mut group = writer.next_row_group().map_err(unwrapped)?;

@@ -5,11 +5,10 @@
 //! two numbers. Encodings: apache/parquet-format:Encodings.md, DELTA_BINARY_PACKED and DELTA_BYTE_ARRAY.
 
 use crate::index::blocks::Reading;
-use crate::index::seal::Sealed;
+use crate::index::pages::Pages;
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::serialized_reader::SerializedPageReader;
 use std::ops::Range;
 
 /// A column of texts without nulls, read forwards.
@@ -21,7 +20,7 @@ pub(super) struct Runs {
 /// A row group's column, and the page of it that was unpacked last.
 struct Open {
     group: usize,
-    pages: SerializedPageReader<Sealed>,
+    pages: Pages,
     /// The row after that page.
     next: usize,
     first: usize,

@@ -9,20 +9,21 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-/// Bytes of a block: as much as a page of a look-up has, so that checking reads little beside it.
-const BLOCK: usize = 1 << 15;
+/// Bytes of a block: not much more than a page of a look-up has, so that checking reads little beside it.
+const BLOCK: usize = 1 << 13;
 
 /// What a file was when it was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seal {
     /// Its bytes.
     pub size: u64,
-    /// XXH3 of each block.
-    pub sums: Vec<u64>,
+    /// The lower half of each block's XXH3.
+    pub sums: Vec<u32>,
 }
 
 impl Seal {
@@ -30,9 +31,13 @@ impl Seal {
     pub fn of(content: &[u8]) -> Seal {
         Seal {
             size: content.len() as u64,
-            sums: content.chunks(BLOCK).map(xxh3_64).collect(),
+            sums: content.chunks(BLOCK).map(sum).collect(),
         }
     }
+}
+
+fn sum(block: &[u8]) -> u32 {
+    xxh3_64(block) as u32
 }
 
 /// A file that is summed while it is written, front to back.
@@ -57,7 +62,7 @@ impl Sealing {
     pub(super) fn finish(mut self) -> io::Result<Seal> {
         self.file.sync_all()?;
         if self.left < BLOCK {
-            self.seal.sums.push(self.block.digest());
+            self.seal.sums.push(self.block.digest() as u32);
         }
         Ok(self.seal)
     }
@@ -69,7 +74,7 @@ impl Sealing {
             self.block.update(now);
             self.left -= now.len();
             if self.left == 0 {
-                self.seal.sums.push(self.block.digest());
+                self.seal.sums.push(self.block.digest() as u32);
                 self.block.reset();
                 self.left = BLOCK;
             }
@@ -123,7 +128,18 @@ impl Sealed {
         }
     }
 
-    /// The bytes of the blocks from `first` to before `end`, compared.
+    /// The blocks in which some bytes stand, and where the first of them starts.
+    pub(super) fn around(&self, bytes: &Range<u64>) -> Result<(u64, Bytes), ParquetError> {
+        if bytes.start > bytes.end || bytes.end > self.seal.size {
+            return Err(ParquetError::EOF("it ends before".into()));
+        }
+        let block = BLOCK as u64;
+        let first = bytes.start / block;
+        let content = self.fetch(first as usize, bytes.end.div_ceil(block) as usize)?;
+        Ok((first * block, content))
+    }
+
+    /// The bytes of the blocks from `first` to before `end`, compared, or as they were the last time.
     fn blocks(&self, first: usize, end: usize) -> Result<Bytes, ParquetError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let held = last.1.len().div_ceil(BLOCK);
@@ -132,18 +148,24 @@ impl Sealed {
             let size = ((end - first) * BLOCK).min(last.1.len() - skipped);
             return Ok(last.1.slice(skipped..skipped + size));
         }
+        let content = self.fetch(first, end)?;
+        *last = (first, content.clone());
+        Ok(content)
+    }
+
+    /// The same, always from the file.
+    fn fetch(&self, first: usize, end: usize) -> Result<Bytes, ParquetError> {
         let from = first as u64 * BLOCK as u64;
         let to = (end as u64 * BLOCK as u64).min(self.seal.size);
         let size = to.checked_sub(from).and_then(|n| usize::try_from(n).ok());
         let mut content = vec![0; size.ok_or_else(changed)?];
         self.file.read_exact_at(&mut content, from).map_err(outside)?;
         let sums = self.seal.sums.get(first..end).ok_or_else(changed)?;
-        let same = content.chunks(BLOCK).map(xxh3_64).eq(sums.iter().copied());
+        let same = content.chunks(BLOCK).map(sum).eq(sums.iter().copied());
         if !same {
             return Err(changed());
         }
-        *last = (first, content.into());
-        Ok(last.1.clone())
+        Ok(content.into())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::aggregate::outcome::TaskReport;
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::{Shelf, Summed};
 use crate::error::{Error, Result};
+use crate::flow::value::address;
 use crate::forms::columns::guard::guarded;
 use crate::index::blocks::Reading;
 use crate::index::keys::{self, Places};
@@ -14,9 +15,12 @@ use crate::index::manifest::{Manifest, stamp};
 use crate::index::part::{BLOCK, GROUP, paths};
 use crate::index::seal::Seal;
 use crate::input::{Archive, Fingerprint};
-use crate::net::{Addr, printable};
+use crate::net::printable;
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -164,40 +168,33 @@ impl IndexShelf {
 
 /// The raw files of those segments that serve: all their files are unchanged, and in the archive.
 fn seats(manifest: &Manifest, archive: &Archive, all: &Archive) -> Vec<Seat> {
-    let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
-    let there: BTreeMap<PathBuf, u32> = (0u32..)
-        .zip(&archive.sources)
-        .map(|(n, s)| (absolute(&s.path), n))
-        .collect();
-    let known: BTreeSet<PathBuf> = all.sources.iter().map(|s| absolute(&s.path)).collect();
+    // Compared as texts: to compare paths takes them apart each time.
+    let absolute = |p: &Path| {
+        std::path::absolute(p)
+            .unwrap_or_else(|_| p.to_path_buf())
+            .into_os_string()
+    };
+    let there: HashMap<OsString, u32, RandomState> =
+        archive.sources.iter().map(|s| absolute(&s.path)).zip(0..).collect();
+    let known: HashSet<OsString, RandomState> = all.sources.iter().map(|s| absolute(&s.path)).collect();
     let mut seats = Vec::new();
     let mut originals: BTreeSet<Fingerprint> = BTreeSet::new();
     for (n, segment) in manifest.segments.iter().enumerate() {
         let unchanged = |f: &super::StoredFile| {
-            known.contains(&f.path) && stamp(&f.path).is_none_or(|now| now == (f.size, f.changed))
+            known.contains(f.path.as_os_str()) && stamp(&f.path).is_none_or(|now| now == (f.size, f.changed))
         };
-        if !segment.files.iter().filter(|f| !f.is_copy()).all(unchanged) {
+        let files = || segment.files.iter();
+        let same: Vec<bool> = files().map(unchanged).collect();
+        if files().zip(&same).any(|(f, same)| !same && !f.is_copy()) {
             continue;
         }
-        originals.extend(
-            segment
-                .files
-                .iter()
-                .filter(|f| !f.is_copy())
-                .filter_map(|f| f.report.fingerprint),
-        );
-        seats.extend(
-            segment
-                .files
-                .iter()
-                .enumerate()
-                .filter(|(_, f)| unchanged(f))
-                .map(|(file, f)| Seat {
-                    segment: n,
-                    file,
-                    number: there.get(&f.path).copied(),
-                }),
-        );
+        originals.extend(files().filter(|f| !f.is_copy()).filter_map(|f| f.report.fingerprint));
+        let served = files().enumerate().zip(&same).filter(|(_, same)| **same);
+        seats.extend(served.map(|((file, f), _)| Seat {
+            segment: n,
+            file,
+            number: there.get(f.path.as_os_str()).copied(),
+        }));
     }
     let file = |s: &Seat| manifest.segments.get(s.segment).and_then(|g| g.files.get(s.file));
     seats.retain(|s| {
@@ -223,7 +220,7 @@ fn places(folder: &Path, (segment, number, [_, seal]): Part<'_>, wanted: &Wanted
         }
         for net in &wanted.networks {
             let (least, most) = range(net);
-            let holds = |t: &[u8]| addr(t).is_some_and(|a| net.contains(a.ip()));
+            let holds = |t: &[u8]| address(t).is_some_and(|a| net.contains(a.ip()));
             keys.find((&least, &most), holds, &mut found)
                 .map_err(|e| Error::list(e.to_string()))?;
         }
@@ -251,10 +248,6 @@ fn range(net: &IpNetwork) -> (Vec<u8>, Vec<u8>) {
     let mut most = whole.clone().into_bytes();
     most.push(0xff);
     (whole.into_bytes(), most)
-}
-
-fn addr(text: &[u8]) -> Option<Addr> {
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 fn damaged(path: &Path, e: &Error) -> Error {

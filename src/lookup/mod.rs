@@ -8,6 +8,7 @@ mod asked;
 pub mod basis;
 mod calls;
 pub mod card;
+mod destinations;
 mod history;
 pub mod key;
 pub mod needle;

@@ -4,6 +4,7 @@
 //! counts once for a key, by its best target. Raw bytes are searched first ([`Needles`]); what is found is parsed and
 //! compared as values, so that the slow way of reading every line gives the same.
 
+pub mod ends;
 mod hits;
 
 use foldhash::fast::RandomState;
@@ -24,6 +25,7 @@ use crate::lookup::needle::{Needle, Needles};
 use crate::lookup::records::Records;
 use crate::net::{Addr, Class, Seconds, TimeWindow};
 
+use ends::Ends;
 use hits::Hits;
 
 /// Something to find in flow logs.
@@ -120,8 +122,10 @@ pub struct Cell {
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Sums, sorted.
+    /// Sums, sorted; none if only ends were asked for.
     pub cells: Vec<(Cell, Volume)>,
+    /// Sums by the two ends, if only they were asked for, in several pieces.
+    pub ends: Vec<Ends>,
     /// Interfaces, sorted by id.
     pub interfaces: Vec<Interface>,
     /// The records themselves, if they were to be kept, in the order of the files.

@@ -49,7 +49,8 @@ impl<'r> Reading<'r> {
     pub(super) fn of(&self, number: usize, key: &Key) -> Traffic {
         let seen = self.seen(number);
         let own = self.own_interfaces(key, &seen);
-        let passing = self.passing(&seen);
+        let accepted = seen.iter().filter(|s| s.cell.accepted);
+        let passing = self.passing(accepted.map(|s| s.cell.interface).collect());
         let mut flows = Flows::default();
         let mut ports: BTreeMap<(u16, u8), PortUse> = BTreeMap::new();
         let mut days: BTreeMap<u64, Day> = BTreeMap::new();
@@ -81,40 +82,22 @@ impl<'r> Reading<'r> {
         Traffic {
             flows,
             interfaces: self.met(&seen, &own),
-            peers: ends.finish(|_| true).iter().map(|e| self.far_end(e)).collect(),
+            peers: ends.finish().iter().map(|e| self.far_end(e)).collect(),
         }
     }
 
-    /// How many other ends that `wanted` lets through the key's interfaces sent to, and the `most` that got most.
-    pub(super) fn destinations(&self, number: usize, wanted: impl Fn(Addr) -> bool, most: usize) -> (u64, Vec<FarEnd>) {
-        let seen = self.seen(number);
-        let passing = self.passing(&seen);
-        let mut ends = FarEnds::default();
-        let counts = |s: &&Seen<'_>| s.cell.accepted && !s.cell.twice && !passing.contains(&s.cell.interface);
-        seen.iter().filter(counts).for_each(|s| ends.add(s));
-        let mut ends = ends.finish(|e| e.sent > 0 && self.intel.class(e.ip).is_egress() && wanted(e.ip));
-        ends.sort_unstable_by_key(|e| (std::cmp::Reverse(e.sent), e.ip));
-        let largest = ends.iter().take(most).map(|e| self.far_end(e)).collect();
-        (ends.len() as u64, largest)
-    }
-
-    /// Interfaces that only pass on what others that are there began.
-    fn passing(&self, seen: &[Seen<'_>]) -> BTreeSet<u32> {
-        let accepted: BTreeSet<u32> = seen
-            .iter()
-            .filter(|s| s.cell.accepted)
-            .map(|s| s.cell.interface)
-            .collect();
+    /// Those of interfaces that only pass on what others of them began.
+    pub(super) fn passing(&self, interfaces: BTreeSet<u32>) -> BTreeSet<u32> {
         let name = |i: u32| self.found.interfaces.get(i as usize).map_or("-", |i| i.id.as_str());
         let (passing, originators): (BTreeSet<u32>, BTreeSet<u32>) =
-            accepted.into_iter().partition(|i| self.passes_on(name(*i)));
+            interfaces.into_iter().partition(|i| self.passes_on(name(*i)));
         match originators.is_empty() {
             true => BTreeSet::new(),
             false => passing,
         }
     }
 
-    fn far_end(&self, end: &End) -> FarEnd {
+    pub(super) fn far_end(&self, end: &End) -> FarEnd {
         let name = |i: &u32| self.found.interfaces.get(*i as usize).map_or("-", |i| i.id.as_str());
         FarEnd {
             ip: end.ip,
@@ -188,13 +171,7 @@ impl<'r> Reading<'r> {
             *counts.entry(cell.far).or_default() += volume.flows;
         }
         let of = |(interface, counts): (u32, HashMap<Addr, u64, RandomState>)| {
-            let id = self
-                .found
-                .interfaces
-                .get(interface as usize)
-                .map_or("-", |i| i.id.as_str());
-            let known = self.inventory.interface(id).into_iter().flat_map(|i| &i.addresses);
-            let mut own: BTreeSet<Addr> = known.map(|e| e.to).collect();
+            let mut own = self.known_addresses(interface);
             if own.is_empty() {
                 own.extend(
                     counts
@@ -206,6 +183,13 @@ impl<'r> Reading<'r> {
             (interface, own)
         };
         met.into_iter().map(of).collect()
+    }
+
+    /// The addresses of an interface that the inventory knows.
+    pub(super) fn known_addresses(&self, interface: u32) -> BTreeSet<Addr> {
+        let interface = self.found.interfaces.get(interface as usize);
+        let known = self.inventory.interface(interface.map_or("-", |i| i.id.as_str()));
+        known.into_iter().flat_map(|i| &i.addresses).map(|e| e.to).collect()
     }
 
     /// Interfaces that have the address asked for, if they logged: then the others show the same bytes once more.
@@ -325,13 +309,13 @@ struct FarEnds(HashMap<Addr, End, RandomState>);
 
 /// Sums of one other end.
 #[derive(Default)]
-struct End {
-    ip: Addr,
-    sent: u128,
-    received: u128,
-    flows: u64,
+pub(super) struct End {
+    pub(super) ip: Addr,
+    pub(super) sent: u128,
+    pub(super) received: u128,
+    pub(super) flows: u64,
     /// Numbers of the interfaces that met it, ascending: in order of their ids.
-    interfaces: Vec<u32>,
+    pub(super) interfaces: Vec<u32>,
 }
 
 impl FarEnds {
@@ -347,10 +331,10 @@ impl FarEnds {
         }
     }
 
-    /// Those that `keeps` lets through, by bytes.
-    fn finish(self, keeps: impl Fn(&End) -> bool) -> Vec<End> {
+    /// All, by bytes.
+    fn finish(self) -> Vec<End> {
         let named = |(ip, end): (Addr, End)| End { ip, ..end };
-        let mut all: Vec<End> = self.0.into_iter().map(named).filter(keeps).collect();
+        let mut all: Vec<End> = self.0.into_iter().map(named).collect();
         for end in &mut all {
             end.interfaces.sort_unstable();
             end.interfaces.dedup();

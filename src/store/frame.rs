@@ -59,15 +59,15 @@ impl Kind {
         match self {
             Kind::Baseline => 2,
             Kind::Journal => 1,
-            Kind::Index => 4,
+            Kind::Index => 5,
             Kind::Partial => 1,
         }
     }
 
     const fn packing(self) -> Packing {
         match self {
-            Kind::Baseline | Kind::Journal | Kind::Index => Packing::Deflate,
-            Kind::Partial => Packing::Zstd,
+            Kind::Baseline | Kind::Journal => Packing::Deflate,
+            Kind::Index | Kind::Partial => Packing::Zstd,
         }
     }
 

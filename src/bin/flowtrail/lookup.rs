@@ -233,7 +233,14 @@ fn flows(args: &LookupArgs, window: TimeWindow) -> flowtrail::Result<(Option<Arc
     };
     let manifest = Manifest::open(folder)?;
     let archive = found(window)?.unwrap_or_else(|| manifest.archive());
-    let all = found(TimeWindow::ALL)?.unwrap_or_else(|| manifest.archive());
+    let all = match window == TimeWindow::ALL || args.flows.is_empty() {
+        true => {
+            let mut same = Archive::default();
+            same.sources = archive.sources.clone();
+            same
+        }
+        false => found(TimeWindow::ALL)?.unwrap_or_default(),
+    };
     let stored = Stored {
         folder: folder.clone(),
         manifest,

@@ -6,23 +6,23 @@
 
 /// What stands before a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) kind: Kind,
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
     /// Bytes of the page, once it is unpacked.
-    pub(super) unpacked: usize,
+    pub(crate) unpacked: usize,
     /// Bytes of the page, as it stands in the file.
-    pub(super) packed: usize,
+    pub(crate) packed: usize,
     /// CRC-32 of the page as it stands in the file.
-    pub(super) crc: Option<u32>,
+    pub(crate) crc: Option<u32>,
     /// Values of the page, absent ones with them.
-    pub(super) values: u32,
+    pub(crate) values: u32,
     /// `Encoding` by its number.
-    pub(super) encoding: i32,
+    pub(crate) encoding: i32,
 }
 
 /// What a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// The values that codes stand for.
     Dictionary,
     /// Levels, each part with its length, and values; the encoding of the definition levels.
@@ -38,7 +38,7 @@ pub(super) enum Kind {
 }
 
 /// The header at the start of `data`, and its length; `None` if there is none.
-pub(super) fn read(data: &[u8]) -> Option<(Header, usize)> {
+pub(crate) fn read(data: &[u8]) -> Option<(Header, usize)> {
     let mut compact = Compact { data, at: 0 };
     let mut raw = Raw::default();
     compact.fields(&mut |c, id, kind| match (id, kind) {

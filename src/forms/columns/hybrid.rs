@@ -5,7 +5,7 @@
 
 /// Decodes numbers of at most 32 bits.
 #[derive(Debug, Clone)]
-pub(super) struct Hybrid {
+pub(crate) struct Hybrid {
     data: bytes::Bytes,
     at: usize,
     width: u32,
@@ -22,7 +22,7 @@ enum Run {
 
 impl Hybrid {
     /// For numbers of `width` bits; `None` if a number could be wider than 32.
-    pub(super) fn new(data: bytes::Bytes, width: u32) -> Option<Self> {
+    pub(crate) fn new(data: bytes::Bytes, width: u32) -> Option<Self> {
         let run = Run::Same { left: 0, value: 0 };
         (width <= 32).then_some(Hybrid {
             data,
@@ -33,7 +33,7 @@ impl Hybrid {
     }
 
     /// Reads as many numbers as fit; `None` if the data end before.
-    pub(super) fn read(&mut self, into: &mut [u32]) -> Option<()> {
+    pub(crate) fn read(&mut self, into: &mut [u32]) -> Option<()> {
         let mut rest = into;
         while !rest.is_empty() {
             let left = match self.run {
@@ -58,7 +58,7 @@ impl Hybrid {
     }
 
     /// Reads `count` numbers as runs, each with its length; `None` if the data end before.
-    pub(super) fn runs(&mut self, count: usize, into: &mut Vec<(u32, usize)>) -> Option<()> {
+    pub(crate) fn runs(&mut self, count: usize, into: &mut Vec<(u32, usize)>) -> Option<()> {
         let mut wanted = count;
         let mut add = |value, n| match into.last_mut().filter(|(last, _)| *last == value) {
             Some((_, length)) => *length += n,
@@ -83,7 +83,7 @@ impl Hybrid {
     }
 
     /// Passes over `count` numbers; `None` if the data end before.
-    pub(super) fn skip(&mut self, count: usize) -> Option<()> {
+    pub(crate) fn skip(&mut self, count: usize) -> Option<()> {
         let mut wanted = count;
         while wanted > 0 {
             let (n, width) = (wanted, self.width as usize);
@@ -213,7 +213,7 @@ fn eights<const W: usize>(data: &[u8], into: &mut [u32]) -> usize {
 }
 
 /// Bits that a number of at most `max` takes.
-pub(super) fn width_of(max: u64) -> u32 {
+pub(crate) fn width_of(max: u64) -> u32 {
     u64::BITS - max.leading_zeros()
 }
 

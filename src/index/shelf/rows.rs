@@ -6,11 +6,14 @@
 use crate::aggregate::table::Role;
 use crate::aggregate::{Facts, Summed, Volume};
 use crate::error::{Error, Result};
+use crate::flow::value::address;
 use crate::flow::{Action, FlowDirection};
-use crate::index::blocks::Reading;
-use crate::index::shelf::stretch::{Columns, INSTANCE, Sought, Stretch, count, draw, draw_ends};
-use crate::index::shelf::{Wanted, addr};
-use crate::net::{Addr, HOUR};
+use crate::index::blocks::{Reading, Values};
+use crate::index::shelf::Wanted;
+use crate::index::shelf::stretch::{
+    Columns, DAY, INSTANCE, Sought, Stretch, count, draw, draw_locals, draw_peers, draw_wanted_peers, draw_words,
+};
+use crate::net::Addr;
 use parquet::data_type::ByteArray;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -27,7 +30,6 @@ pub(super) struct Rows<'r> {
     seen: Option<([Option<ByteArray>; 7], ByteArray)>,
     log_number: u16,
     addresses: [Last; 3],
-    run: Option<Ends>,
 }
 
 /// The text met last and what it stands for.
@@ -41,19 +43,18 @@ struct Ends {
     packet: (Addr, Addr),
     directed: bool,
     action: Action,
-    day: u64,
-    /// Bytes and flows that left, that came; of a row and of those before it that are alike.
-    sums: [(u64, u64); 2],
-    /// The first hour.
     hour: u64,
 }
 
 impl<'r> Rows<'r> {
     pub(super) fn new(file: &'r Reading, log: &'r dyn Fn(&str) -> u16, wanted: Option<&'r Wanted>) -> Self {
         let sought = |wanted: &'r Wanted| {
-            let addresses: BTreeSet<Addr> = wanted.names.iter().filter_map(|n| addr(n.as_bytes())).collect();
+            let texts = wanted.names.iter().map(String::as_bytes);
+            let texts: Vec<&[u8]> = texts.filter(|t| address(t).is_some()).collect();
+            let addresses: BTreeSet<Addr> = texts.iter().filter_map(|t| address(t)).collect();
             Sought {
                 wanted,
+                texts,
                 ids: addresses.len() < wanted.names.len(),
                 addresses,
             }
@@ -68,7 +69,6 @@ impl<'r> Rows<'r> {
             seen: None,
             log_number: 0,
             addresses: Default::default(),
-            run: None,
         }
     }
 
@@ -83,11 +83,14 @@ impl<'r> Rows<'r> {
         let (by_address, by_id) = self.wanted.as_ref().map_or((false, false), |w| (w.asks_ends(), w.ids));
         let whole = (self.file, group, &rows);
         if by_id {
-            draw(&mut c.interface, &mut s.interface, whole)?;
-            draw(&mut c.facts[INSTANCE], &mut s.facts[INSTANCE], whole)?;
+            draw_words(&mut c.interface, &mut s.interface, whole)?;
+            draw_words(&mut c.facts[INSTANCE], &mut s.facts[INSTANCE], whole)?;
         }
         if by_address {
-            draw_ends(c, &mut s, whole)?;
+            if let Some(wanted) = &self.wanted {
+                draw_wanted_peers(c, &mut s, whole, wanted)?;
+            }
+            draw_locals(c, &mut s, whole)?;
         }
         let kept = self.wanted.as_ref().map_or(0..rows.len(), |w| s.span(w, rows.len()));
         s.narrow(&kept);
@@ -112,19 +115,23 @@ impl<'r> Rows<'r> {
         let c = &mut self.columns;
         let here = (self.file, group, rows);
         if !by_id {
-            draw(&mut c.interface, &mut s.interface, here)?;
+            draw_words(&mut c.interface, &mut s.interface, here)?;
         }
+        draw_peers(c, s, here)?;
         let facts = if by_id { INSTANCE } else { INSTANCE + 1 };
         for (from, to) in c.facts.iter_mut().zip(&mut s.facts).take(facts) {
-            draw(from, to, here)?;
+            draw_words(from, to, here)?;
         }
         if !by_address {
-            draw_ends(c, s, here)?;
+            draw_locals(c, s, here)?;
         }
-        draw(&mut c.log, &mut s.log, here)?;
-        draw(&mut c.hour, &mut s.hour, here)?;
+        draw_words(&mut c.log, &mut s.log, here)?;
+        match self.file.bounds(group, 0)?.filter(|_| only_ends) {
+            Some((first, last)) if first.div_euclid(DAY) == last.div_euclid(DAY) => s.hour = Values::Same(Some(first)),
+            _ => draw(&mut c.hour, &mut s.hour, here)?,
+        }
         draw(&mut c.directed, &mut s.directed, here)?;
-        draw(&mut c.action, &mut s.action, here)?;
+        draw_words(&mut c.action, &mut s.action, here)?;
         let sums = c.sums.iter_mut().flatten().zip(s.sums.iter_mut().flatten());
         for (n, (from, to)) in sums.enumerate() {
             // packets
@@ -150,23 +157,31 @@ impl<'r> Rows<'r> {
     /// Hands out the rows of the stretch.
     pub(super) fn hand_out(&mut self, each: &mut dyn FnMut(&Summed<'_>)) -> Result<()> {
         let stretch = std::mem::take(&mut self.stretch);
-        let only_ends = self.only_ends();
-        for i in 0..stretch.rows {
-            let done = match only_ends {
-                true => self.add(&stretch, i, each),
-                false => self.row(&stretch, i, each),
+        let (mut at, mut facts) = (0, 0);
+        while at < stretch.rows {
+            let mut done = Some(());
+            if at >= facts {
+                if self.same_facts(&stretch, at) != Some(true) {
+                    done = self.facts_of(&stretch, at);
+                }
+                facts = stretch.facts_until(at);
+            }
+            let until = match self.only_ends() {
+                true => facts.min(stretch.end_until(at)).min(stretch.rows).max(at + 1),
+                false => at + 1,
             };
+            done = done.and_then(|()| match self.only_ends() {
+                true => self.ends(&stretch, at..until, each),
+                false => self.row(&stretch, at, each),
+            });
             done.ok_or_else(|| Error::list("a row is not what rows are"))?;
+            at = until;
         }
-        self.flush(each);
         Ok(())
     }
 
     /// Both ways of a row.
     fn row(&mut self, s: &Stretch, i: usize, each: &mut dyn FnMut(&Summed<'_>)) -> Option<()> {
-        if !self.same_facts(s, i)? {
-            self.facts_of(s, i)?;
-        }
         let ends = self.ends_of(s, i)?;
         let [local_port, peer_port] = [s.ports[0].get(i), s.ports[1].get(i)];
         for (n, outward) in [(0, true), (1, false)] {
@@ -197,40 +212,22 @@ impl<'r> Rows<'r> {
         Some(())
     }
 
-    /// Adds a row to those before it, if it is alike; if not, hands those out.
-    fn add(&mut self, s: &Stretch, i: usize, each: &mut dyn FnMut(&Summed<'_>)) -> Option<()> {
-        if !self.same_facts(s, i)? {
-            self.flush(each);
-            self.facts_of(s, i)?;
-        }
-        match &mut self.run {
-            Some(run) if !s.other_ends(i) && run.day == count(&s.hour, i)? / (24 * HOUR) => {
-                run.add(s.ends_sums(i)?, count(&s.hour, i)?)?;
-            }
-            _ => {
-                self.flush(each);
-                self.run = Some(self.ends_of(s, i)?);
-            }
-        }
-        Some(())
-    }
-
-    fn flush(&mut self, each: &mut dyn FnMut(&Summed<'_>)) {
-        let Some(run) = self.run.take() else { return };
-        for ((bytes, flows), outward) in run.sums.into_iter().zip([true, false]) {
+    /// Both ways of rows that have everything in common that is asked for.
+    fn ends(&mut self, s: &Stretch, rows: Range<usize>, each: &mut dyn FnMut(&Summed<'_>)) -> Option<()> {
+        let ends = self.ends_of(s, rows.start)?;
+        for ((bytes, flows), outward) in s.ends_sums(&rows)?.into_iter().zip([true, false]) {
             let volume = Volume {
                 bytes: bytes.into(),
                 packets: 0,
                 flows,
-                first: run.hour,
-                last: run.hour,
+                first: ends.hour,
+                last: ends.hour,
             };
-            if flows > 0
-                && let Some(sums) = self.summed(&run, outward, ([None, None], 0), volume)
-            {
-                each(&sums);
+            if flows > 0 {
+                each(&self.summed(&ends, outward, ([None, None], 0), volume)?);
             }
         }
+        Some(())
     }
 
     fn ends_of(&mut self, s: &Stretch, i: usize) -> Option<Ends> {
@@ -240,7 +237,6 @@ impl<'r> Rows<'r> {
             s.packet[0].get(i).map_or(Some(local), |t| own.addr(t))?,
             s.packet[1].get(i).map_or(Some(peer), |t| beyond.addr(t))?,
         );
-        let hour = count(&s.hour, i)?;
         Some(Ends {
             local,
             peer,
@@ -252,9 +248,7 @@ impl<'r> Rows<'r> {
                 b"-" => Action::Unknown,
                 _ => Action::Other,
             },
-            day: hour / (24 * HOUR),
-            sums: s.ends_sums(i)?,
-            hour,
+            hour: count(&s.hour, i)?,
         })
     }
 
@@ -296,10 +290,6 @@ impl<'r> Rows<'r> {
 
     /// Rows of one interface follow each other: what is said of it is made once.
     fn same_facts(&self, s: &Stretch, i: usize) -> Option<bool> {
-        if i > 0 {
-            let changed = s.interface.changes(i) || s.log.changes(i) || s.facts.iter().any(|column| column.changes(i));
-            return Some(!changed);
-        }
         let (interface, log) = (s.interface.get(i)?, s.log.get(i)?);
         Some(self.seen.as_ref().is_some_and(|([seen, facts @ ..], of_log)| {
             let now = s.facts.iter().map(|column| column.get(i));
@@ -330,22 +320,12 @@ impl<'r> Rows<'r> {
     }
 }
 
-impl Ends {
-    fn add(&mut self, more: [(u64, u64); 2], hour: u64) -> Option<()> {
-        for (sum, more) in self.sums.iter_mut().zip(more) {
-            *sum = (sum.0.checked_add(more.0)?, sum.1.checked_add(more.1)?);
-        }
-        self.hour = self.hour.min(hour);
-        Some(())
-    }
-}
-
 impl Last {
     fn addr(&mut self, text: &ByteArray) -> Option<Addr> {
         if let Some((_, known)) = self.0.as_ref().filter(|(t, _)| t == text) {
             return Some(*known);
         }
-        let found = addr(text.data())?;
+        let found = address(text.data())?;
         self.0 = Some((text.clone(), found));
         Some(found)
     }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::ends::{self, Common, Ends};
 use super::{Cell, Detail, Found, Search, Side};
 use crate::aggregate::counter::Places;
-use crate::aggregate::interner::{Described, Interner};
+use crate::aggregate::interner::Interner;
 use crate::aggregate::stats::RecordCounts;
-use crate::aggregate::{Summed, Tally, Volume};
+use crate::aggregate::{Facts, Summed, Tally, Volume};
 use crate::flow::{FlowDirection, FlowRecord, LogStatus};
 use crate::lookup::asked::Asked;
 use crate::lookup::records::Records;
@@ -19,23 +20,32 @@ use crate::net::{HOUR, Seconds};
 pub(super) struct Hits<'s, P> {
     search: &'s Search<'s, P>,
     cells: HashMap<Cell, Volume, RandomState>,
+    /// In place of cells, where only ends are asked for: this worker's first.
+    ends: Vec<Ends>,
     interfaces: Interner,
     records: Records,
     counts: RecordCounts,
     task: u32,
     log: u16,
     met: Vec<(u32, Side)>,
-    /// Interface, instance and direction that `met` is of, where nothing else decides.
-    met_by: Option<Names>,
+    /// The sums that `met` is of, where nothing else decides.
+    met_by: Option<Alike>,
 }
 
-type Names = (Box<[u8]>, Option<Box<[u8]>>, Option<FlowDirection>);
+/// Sums of one interface that go one way.
+struct Alike {
+    facts: Facts,
+    direction: Option<FlowDirection>,
+    /// Its number.
+    interface: u32,
+}
 
 impl<'s, P: Places> Hits<'s, P> {
     pub(super) fn new(search: &'s Search<'s, P>) -> Self {
         Hits {
             search,
             cells: HashMap::default(),
+            ends: vec![Ends::default()],
             interfaces: Interner::default(),
             records: Records::default(),
             counts: RecordCounts::default(),
@@ -46,24 +56,29 @@ impl<'s, P: Places> Hits<'s, P> {
         }
     }
 
-    /// The same as [`Hits::is_wanted`]; sums of one interface follow each other, and mostly it alone decides.
-    fn is_sum_wanted(&mut self, r: &Asked<'_>) -> bool {
-        let names = |(interface, instance, direction): &Names| {
-            r.interface == Some(interface) && r.instance == instance.as_deref() && r.direction == *direction
-        };
-        if self.met_by.as_ref().is_some_and(names) {
-            return !self.met.is_empty();
+    /// The number of the interface of sums that are wanted; sums of one interface follow each other, and mostly it alone
+    /// decides.
+    fn wanted_interface(&mut self, r: &Asked<'_>, facts: &Facts) -> Option<u32> {
+        let alike = |a: &&Alike| a.direction == r.direction && a.facts == *facts;
+        if let Some(alike) = self.met_by.as_ref().filter(alike) {
+            return Some(alike.interface).filter(|_| !self.met.is_empty());
         }
+        self.met_by = None;
         let wanted = self.is_wanted(r);
         let decides = self.search.names_decide && r.interface.is_some();
-        self.met_by = decides.then(|| {
-            (
-                r.interface.unwrap_or_default().into(),
-                r.instance.map(Box::from),
-                r.direction,
-            )
+        if !wanted && !decides {
+            return None;
+        }
+        let interface = match wanted {
+            true => self.interfaces.intern(r.interface.unwrap_or(b"-"), facts),
+            false => 0,
+        };
+        self.met_by = decides.then(|| Alike {
+            facts: facts.clone(),
+            direction: r.direction,
+            interface,
         });
-        wanted
+        wanted.then_some(interface)
     }
 
     /// True if it is about some target and passes; the targets are in `met`.
@@ -74,13 +89,12 @@ impl<'s, P: Places> Hits<'s, P> {
         !self.met.is_empty() && self.search.window.contains(r.volume.first) && self.search.passes(r)
     }
 
-    fn count(&mut self, r: &Asked<'_>, texts: &impl Described, log: u16) {
-        let interface = self.interfaces.intern(r.interface.unwrap_or(b"-"), texts);
+    fn count(&mut self, r: &Asked<'_>, interface: u32, log: u16) {
         let start = r.volume.first;
-        let (port, protocol) = match self.search.detail {
-            Detail::Ends => (0, 0),
-            _ => (r.port, r.protocol),
-        };
+        let day = start - start % (24 * HOUR);
+        if self.search.detail == Detail::Ends {
+            return self.count_ends(r, interface, day, log);
+        }
         for (target, side) in &self.met {
             let (near, far) = if *side == Side::To {
                 (r.dst, r.src)
@@ -90,12 +104,12 @@ impl<'s, P: Places> Hits<'s, P> {
             let cell = Cell {
                 target: *target,
                 interface,
-                day: start - start % (24 * HOUR),
+                day,
                 near,
                 far,
                 side: *side,
-                port,
-                protocol,
+                port: r.port,
+                protocol: r.protocol,
                 accepted: r.accepted,
                 log,
                 twice: false,
@@ -104,8 +118,29 @@ impl<'s, P: Places> Hits<'s, P> {
         }
     }
 
+    fn count_ends(&mut self, r: &Asked<'_>, interface: u32, day: Seconds, log: u16) {
+        let Some(ends) = self.ends.first_mut() else { return };
+        for (target, side) in &self.met {
+            let common = Common {
+                target: *target,
+                interface,
+                day,
+                directed: *side != Side::Open,
+                accepted: r.accepted,
+                log,
+                twice: false,
+            };
+            ends.add(common, (r.src, r.dst), *side, (r.volume.bytes, r.volume.flows));
+        }
+    }
+
     pub(super) fn finish(self) -> Found {
         let (interfaces, place) = self.interfaces.sorted();
+        let mut all = self.ends;
+        for ends in &mut all {
+            ends.renumber(|i| place.get(i as usize).copied().unwrap_or(0));
+        }
+        ends::one_log_each(&mut all);
         let renumber = |(cell, volume): (Cell, Volume)| {
             let interface = place.get(cell.interface as usize).copied().unwrap_or(0);
             (Cell { interface, ..cell }, volume)
@@ -117,6 +152,7 @@ impl<'s, P: Places> Hits<'s, P> {
         records.sort();
         Found {
             cells,
+            ends: all,
             interfaces,
             records,
             counts: self.counts,
@@ -171,14 +207,15 @@ impl<P: Places> Tally for Hits<'_, P> {
             self.records.keep((self.task, line), r);
         }
         if !r.format().is_transit_gateway() {
-            self.count(&asked, r, self.log);
+            let interface = self.interfaces.intern(asked.interface.unwrap_or(b"-"), r);
+            self.count(&asked, interface, self.log);
         }
     }
 
     fn sums(&mut self, s: &Summed<'_>) {
         let asked = Asked::of_sums(s);
-        if self.is_sum_wanted(&asked) {
-            self.count(&asked, s.facts, s.log);
+        if let Some(interface) = self.wanted_interface(&asked, s.facts) {
+            self.count(&asked, interface, s.log);
         }
     }
 
@@ -192,6 +229,10 @@ impl<P: Places> Tally for Hits<'_, P> {
             let interface = map.get(cell.interface as usize).copied().unwrap_or(0);
             let cell = Cell { interface, ..cell };
             self.cells.entry(cell).or_insert(Volume::EMPTY).add(&volume);
+        }
+        for mut ends in other.ends {
+            ends.renumber(|i| map.get(i as usize).copied().unwrap_or(0));
+            self.ends.push(ends);
         }
         self.records.merge(other.records);
         self.counts.add(&other.counts);
