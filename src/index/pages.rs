@@ -111,7 +111,7 @@ impl Pages {
     }
 
     fn dictionary(&mut self, at: &Range<u64>) -> Result<Page> {
-        let (header, buf) = self.read(at, at.end - at.start)?;
+        let (header, buf) = self.read(at, at.end.saturating_sub(at.start))?;
         if header.kind != Kind::Dictionary {
             return Err(damaged());
         }

@@ -68,7 +68,8 @@ pub(super) type Entry<V> = (Prefix, u64, V);
 impl<V: Copy + PartialEq + Default> RangeTable<V> {
     /// Flattens `entries`.
     pub(super) fn build(mut entries: Vec<Entry<V>>) -> Self {
-        let order = |e: &Entry<V>| (!e.0.is_v4(), e.0.first, e.0.bits, e.1);
+        // Lists are in this order, or nearly; whose rank is highest is seen in the sweep.
+        let order = |e: &Entry<V>| (!e.0.is_v4(), e.0.first, e.0.bits);
         entries.sort_by_key(order);
         let (four, six) = entries.split_at(entries.partition_point(|e| e.0.is_v4()));
         RangeTable::assemble(flatten(four, V4.0, V4.1), flatten(six, 0, u128::MAX))
@@ -158,7 +159,7 @@ struct Open<V> {
     best: (u64, V),
 }
 
-/// Sweeps over `entries` (all within `base..=end`; by first address, the longer prefix later, then by rank).
+/// Sweeps over `entries` (all within `base..=end`; by first address, the longer prefix later).
 fn flatten<V: Copy + PartialEq + Default>(entries: &[Entry<V>], base: u128, end: u128) -> Borders<V> {
     let room = 2 * entries.len() + 1;
     let mut borders = (Vec::with_capacity(room), Vec::with_capacity(room));
