@@ -16,7 +16,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use dictionaries::Dictionaries;
-use face::{Face, Short, same};
+use face::{Face, Others, Short, same};
 
 /// The columns of a record as text, wherever it stands.
 pub trait Described {
@@ -110,6 +110,8 @@ pub struct Interner {
     entries: Vec<Entry>,
     /// Of each entry what is looked at first.
     faces: Vec<Face>,
+    /// And what is looked at next, of those that something was noted of.
+    others: Vec<Others>,
     last: u32,
     /// By an id's last bytes, the entry that was looked for last.
     near: Vec<u32>,
@@ -207,12 +209,24 @@ impl Interner {
             Some(face) if face.id.is(id) => {}
             _ => self.last = self.place(id),
         }
-        let face = &mut self.faces[self.last as usize];
-        if !face.knows(record) {
-            let entry = &mut self.entries[self.last as usize];
-            entry.note(record);
-            face.account = Short::of(record.text(Field::AccountId));
+        let face = &self.faces[self.last as usize];
+        if face.knows(record, self.others.get(self.last as usize)) {
+            return face.number;
         }
+        self.note(record)
+    }
+
+    /// Notes what the record says of the interface met last; returns its number.
+    #[inline(never)]
+    fn note(&mut self, record: &impl Described) -> u32 {
+        let last = self.last as usize;
+        self.entries[last].note(record);
+        if self.others.len() <= last {
+            self.others.resize(self.faces.len(), Others::none());
+        }
+        self.others[last] = Others::of(record);
+        let face = &mut self.faces[last];
+        face.account = Short::of(record.text(Field::AccountId));
         face.number
     }
 
