@@ -131,7 +131,7 @@ impl Order {
 const LARGE: u64 = 1 << 20;
 
 /// Size of the pieces in bytes.
-pub(super) const PIECE: u64 = 8 << 20;
+pub(super) const PIECE: u64 = 16 << 20;
 
 /// The byte ranges of a file's pieces.
 pub(super) fn pieces(size: u64) -> impl Iterator<Item = Range<u64>> {
