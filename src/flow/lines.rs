@@ -118,6 +118,10 @@ impl LineReader {
             self.format = format;
             self.header = Box::default();
         }
+        self.rewind();
+    }
+
+    fn rewind(&mut self) {
         (self.counts, self.format_changed, self.offset) = (LineCounts::default(), false, 0);
     }
 
@@ -126,8 +130,7 @@ impl LineReader {
     pub fn begin(&mut self, start: &[u8], otherwise: impl FnOnce() -> LogFormat) {
         let line = first_line(start);
         if self.is_header_again(line) {
-            (self.counts, self.format_changed, self.offset) = (LineCounts::default(), false, 0);
-            return;
+            return self.rewind();
         }
         let header = LogFormat::from_header(line);
         let line = header.as_ref().map(|_| line).unwrap_or_default();

@@ -33,24 +33,26 @@ pub(super) fn has_avx512() -> bool {
 /// Asks for memory that will be needed soon, so that it need not be waited for then; where nothing is, nothing happens.
 #[inline(always)]
 pub(crate) fn ask_for<T>(place: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    #[expect(unsafe_code, reason = "an instruction")]
-    // SAFETY: every processor of this architecture has it, and it reads nothing that the program could see.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
+    fetch::<true, T>(place);
 }
 
 /// The same of what is not needed soon: it comes no closer than the second cache, so that nothing nearer has to go.
 #[inline(always)]
 fn ask_for_later<T>(place: *const T) {
+    fetch::<false, T>(place);
+}
+
+#[inline(always)]
+fn fetch<const NEAR: bool, T>(place: *const T) {
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "an instruction")]
-    // SAFETY: as above.
+    // SAFETY: every processor of this architecture has it, and it reads nothing that the program could see.
     unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(place.cast());
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        match NEAR {
+            true => _mm_prefetch::<_MM_HINT_T0>(place.cast()),
+            false => _mm_prefetch::<_MM_HINT_T1>(place.cast()),
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;

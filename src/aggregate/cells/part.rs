@@ -218,12 +218,6 @@ impl<K: CellKey> Part<K> {
         rest
     }
 
-    /// Keeps nothing of it, for all of it comes to `rest`.
-    pub(super) fn forget(&mut self, rest: Rest) -> Rest {
-        self.shrink();
-        rest
-    }
-
     /// Brings together what stands in two places: sums that grew too large for a lean cell. Nothing is added afterwards.
     pub(super) fn seal(&mut self) {
         self.slots = Vec::new();

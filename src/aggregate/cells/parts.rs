@@ -183,7 +183,10 @@ impl<K: CellKey> Parts<K> {
         let (largest, sizes) = all.reduce(Default::default, both);
         let least = largest.least();
         let keep = |(part, all): (&Mutex<Part<K>>, Sizes)| match all.greatest < least {
-            true => lock(part).forget(all.rest),
+            true => {
+                lock(part).shrink();
+                all.rest
+            }
             false => lock(part).keep_from(least, keeps),
         };
         let rest = self.parts.par_iter().zip(sizes).map(keep);
