@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 mod adopt;
 mod ends;
+mod picked;
 mod shared;
 mod sums;
 
 use ends::{Ends, ports};
+use picked::Picked;
 pub use shared::Shared;
 
 /// True if a record of this format says no more of its way than two addresses.
@@ -58,6 +60,7 @@ pub struct Counter<'p, P> {
     shared: Arc<Shared>,
     outbox: Outbox,
     sums: SumBox,
+    picked: Picked,
     /// Counts over all good records.
     pub records: RecordCounts,
     /// Task that is being counted, for samples.
@@ -81,6 +84,7 @@ impl<'p, P: Places> Counter<'p, P> {
             shared,
             outbox: Outbox::default(),
             sums: SumBox::default(),
+            picked: Picked::default(),
             records: RecordCounts::default(),
             task: 0,
             log: 0,
@@ -141,28 +145,42 @@ impl<'p, P: Places> Counter<'p, P> {
     }
 
     fn each_row<const BARE: bool>(&mut self, rows: &Rows<'_>, dictionaries: &Dictionaries<'_>) {
+        let grain = &self.counting.grain;
         match rows.selected() {
             Some(selected) => {
                 for row in selected {
-                    self.row::<BARE>((rows, *row as usize), dictionaries);
+                    self.row::<BARE>((rows, *row as usize), None, dictionaries);
                 }
+            }
+            None if BARE && !grain.home && !grain.ingress => {
+                let mut picked = std::mem::take(&mut self.picked);
+                for (row, class) in picked.leaving(rows, |addr| self.places.class(addr)) {
+                    self.row::<BARE>((rows, *row as usize), Some(*class), dictionaries);
+                }
+                self.picked = picked;
             }
             None => {
                 for row in 0..rows.len() {
-                    self.row::<BARE>((rows, row), dictionaries);
+                    self.row::<BARE>((rows, row), None, dictionaries);
                 }
             }
         }
     }
 
-    /// Counts a row; one that is bare has two addresses, which tell all there is of its way.
+    /// Counts a row; one that is bare has two addresses, which tell all there is of its way. What its destination is may be
+    /// known.
     #[inline(always)]
-    fn row<const BARE: bool>(&mut self, (rows, i): (&Rows<'_>, usize), dictionaries: &Dictionaries<'_>) {
+    fn row<const BARE: bool>(
+        &mut self,
+        (rows, i): (&Rows<'_>, usize),
+        of_dst: Option<Class>,
+        dictionaries: &Dictionaries<'_>,
+    ) {
         let c = rows.columns;
         if !rows.is_good(i) || !matches!(c.action[i], Action::Accept | Action::Unknown) {
             return;
         }
-        let of_dst = self.places.class(c.dstaddr[i]);
+        let of_dst = of_dst.unwrap_or_else(|| self.places.class(c.dstaddr[i]));
         if BARE && self.stays(c.srcaddr[i], of_dst) {
             return;
         }

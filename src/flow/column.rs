@@ -53,20 +53,35 @@ pub(super) fn addresses<V: Values>(
     for slots in twos {
         match values.two_addresses(s, i) {
             Some(a) => *slots = [Addr::v4(a[0]), Addr::v4(a[1])],
-            None => each_address(s, (i, required), slots, &mut good[row..]),
+            None => each_address(values, s, (i, required), slots, &mut good[row..]),
         }
         (i, row) = (i + 2 * s.stride(), row + 2);
     }
-    each_address(s, (i, required), rest, &mut good[row..]);
+    each_address(values, s, (i, required), rest, &mut good[row..]);
+}
+
+#[inline(always)]
+fn each_address<V: Values>(
+    values: V,
+    s: &Stretch<'_, '_>,
+    (from, required): (usize, bool),
+    out: &mut [Addr],
+    good: &mut [bool],
+) {
+    for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
+        let i = from + row * s.stride();
+        match values.one_address(s, i) {
+            Some(a) => *slot = a,
+            None => plain_address(s, (i, required), slot, good),
+        }
+    }
 }
 
 #[inline(never)]
-fn each_address(s: &Stretch<'_, '_>, (from, required): (usize, bool), out: &mut [Addr], good: &mut [bool]) {
-    for (row, (slot, good)) in out.iter_mut().zip(good).enumerate() {
-        let token = s.token(from + row * s.stride());
-        match address(token) {
-            Some(a) => *slot = a,
-            None => *good &= token == DASH && !required,
-        }
+fn plain_address(s: &Stretch<'_, '_>, (i, required): (usize, bool), slot: &mut Addr, good: &mut bool) {
+    let token = s.token(i);
+    match address(token) {
+        Some(a) => *slot = a,
+        None => *good &= token == DASH && !required,
     }
 }

@@ -1,7 +1,9 @@
-//! Numbers and IPv4 addresses, several at once (AVX2).
+//! Numbers and addresses, several at once, or several of their parts (AVX2).
 //!
 //! What these read is what [`value`](crate::flow::value) reads of tokens of the usual length; for everything else they
 //! return `None` and the caller takes the plain way, which is also the twin that the tests hold them against.
+
+use crate::net::Addr;
 
 /// True if AVX2 and its bit instructions are there; asked of the processor once.
 #[inline]
@@ -168,6 +170,8 @@ pub(super) trait Values: Copy {
     fn four_words(self, s: &Stretch<'_, '_>, i: usize, word: u64, length: usize) -> Option<u32>;
     /// The IPv4 addresses of token `i` and of the same column in the next line.
     fn two_addresses(self, s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]>;
+    /// The address of token `i`, of either family.
+    fn one_address(self, s: &Stretch<'_, '_>, i: usize) -> Option<Addr>;
 }
 
 /// Every processor's way: none.
@@ -187,6 +191,11 @@ impl Values for Plain {
 
     #[inline(always)]
     fn two_addresses(self, _: &Stretch<'_, '_>, _: usize) -> Option<[u32; 2]> {
+        None
+    }
+
+    #[inline(always)]
+    fn one_address(self, _: &Stretch<'_, '_>, _: usize) -> Option<Addr> {
         None
     }
 }
@@ -262,6 +271,29 @@ mod tests {
             match simd.two_addresses(&stretch, 0) {
                 Some(read) => prop_assert_eq!(read.map(Some), plain),
                 None => prop_assert!(plain.contains(&None)),
+            }
+        }
+
+        #[test]
+        fn a_single_address_is_that_of_the_plain_way(
+            a in "[0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4}){7}|[0-9a-f]{0,4}(::?[0-9A-F]{1,4}){0,8}(::)?|[0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9a-g:.]{1,45}",
+            bits in any::<u128>(), zeros in any::<u8>(), before in "[0-9:]{0,5}",
+        ) {
+            let Some(simd) = Avx2::proof() else { return Ok(()) };
+            // Whole groups of zeros, so that some are left out.
+            let kept = (0..8).filter(|g| zeros >> g & 1 == 0).fold(0u128, |kept, g| kept | 0xffff << (16 * g));
+            let b = std::net::Ipv6Addr::from_bits(bits & kept).to_string();
+            for token in [&a, &b] {
+                let (mut text, ends) = placed(&[&before, token]);
+                text.extend([b'9'; 48]);
+                let stretch = Stretch::new(&text, &ends, 1, 2).unwrap();
+                let plain = address(token.as_bytes());
+                if let Some(read) = simd.one_address(&stretch, 1) {
+                    prop_assert_eq!(Some(read), plain, "{}", token);
+                } else {
+                    // The grammar of the standard library stands behind.
+                    prop_assert!(plain.is_none() || token.contains('.') && token.contains(':'), "{}", token);
+                }
             }
         }
     }

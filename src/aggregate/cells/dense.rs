@@ -34,11 +34,6 @@ impl<K: CellKey> Dense<K> {
         self.len == 0
     }
 
-    #[inline]
-    pub(super) fn get(&self, n: usize) -> Option<&Lean<K>> {
-        self.chunks.get(n / CHUNK)?.get(n % CHUNK)
-    }
-
     #[inline(always)]
     pub(super) fn push(&mut self, lean: Lean<K>) {
         if self.len == self.chunks.len() * CHUNK {

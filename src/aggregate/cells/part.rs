@@ -5,6 +5,7 @@ use super::dense::Dense;
 use super::lean::{CellKey, Item, Lean};
 use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::spill::{Extent, Packed, Spool, pack_cell, unpack_cell};
+use crate::flow::ask_for;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use std::hash::BuildHasher;
@@ -53,16 +54,22 @@ impl<K: CellKey> Part<K> {
         }
     }
 
-    /// Touches the cells that records will be added to, all at once: one after the other, each would be waited for.
+    /// Asks for the cells that records will be added to, all at once: one after the other, each would be waited for. Nothing
+    /// here depends on what a slot holds, since a processor that guesses wrong forgets what it asked for in advance.
     #[inline]
-    pub(super) fn warm(&self, hashes: impl Iterator<Item = u64>) {
-        let mask = self.slots.len().wrapping_sub(1);
-        let touched = hashes.fold(0, |touched, hash| {
-            let slot = self.slots.get(hash as usize & mask).copied().unwrap_or(0);
-            let cell = self.cells.get(((slot & NUMBER) as usize).wrapping_sub(1));
-            touched ^ cell.map_or(0, |c| c.flows)
-        });
-        std::hint::black_box(touched);
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u64> + Clone) {
+        let (Some(mask), Some(last)) = (self.slots.len().checked_sub(1), self.cells.len().checked_sub(1)) else {
+            return;
+        };
+        for hash in hashes.clone() {
+            ask_for(&raw const self.slots[hash as usize & mask]);
+        }
+        for hash in hashes {
+            let slot = self.slots[hash as usize & mask];
+            // Of an empty slot the last cell: behind it, the new one will stand.
+            let number = ((slot & NUMBER) as usize).wrapping_sub(1).min(last);
+            ask_for(&raw const self.cells[number]);
+        }
     }
 
     /// Adds the sums of several records.

@@ -1,9 +1,10 @@
 //! The instructions themselves: AVX2, four numbers or two addresses at once.
 //!
 //! The digits are joined by multiply-add steps (two, four, eight digits); an address is spread to four groups of three digits
-//! by a shuffle that its dots choose. Whoever calls holds an [`Avx2`], which is there only on a processor that has them.
+//! by a shuffle that its dots choose; IPv6 has its groups padded to four digits, which become 16 bytes at once. Whoever calls holds an [`Avx2`], which is there only on a processor that has them.
 
 use super::{Stretch, Values};
+use crate::net::Addr;
 use std::arch::x86_64::*;
 use std::sync::LazyLock;
 
@@ -34,7 +35,13 @@ impl Values for Avx2 {
     #[inline(always)]
     fn two_addresses(self, s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]> {
         // SAFETY: whoever has an `Avx2` has asked the processor.
-        unsafe { two_addresses(s, i) }
+        unsafe { two_addresses(s, (i, i + s.stride)) }
+    }
+
+    #[inline(always)]
+    fn one_address(self, s: &Stretch<'_, '_>, i: usize) -> Option<Addr> {
+        // SAFETY: whoever has an `Avx2` has asked the processor.
+        unsafe { one_address(s, i) }
     }
 }
 
@@ -228,11 +235,11 @@ fn slot(ends: u32) -> usize {
 
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-fn two_addresses(s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]> {
-    if i + s.stride + 1 >= s.ends.len() {
+fn two_addresses(s: &Stretch<'_, '_>, (i, j): (usize, usize)) -> Option<[u32; 2]> {
+    if i.max(j) + 1 >= s.ends.len() {
         return None;
     }
-    let (a, b) = (place(s, i), place(s, i + s.stride));
+    let (a, b) = (place(s, i), place(s, j));
     let length = [a.1.wrapping_sub(a.0), b.1.wrapping_sub(b.0)];
     if length[0].max(length[1]) > 15 {
         return None;
@@ -257,6 +264,109 @@ fn two_addresses(s: &Stretch<'_, '_>, i: usize) -> Option<[u32; 2]> {
     // SAFETY: as above.
     let least = unsafe { _mm256_loadu2_m128i(q.least.as_ptr().cast(), p.least.as_ptr().cast()) };
     parts(both, shuffle, least)
+}
+
+/// Either family: whichever it is, next to it stand mostly others of its kind.
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn one_address(s: &Stretch<'_, '_>, i: usize) -> Option<Addr> {
+    if i + 1 >= s.ends.len() {
+        return None;
+    }
+    let (start, end) = place(s, i);
+    if end.wrapping_sub(start) <= 15
+        && let Some([address, _]) = two_addresses(s, (i, i))
+    {
+        return Some(Addr::v4(address));
+    }
+    ipv6(s, (start as usize, end as usize)).map(Addr)
+}
+
+/// The longest IPv6 address without dots.
+const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".len();
+const GROUPS: usize = 8;
+
+/// Groups of hexadecimal digits between colons, zeros left out at most once (RFC 4291 §2.2); not those with dots.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+fn ipv6(s: &Stretch<'_, '_>, (start, end): (usize, usize)) -> Option<u128> {
+    let token = s.text.get(start..start + 48)?;
+    let length = end.checked_sub(start).filter(|n| (2..=LONGEST).contains(n))?;
+    let colons = colons(token) & ((1 << length) - 1);
+    // Where two colons stand side by side; 64 if nowhere.
+    let twice = colons & colons >> 1;
+    let gap = twice.trailing_zeros() as usize;
+    if twice.count_ones() > 1 {
+        return None;
+    }
+    let (at_start, at_end) = (gap == 0, gap + 2 == length);
+    let empty = usize::from(gap < 64) + usize::from(at_start) + usize::from(at_end);
+    let left_out = GROUPS.checked_sub((colons.count_ones() as usize + 1).checked_sub(empty)?)?;
+    if (left_out > 0) != (gap < 64) {
+        return None;
+    }
+    let mut groups = [u32::from_ne_bytes([b'0'; 4]); GROUPS];
+    let (mut ends, mut at, mut group) = (colons | 1 << length, 0, 0);
+    while ends != 0 {
+        let end = ends.trailing_zeros() as usize;
+        if end > at {
+            *groups.get_mut(group)? = padded(token, (at, end))?;
+            group += 1;
+        } else if at == gap + 1 {
+            group += left_out;
+        } else if !(at_start && end == 0 || at_end && at == length) {
+            return None;
+        }
+        (at, ends) = (end + 1, ends & (ends - 1));
+    }
+    hexadecimal(&groups)
+}
+
+/// One to four characters, and zeros in front of them.
+#[inline(always)]
+fn padded(token: &[u8], (at, end): (usize, usize)) -> Option<u32> {
+    let text = u32::from_le_bytes(*token.get(at..)?.first_chunk()?);
+    let free = 4usize.checked_sub(end - at)?;
+    let zeros = u64::from(u32::from_ne_bytes([b'0'; 4])) >> (8 * (end - at));
+    Some(text << (8 * free) | zeros as u32)
+}
+
+/// One bit for each of 48 bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn colons(token: &[u8]) -> u64 {
+    debug_assert!(token.len() >= 48);
+    // SAFETY: the one caller has taken 48 bytes, and the loads need no alignment.
+    let (low, high) = unsafe {
+        let text = token.as_ptr();
+        (_mm256_loadu_si256(text.cast()), _mm_loadu_si128(text.add(32).cast()))
+    };
+    let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, _mm256_set1_epi8(b':' as i8))) as u32;
+    let high = _mm_movemask_epi8(_mm_cmpeq_epi8(high, _mm_set1_epi8(b':' as i8))) as u32;
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// Eight groups of four hexadecimal digits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn hexadecimal(groups: &[u32; GROUPS]) -> Option<u128> {
+    // SAFETY: the array has 32 bytes, and the load needs no alignment.
+    let text = unsafe { _mm256_loadu_si256(groups.as_ptr().cast()) };
+    let digits = _mm256_sub_epi8(text, _mm256_set1_epi8(b'0' as i8));
+    let small = _mm256_or_si256(text, _mm256_set1_epi8(0x20));
+    let letters = _mm256_sub_epi8(small, _mm256_set1_epi8(b'a' as i8));
+    let is_digit = _mm256_cmpeq_epi8(_mm256_min_epu8(digits, _mm256_set1_epi8(9)), digits);
+    let is_letter = _mm256_cmpeq_epi8(_mm256_min_epu8(letters, _mm256_set1_epi8(5)), letters);
+    if _mm256_movemask_epi8(_mm256_or_si256(is_digit, is_letter)) != -1 {
+        return None;
+    }
+    let values = _mm256_blendv_epi8(_mm256_add_epi8(letters, _mm256_set1_epi8(10)), digits, is_digit);
+    let bytes = _mm256_maddubs_epi16(values, _mm256_set1_epi16(1 << 8 | 16));
+    let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi16(bytes, bytes));
+    let mut address = [0; 16];
+    // SAFETY: the array has 16 bytes, and the store needs no alignment.
+    unsafe { _mm_storeu_si128(address.as_mut_ptr().cast(), _mm256_castsi256_si128(packed)) };
+    Some(u128::from_be_bytes(address))
 }
 
 /// Digits to four parts each, to one number each.
