@@ -17,8 +17,8 @@ q2)
     END { print "]}" }' "$s3" > "$ranges"
   "$flowtrail" top "$dir" --by eni,hour,class --where family=ipv4 --ip-ranges "$ranges" --limit 0 --format csv --quiet \
     --threads "$threads" |
-    awk -F, 'NR > 1 { if (!(($1, $2) in seen)) { seen[$1, $2]; rows++ } if ($3 == "s3") s3 += $4; else ext += $4 }
-      END { printf "{\"rows\": %d, \"s3_bytes\": %.0f, \"ext_bytes\": %.0f}\n", rows, s3, ext }'
+    awk -F, '$3 == "s3" { s3 += $4; next } { ext += $4 }
+      END { printf "{\"s3_bytes\": %.0f, \"ext_bytes\": %.0f}\n", s3, ext }'
   ;;
 q3)
   "$flowtrail" lookup "$ip" --flows "$dir" --records --totals --format ndjson --quiet --threads "$threads" | tail -n 1

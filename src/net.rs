@@ -222,31 +222,67 @@ impl TimeWindow {
 }
 
 /// The time as RFC 3339 in UTC; beyond the year 9999 as `@seconds`, since no calendar holds it.
+pub fn rfc3339(t: Seconds) -> String {
+    Stamp::of(t).as_str().to_owned()
+}
+
+/// A time as [`rfc3339`] writes it, without memory of its own.
 ///
 /// Tables have two or three in each of their rows: digits are set where they belong, and the library's way is the tests'.
-pub fn rfc3339(t: Seconds) -> String {
-    const DAY: Seconds = 24 * HOUR;
-    /// The last that `parse_rfc3339` reads.
-    const LAST: Seconds = 253_402_207_200;
-    if t > LAST {
-        return format!("@{t}");
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    text: [u8; Stamp::LONGEST],
+    length: usize,
+}
+
+impl Stamp {
+    const LONGEST: usize = "@18446744073709551615".len();
+
+    /// The stamp of a time.
+    pub fn of(t: Seconds) -> Self {
+        const DAY: Seconds = 24 * HOUR;
+        /// The last that `parse_rfc3339` reads.
+        const LAST: Seconds = 253_402_207_200;
+        let mut text = *b"0000-00-00T00:00:00Z@";
+        if t > LAST {
+            text.rotate_right(1);
+            let (_, room) = text.split_at_mut(1);
+            let length = 1 + decimal(t, room);
+            return Stamp { text, length };
+        }
+        let (year, month, day) = date_of(t / DAY);
+        let parts = [
+            year / 100,
+            year % 100,
+            month,
+            day,
+            t % DAY / HOUR,
+            t % HOUR / 60,
+            t % 60,
+        ];
+        for (at, n) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
+            text[at] += (n / 10) as u8;
+            text[at + 1] += (n % 10) as u8;
+        }
+        let length = text.len() - 1;
+        Stamp { text, length }
     }
-    let (year, month, day) = date_of(t / DAY);
-    let mut text = *b"0000-00-00T00:00:00Z";
-    let parts = [
-        year / 100,
-        year % 100,
-        month,
-        day,
-        t % DAY / HOUR,
-        t % HOUR / 60,
-        t % 60,
-    ];
-    for (at, n) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
-        text[at] += (n / 10) as u8;
-        text[at + 1] += (n % 10) as u8;
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        let text = self.text.get(..self.length);
+        text.and_then(|t| std::str::from_utf8(t).ok()).unwrap_or_default()
     }
-    text.map(char::from).iter().collect()
+}
+
+/// Writes a number's decimal digits to the start of `room`, which takes 20; tells how many there are.
+pub fn decimal(mut n: u64, room: &mut [u8]) -> usize {
+    let length = n.checked_ilog10().map_or(1, |log| log as usize + 1);
+    for digit in room.iter_mut().take(length).rev() {
+        *digit = b'0' + (n % 10) as u8;
+        n /= 10;
+    }
+    length
 }
 
 /// Year, month and day of the Gregorian calendar, so many days after the first of January 1970: years are counted from March
@@ -346,11 +382,22 @@ mod tests {
         for t in times {
             assert_eq!(rfc3339(t), of_library(t).unwrap_or(format!("@{t}")));
         }
-        assert_eq!(rfc3339(u64::MAX), format!("@{}", u64::MAX));
+        for t in [253_402_207_201, 10u64.pow(12), u64::MAX] {
+            assert_eq!(rfc3339(t), format!("@{t}"));
+        }
         assert_eq!(
             parse_rfc3339("2023-07-10 11:42:18Z"),
             parse_rfc3339("2023-07-10T11:42:18.9Z")
         );
+    }
+
+    #[test]
+    fn decimal_digits_are_those_of_the_library() {
+        for n in (0..=20).flat_map(|e| [0, 1, 9].map(|m| 10u64.saturating_pow(e).saturating_sub(1).saturating_add(m))) {
+            let mut room = [0; 20];
+            let length = decimal(n, &mut room);
+            assert_eq!(std::str::from_utf8(&room[..length]).unwrap(), n.to_string());
+        }
     }
 
     #[test]

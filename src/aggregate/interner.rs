@@ -148,7 +148,7 @@ struct Entry {
 }
 
 /// Places that are told by an id's last bytes, a power of two.
-const NEAR: usize = 1 << 12;
+const NEAR: usize = 1 << 14;
 
 /// Which of them an id has: no secret, for who shares it is looked for as if there were none.
 #[inline]
@@ -205,10 +205,12 @@ impl Interner {
     /// The number of the interface `id`, after noting what `record` says of it.
     #[inline]
     pub fn intern(&mut self, id: &[u8], record: &impl Described) -> u32 {
-        match self.faces.get(self.last as usize) {
-            Some(face) if face.id.is(id) => {}
-            _ => self.last = self.place(id),
-        }
+        // Not the last one first: where a run of one interface ends cannot be foreseen.
+        let near = self.near.get(near(id)).copied().unwrap_or(u32::MAX);
+        self.last = match self.faces.get(near as usize) {
+            Some(face) if face.id.is(id) => near,
+            _ => self.place(id),
+        };
         let face = &self.faces[self.last as usize];
         if face.knows(record, self.others.get(self.last as usize)) {
             return face.number;

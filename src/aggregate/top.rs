@@ -156,6 +156,8 @@ pub struct Top<'t> {
     groups: Vec<Group<'t>>,
     /// Groups that are not in the table.
     rest: Rest,
+    /// Numbers of interfaces ascend as their ids do.
+    ascending: bool,
 }
 
 #[derive(Debug)]
@@ -184,6 +186,7 @@ impl<'t> Top<'t> {
             keys: keys.to_vec(),
             groups,
             rest: Rest::default(),
+            ascending: table.interfaces.is_sorted_by(|a, b| a.id < b.id),
         }
     }
 
@@ -240,10 +243,26 @@ impl<'t> Top<'t> {
     }
 
     fn order(&self, a: &Group<'_>, b: &Group<'_>) -> Ordering {
-        b.volume
-            .bytes
-            .cmp(&a.volume.bytes)
-            .then_with(|| self.texts(a).cmp(self.texts(b)))
+        let by_keys = || self.keys.iter().map(|key| self.order_of_texts((a.row, b.row), *key));
+        let by_bytes = b.volume.bytes.cmp(&a.volume.bytes);
+        by_bytes.then_with(|| by_keys().find(|order| order.is_ne()).unwrap_or(Ordering::Equal))
+    }
+
+    /// The order of two rows by the text of a key; most can be told without the texts.
+    fn order_of_texts(&self, (a, b): (&Row, &Row), key: Key) -> Ordering {
+        /// Up to here all times are as long as each other.
+        const CALENDAR: u64 = 253_402_207_200;
+        let known = |interface: u32| (interface as usize) < self.table.interfaces.len();
+        let peer = |row| self.table.peer(row);
+        match key {
+            Key::Eni if self.ascending && known(a.interface) && known(b.interface) => a.interface.cmp(&b.interface),
+            Key::Hour if a.hour.max(b.hour) < CALENDAR => a.hour.cmp(&b.hour),
+            Key::Class => peer(a).class.as_str().cmp(peer(b).class.as_str()),
+            _ => {
+                let text = |row| text(self.table, row, key).unwrap_or_else(|| "-".into());
+                text(a).cmp(&text(b))
+            }
+        }
     }
 
     fn texts(&self, group: &Group<'_>) -> impl Iterator<Item = String> {
@@ -328,4 +347,59 @@ pub fn parse_keys(text: &str) -> Result<Vec<Key>> {
         )));
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::table::{Interface, Peer, Role, Sample};
+    use crate::net::Addr;
+    use proptest::prelude::*;
+
+    /// Interface, peer, hour, port.
+    fn table(ids: &[&str], rows: &[(u32, u32, u64, u16)]) -> EgressTable {
+        let interface = |id: &&str| Interface {
+            id: (*id).into(),
+            ..Interface::default()
+        };
+        let peer = |n: u32| Peer::of_class(Addr::v4(n), Class::ALL[n as usize % 5]);
+        let row = |(interface, peer, hour, port): &(u32, u32, u64, u16)| Row {
+            interface: *interface,
+            peer: *peer,
+            hour: *hour,
+            local: Addr::v4(0x0a00_0001),
+            port: *port,
+            protocol: 6,
+            direction: Direction::Egress,
+            role: Role::Client,
+            volume: Volume {
+                bytes: u128::from(*port % 3),
+                ..Volume::EMPTY
+            },
+            sample: Sample::default(),
+        };
+        let mut table = EgressTable {
+            interfaces: ids.iter().map(interface).collect(),
+            peers: (1..40).map(peer).collect(),
+            rows: rows.iter().map(row).collect(),
+        };
+        table.sort();
+        table
+    }
+
+    proptest! {
+        #[test]
+        fn equal_sums_stand_in_the_order_of_their_texts(
+            rows in proptest::collection::vec(
+                (0u32..5, 0u32..39, prop_oneof![0u64..9, Just(253_402_207_199), Just(253_402_300_799)], 0u16..40), 0..120),
+            keys in proptest::sample::subsequence(vec![Key::Eni, Key::Dst, Key::Port, Key::Hour, Key::Class], 1..6),
+            ids in prop_oneof![Just(["-", "eni-1", "eni-2", "nat-1"]), Just(["eni-9", "eni-1", "eni-1", "-"])],
+        ) {
+            let table = table(&ids, &rows);
+            let filter = Filter::parse("").unwrap();
+            let rows = Top::of(&table, &keys, &filter, Ways::Egress).rows(0);
+            let order = |(texts, volume): &(Vec<String>, Volume)| (std::cmp::Reverse(volume.bytes), texts.clone());
+            prop_assert!(rows.is_sorted_by_key(order));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! CSV follows RFC 4180; text that a spreadsheet would take for a formula gets a `'` in front. Integers beyond 2^53 are
 //! JSON strings, since most readers would round them.
 
-use crate::net::printable;
+use crate::net::{Seconds, Stamp, decimal, printable, rfc3339};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -26,6 +26,8 @@ pub enum Cell {
     Count(u128),
     /// A count of bytes: the same to machines, with a unit to people.
     Bytes(u128),
+    /// A time, as RFC 3339.
+    Time(Seconds),
     /// Nothing: `-` to people and in CSV, null in JSON.
     None,
 }
@@ -49,6 +51,7 @@ impl Cell {
             Cell::Text(s) => printable(s.as_bytes()),
             Cell::Count(n) => grouped(*n),
             Cell::Bytes(n) => crate::net::human_bytes(*n),
+            Cell::Time(t) => rfc3339(*t),
             Cell::None => "-".into(),
         }
     }
@@ -62,6 +65,7 @@ impl Cell {
         match self {
             Cell::Text(s) => serde_json::Value::from(s.as_str()),
             Cell::Count(n) | Cell::Bytes(n) => json_integer(*n),
+            Cell::Time(t) => serde_json::Value::from(rfc3339(*t)),
             Cell::None => serde_json::Value::Null,
         }
     }
@@ -70,9 +74,14 @@ impl Cell {
         match self {
             Cell::Text(s) => out.write_all(csv_text(s).as_bytes()),
             Cell::Count(n) | Cell::Bytes(n) => match u64::try_from(*n) {
-                Ok(n) => write!(out, "{n}"),
+                Ok(n) => {
+                    let mut digits = [0; 20];
+                    let length = decimal(n, &mut digits);
+                    out.write_all(&digits[..length])
+                }
                 Err(_) => write!(out, "{n}"),
             },
+            Cell::Time(t) => out.write_all(Stamp::of(*t).as_str().as_bytes()),
             Cell::None => out.write_all(b"-"),
         }
     }
@@ -84,6 +93,7 @@ impl Serialize for Cell {
         match self {
             Cell::Text(s) => to.serialize_str(s),
             Cell::Count(n) | Cell::Bytes(n) => json_integer(*n).serialize(to),
+            Cell::Time(t) => to.serialize_str(Stamp::of(*t).as_str()),
             Cell::None => to.serialize_unit(),
         }
     }
@@ -202,6 +212,11 @@ pub fn grouped(n: u128) -> String {
 
 /// A CSV cell of text: quoted where RFC 4180 asks for it, defused where a spreadsheet would run it.
 pub fn csv_text(s: &str) -> Cow<'_, str> {
+    // Ids, addresses, times, names: nearly all.
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':' | b'/' | b'_');
+    if s.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && s.bytes().all(harmless) {
+        return Cow::from(s);
+    }
     let formula = s.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && s != "-";
     let safe = if formula {
         Cow::from(format!("'{s}"))

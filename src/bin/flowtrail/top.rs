@@ -8,7 +8,7 @@ use flowtrail::aggregate::{Counting, Filter, Shelf, Volume};
 use flowtrail::index::{IndexShelf, Manifest};
 use flowtrail::input::{Archive, Family};
 use flowtrail::intel::Intel;
-use flowtrail::net::{TimeWindow, human_bytes, rfc3339};
+use flowtrail::net::{TimeWindow, human_bytes};
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
 use flowtrail::scan;
@@ -149,7 +149,7 @@ fn write(rows: Vec<Line>, args: &TopArgs, pool: &ThreadPool, out: &mut dyn Write
     };
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
-        let next: Vec<Line> = rows.by_ref().take(LINES * 64).collect();
+        let next: Vec<Line> = rows.by_ref().take(LINES * 16).collect();
         let texts = || next.into_par_iter().chunks(LINES).map(lines).collect();
         let texts: Vec<io::Result<Vec<u8>>> = pool.install(texts);
         texts.into_iter().try_for_each(|text| out.write_all(&text?))?;
@@ -175,6 +175,6 @@ fn cells((texts, v): Line) -> Vec<Cell> {
         Cell::Count(v.packets),
         Cell::Count(v.flows.into()),
     ]);
-    cells.extend([v.first, v.last].map(|t| Cell::Text(rfc3339(t))));
+    cells.extend([v.first, v.last].map(Cell::Time));
     cells
 }
