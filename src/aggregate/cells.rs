@@ -22,13 +22,16 @@ use crate::aggregate::spill::Spool;
 use crate::flow::ask_for;
 pub(in crate::aggregate) use lean::Lean;
 use lean::{CellKey, Item};
-use parts::{PARTS, Parts};
+use parts::{PARTS, Parts, part_of};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-/// Additions that wait for a part; 512 KiB of them a worker.
+/// Additions that wait for a part; 256 KiB of them a worker.
 const BOX: usize = 32;
+
+/// Additions that wait for their box, while it is asked for.
+const FRESH: usize = 16;
 
 /// Sums that are counted, and not kept one by one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -229,7 +232,10 @@ pub struct Outbox {
 }
 
 #[derive(Debug)]
-struct Boxes<K>(Vec<Vec<Item<K>>>);
+struct Boxes<K> {
+    boxes: Vec<Vec<Item<K>>>,
+    fresh: Vec<Item<K>>,
+}
 
 impl Outbox {
     /// Adds a record to the sums of `key`. Inlined, so that neither goes through memory.
@@ -255,7 +261,10 @@ impl Outbox {
 
 impl<K> Default for Boxes<K> {
     fn default() -> Self {
-        Boxes(Vec::new())
+        Boxes {
+            boxes: Vec::new(),
+            fresh: Vec::new(),
+        }
     }
 }
 
@@ -271,20 +280,37 @@ impl<K: CellKey> Boxes<K> {
     /// Inlined, so that the record is written where it belongs, once.
     #[inline(always)]
     fn put(&mut self, to: &Parts<K>, item: Item<K>) {
-        if self.0.is_empty() {
-            self.0 = (0..PARTS).map(|_| Vec::with_capacity(BOX)).collect();
+        if self.fresh.len() == self.fresh.capacity() {
+            self.share_out(to);
         }
-        let number = (item.hash >> 56) as usize;
-        let items = &mut self.0[number];
-        items.push(item);
-        if items.len() == BOX {
-            to.empty(items, number);
+        if let Some(items) = self.boxes.get(part_of(item.hash)) {
+            ask_for(items.as_ptr().wrapping_add(items.len()));
         }
-        ask_for(items.as_ptr().wrapping_add(items.len()));
+        self.fresh.push(item);
+    }
+
+    /// Puts what waits into boxes: written there at once, each would be waited for.
+    #[inline(never)]
+    fn share_out(&mut self, to: &Parts<K>) {
+        if self.boxes.is_empty() {
+            self.boxes = (0..PARTS).map(|_| Vec::with_capacity(BOX)).collect();
+            self.fresh.reserve_exact(FRESH);
+        }
+        for item in self.fresh.drain(..) {
+            let number = part_of(item.hash);
+            let items = &mut self.boxes[number];
+            items.push(item);
+            if items.len() == BOX {
+                to.empty(items, number);
+            }
+        }
     }
 
     fn flush(&mut self, to: &Parts<K>) {
-        for (number, items) in self.0.iter_mut().enumerate() {
+        if !self.fresh.is_empty() {
+            self.share_out(to);
+        }
+        for (number, items) in self.boxes.iter_mut().enumerate() {
             to.empty(items, number);
         }
     }

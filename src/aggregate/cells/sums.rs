@@ -1,7 +1,7 @@
 //! Sums of several records on their way to the shared table, box by box as single records go ([`Outbox`](super::Outbox)).
 
 use super::lean::{CellKey, Lean, LeanKey};
-use super::{BOX, Cells, PARTS, Parts};
+use super::{BOX, Cells, PARTS, Parts, part_of};
 use crate::aggregate::key::{Cell, FlowKey};
 
 /// One worker's boxes.
@@ -54,7 +54,7 @@ impl<K: CellKey> Boxes<K> {
             self.0 = (0..PARTS).map(|_| Waiting::new()).collect();
         }
         let hash = to.hash(key);
-        let number = (hash >> 56) as usize;
+        let number = part_of(hash);
         let waiting = &mut self.0[number];
         waiting.sums.push(lean);
         waiting.hashes.push(hash);
