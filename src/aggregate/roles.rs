@@ -8,7 +8,8 @@ use crate::aggregate::rules::Cells;
 use crate::aggregate::spill::Room;
 use crate::aggregate::table::Role;
 use crate::net::Addr;
-use std::collections::{HashMap, HashSet};
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
 
 /// A service has at least so many partners, and so many times those of the other side.
 const PARTNERS: usize = 3;
@@ -19,6 +20,8 @@ const ENOUGH: usize = 64;
 type Local = (u32, Addr, u8, u16);
 type Far = (Addr, u8, u16);
 
+type Set<T> = HashSet<T, RandomState>;
+
 /// Decides the roles that were left open, and adds up what then shares a key.
 pub(super) fn is_open(key: &FlowKey) -> bool {
     key.sides.role() == Role::Unknown && key.other_port != 0
@@ -27,8 +30,8 @@ pub(super) fn is_open(key: &FlowKey) -> bool {
 /// Who spoke to whom, where nothing told who listens.
 #[derive(Debug, Default)]
 pub(super) struct Partners {
-    of_local: HashMap<Local, HashSet<(Addr, u16)>>,
-    of_far: HashMap<Far, HashSet<(u32, u16)>>,
+    of_local: HashMap<Local, Set<(Addr, u16)>, RandomState>,
+    of_far: HashMap<Far, Set<(u32, u16)>, RandomState>,
 }
 
 impl Partners {
@@ -67,8 +70,8 @@ impl Partners {
         if !is_open(&key) {
             return key;
         }
-        let ours = self.of_local.get(&local(&key)).map_or(0, HashSet::len);
-        let theirs = self.of_far.get(&far(&key)).map_or(0, HashSet::len);
+        let ours = self.of_local.get(&local(&key)).map_or(0, Set::len);
+        let theirs = self.of_far.get(&far(&key)).map_or(0, Set::len);
         let (role, port) = if ours >= PARTNERS && ours >= TIMES * theirs {
             (Role::Server, key.port)
         } else if theirs >= PARTNERS && theirs >= TIMES * ours {
@@ -85,7 +88,7 @@ impl Partners {
     }
 }
 
-fn note<T: std::hash::Hash + Eq>(partners: &mut HashSet<T>, more: impl IntoIterator<Item = T>) {
+fn note<T: std::hash::Hash + Eq>(partners: &mut Set<T>, more: impl IntoIterator<Item = T>) {
     for partner in more {
         if partners.len() < ENOUGH {
             partners.insert(partner);

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::place::{Channel, Day, HOURS};
+use super::place::{Channel, Day, HOURS, day_of};
 use super::profile::{Learning, Profiles, news_by_day};
-use super::state::Baseline;
+use super::state::{Baseline, InterfaceHistory};
 use crate::net::{HOUR, Seconds};
 
 /// An hour: its start, bytes sent, and what was expected: the median and the 99 % quantile of the past at this time of day.
@@ -22,15 +22,45 @@ pub fn bands(
     let mut profiles = Profiles::replay(&Baseline::default(), learning);
     let mut out: BTreeMap<(String, Channel), Vec<BandHour>> = BTreeMap::new();
     let nobody = Baseline::default();
-    for (day, news) in news_by_day(learned) {
+    let days = days(learned);
+    // What was met on the last day changes no band.
+    let mut news = if days.len() > 1 && !wanted.is_empty() {
+        news_by_day(learned)
+    } else {
+        BTreeMap::new()
+    };
+    for day in days.iter().copied().filter(|_| !wanted.is_empty()) {
         profiles.regroup(learned, &nobody);
         for key in wanted {
             let hours = out.entry(key.clone()).or_default();
             hours.extend(of_day(learned, &profiles, key, day).filter(|(t, _, _)| *t >= from));
         }
-        profiles.close_day(learned, day, &news);
+        if days.last() != Some(&day) {
+            profiles.close_day(learned, day, &news.remove(&day).unwrap_or_default());
+        }
     }
     out
+}
+
+/// The days on which anybody sent, or met something new.
+fn days(learned: &Baseline) -> BTreeSet<Day> {
+    let of = |history: &InterfaceHistory, days: &mut BTreeSet<Day>| {
+        let mut last = None;
+        for day in history.hours.keys().map(|hour| day_of(*hour)) {
+            if last.replace(day) != Some(day) {
+                days.insert(day);
+            }
+        }
+        let named = history.places.values().chain(history.countries.values());
+        for seen in named.chain(history.asns.values()) {
+            if last.replace(seen.first) != Some(seen.first) {
+                days.insert(seen.first);
+            }
+        }
+    };
+    let mut days = BTreeSet::new();
+    learned.interfaces.values().for_each(|history| of(history, &mut days));
+    days
 }
 
 fn of_day<'a>(
@@ -60,6 +90,28 @@ impl Profiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baseline::state::Seen;
+
+    #[test]
+    fn the_days_are_those_with_news() {
+        let mut learned = Baseline::default();
+        let day = |n: u64| n * 86_400;
+        let history = learned.interfaces.entry("eni-1".to_owned()).or_default();
+        history
+            .hours
+            .extend([(day(3), [1; 4]), (day(3) + HOUR, [1; 4]), (day(5), [1; 4])]);
+        let history = learned.interfaces.entry("eni-2".to_owned()).or_default();
+        history.hours.insert(day(4), [1; 4]);
+        let seen = |first| Seen {
+            first,
+            last: 9,
+            bytes: 1,
+            first_bytes: 1,
+            first_hours: 1,
+        };
+        history.asns.extend([(1, seen(2)), (2, seen(9))]);
+        assert!(days(&learned).into_iter().eq(news_by_day(&learned).into_keys()));
+    }
 
     #[test]
     fn a_band_knows_the_days_before_and_not_its_own() {

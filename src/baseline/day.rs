@@ -3,8 +3,10 @@
 //! A detector reads this and nothing else. Rows are cited by their index in the table, so that bytes can be added up later
 //! without counting one twice.
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::group::FLEET;
 use super::place::{Channel, Day, HOURS, Places, channel, day_of};
@@ -49,6 +51,9 @@ pub struct ActorDay<'a> {
     /// True if the interface is too young for its own past to say what is new.
     pub young: bool,
 }
+
+/// Where a day's places stand, by the number of their name.
+type Index = HashMap<u32, usize, RandomState>;
 
 /// One interface's day with one place.
 #[derive(Debug, Clone)]
@@ -110,14 +115,20 @@ impl<'a> DayView<'a> {
 
     /// How many interfaces have sent to each place.
     fn count_users(&mut self) {
-        let mut today: HashMap<u32, usize> = HashMap::new();
+        let mut today = vec![0usize; self.places.of_peer.len()];
         for place in self.actors.iter().flat_map(|a| &a.places) {
-            *today.entry(place.id).or_default() += 1;
+            if let Some(users) = today.get_mut(place.id as usize) {
+                *users += 1;
+            }
         }
-        for place in self.actors.iter_mut().flat_map(|a| &mut a.places) {
-            let before = self.profiles.users(place.name);
-            place.users = before.max(today.get(&place.id).copied().unwrap_or(0));
-        }
+        let profiles = self.profiles;
+        self.actors
+            .par_iter_mut()
+            .flat_map_iter(|a| &mut a.places)
+            .for_each(|place| {
+                let before = profiles.users(place.name);
+                place.users = before.max(today.get(place.id as usize).copied().unwrap_or(0));
+            });
     }
 
     /// The bytes on top of what is usual of places that are new and private.
@@ -217,7 +228,7 @@ impl<'a> ActorDay<'a> {
             places: Vec::new(),
             young,
         };
-        let mut index: HashMap<u32, usize> = HashMap::new();
+        let mut index = Index::default();
         for (row, cell) in rows.iter().zip(first_row..) {
             actor.add(table, places, row, cell, &mut index);
         }
@@ -230,7 +241,7 @@ impl<'a> ActorDay<'a> {
         Some(actor)
     }
 
-    fn add(&mut self, table: &EgressTable, places: &'a Places, row: &Row, cell: u32, index: &mut HashMap<u32, usize>) {
+    fn add(&mut self, table: &EgressTable, places: &'a Places, row: &Row, cell: u32, index: &mut Index) {
         let (Direction::Egress, Some(channel)) = (row.direction, places.channel(row)) else {
             return;
         };

@@ -4,8 +4,9 @@
 //! managed AWS service in a region (`s3 eu-west-1`), else the network around the address (/24, or /64 for IPv6), since
 //! neighbours in such a block nearly always belong to one owner.
 
-use std::collections::HashMap;
-
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{EgressTable, Peer, Role, Row};
@@ -103,13 +104,13 @@ pub struct Places {
 impl Places {
     /// Names the places of a table's peers.
     pub fn of(table: &EgressTable) -> Self {
-        let mut numbers: HashMap<String, u32> = HashMap::new();
-        let mut out = Places::default();
+        let of_peer: Vec<String> = table.peers.par_iter().map(place).collect();
+        let mut out = Places {
+            ids: numbered(&of_peer),
+            of_peer,
+            ..Places::default()
+        };
         for peer in &table.peers {
-            let name = place(peer);
-            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-            out.ids.push(*numbers.entry(name.clone()).or_insert(next));
-            out.of_peer.push(name);
             out.listed.push(!peer.labels.is_empty());
             out.channels
                 .push([Role::Client, Role::Server, Role::Unknown].map(|role| channel(peer, role)));
@@ -128,6 +129,16 @@ impl Places {
     pub fn channel(&self, row: &Row) -> Option<Channel> {
         *self.channels.get(row.peer as usize)?.get(row.role as usize)?
     }
+}
+
+/// A number for each name, the same for the same name, as they are met.
+fn numbered(names: &[String]) -> Vec<u32> {
+    let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
+    let mut number = |name| {
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        *numbers.entry(name).or_insert(next)
+    };
+    names.iter().map(|name| number(name.as_str())).collect()
 }
 
 #[cfg(test)]

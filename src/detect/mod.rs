@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{EgressTable, Interface, Row};
 use crate::attribute::Reconciliation;
-use crate::baseline::{Baseline, Day, DayView, InterfaceHistory, Learning, Places, Profiles, day_of};
+use crate::baseline::{Baseline, Day, DayView, Fresh, InterfaceHistory, Learning, Places, Profiles, day_of};
 use mark::Mark;
 use rayon::prelude::*;
 
@@ -247,8 +247,14 @@ pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
     let places = Places::of(case.table);
     let mut court = Court::open(case.baseline, settings);
     let mut findings = Vec::new();
-    for (day, slices) in days(case) {
-        findings.extend(court.hear(case, &places, day, slices, settings));
+    let mut days = days(case).into_iter().peekable();
+    while let Some((day, slices)) = days.next() {
+        let (found, news) = court.hear(case, &places, day, slices, settings);
+        findings.extend(found);
+        // What was known on the last evening judges nobody.
+        if days.peek().is_some() {
+            court.profiles.close_day(&court.baseline, day, &news);
+        }
     }
     Outcome {
         findings,
@@ -286,7 +292,7 @@ impl Court {
         self.profiles.regroup(&self.baseline, &newcomers);
     }
 
-    /// Judges a day and learns it.
+    /// Judges a day and learns it; returns what was found, and what is new of each interface.
     fn hear(
         &mut self,
         case: &Case<'_>,
@@ -294,7 +300,7 @@ impl Court {
         day: Day,
         slices: Slices<'_>,
         settings: &Settings,
-    ) -> Vec<Finding> {
+    ) -> (Vec<Finding>, BTreeMap<String, Fresh>) {
         let table = case.table;
         self.assemble(table, &slices);
         let view = DayView::new(table, places, day, slices.clone(), &self.baseline, &self.profiles);
@@ -317,8 +323,7 @@ impl Court {
         marks.into_iter().for_each(|m| m.apply(&mut self.baseline, day));
         let slices = slices.iter().map(|(_, rows)| *rows);
         let news = self.baseline.learn_all(table, slices, places);
-        self.profiles.close_day(&self.baseline, day, &news);
-        found
+        (found, news)
     }
 }
 
@@ -327,12 +332,10 @@ type Slices<'a> = Vec<(u32, &'a [Row])>;
 /// The rows of each day, by interface, with the index of the first.
 fn days<'a>(case: &Case<'a>) -> BTreeMap<Day, Slices<'a>> {
     let mut out: BTreeMap<Day, Slices<'a>> = BTreeMap::new();
+    let same = |a: &Row, b: &Row| a.interface == b.interface && day_of(a.hour) == day_of(b.hour);
+    let chunks: Vec<&[Row]> = case.table.rows.par_chunk_by(same).collect();
     let mut at = 0usize;
-    for rows in case
-        .table
-        .rows
-        .chunk_by(|a, b| a.interface == b.interface && day_of(a.hour) == day_of(b.hour))
-    {
+    for rows in chunks {
         let first = u32::try_from(at).unwrap_or(u32::MAX);
         at += rows.len();
         let Some(row) = rows.first() else { continue };

@@ -113,7 +113,7 @@ fn ledger(run: &Run<'_>) -> Value {
         "forwarded": json_integer(run.left_out.forwarded),
         "logged_twice": json_integer(run.left_out.logged_twice),
         "residual": json_integer(run.vantage.residual),
-        "resolved_share": (run.resolved_share() * 10_000.0).round() / 10_000.0,
+        "resolved_share": (run.resolved_share(&l) * 10_000.0).round() / 10_000.0,
         "middleboxes": run.vantage.middleboxes,
         "nat_shared": run.vantage.shared,
     })

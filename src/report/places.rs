@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::aggregate::Direction;
-use crate::net::Addr;
+use crate::net::{Addr, Country};
 use crate::report::grid::json_integer;
 use crate::report::run::Run;
 use serde_json::{Value, json};
@@ -16,17 +16,15 @@ const LISTED: usize = 40;
 /// Bytes by destination, country and operator.
 pub fn places(run: &Run<'_>) -> Value {
     let peers = by_peer(run);
-    let mut countries: BTreeMap<String, u128> = BTreeMap::new();
-    let mut operators: BTreeMap<String, u128> = BTreeMap::new();
+    let mut countries: BTreeMap<Option<Country>, u128> = BTreeMap::new();
+    let mut operators: BTreeMap<Option<u32>, u128> = BTreeMap::new();
     let mut examples: BTreeMap<u32, Addr> = BTreeMap::new();
     for (n, bytes) in &peers {
         let Some(peer) = run.table.peers.get(*n as usize) else {
             continue;
         };
-        let country = peer.country.map_or("-".to_owned(), |c| c.to_string());
-        *countries.entry(country).or_default() += bytes;
-        let operator = peer.asn.map_or("-".to_owned(), |a| format!("AS{a}"));
-        *operators.entry(operator).or_default() += bytes;
+        *countries.entry(peer.country).or_default() += bytes;
+        *operators.entry(peer.asn).or_default() += bytes;
         if let Some(asn) = peer.asn {
             examples.entry(asn).or_insert(peer.addr);
         }
@@ -44,8 +42,8 @@ pub fn places(run: &Run<'_>) -> Value {
     };
     json!({
         "destinations": listed(peers, destination),
-        "countries": listed(countries, named),
-        "operators": listed(operators, named),
+        "countries": listed(texts(countries, |c| c.to_string()), named),
+        "operators": listed(texts(operators, |asn| format!("AS{asn}")), named),
         "as_names": as_names(run, examples),
     })
 }
@@ -65,21 +63,33 @@ fn named(name: String, bytes: u128) -> Value {
     json!({"name": name, "bytes": json_integer(bytes)})
 }
 
-fn by_peer(run: &Run<'_>) -> BTreeMap<u32, u128> {
-    let mut out: BTreeMap<u32, u128> = BTreeMap::new();
+/// Sums under their names, in the order of those; `-` for none.
+fn texts<K>(sums: BTreeMap<Option<K>, u128>, text: impl Fn(K) -> String) -> Vec<(String, u128)> {
+    let named = |(key, bytes): (Option<K>, u128)| (key.map_or("-".to_owned(), &text), bytes);
+    let mut all: Vec<_> = sums.into_iter().map(named).collect();
+    all.sort();
+    all
+}
+
+/// Egress by the number of the peer.
+fn by_peer(run: &Run<'_>) -> Vec<(u32, u128)> {
+    let passing = run.passing();
+    let mut sums: Vec<Option<u128>> = vec![None; run.table.peers.len()];
     for row in run.table.rows.iter().filter(|r| r.direction == Direction::Egress) {
-        let of = run.table.interfaces.get(row.interface as usize);
-        let passes_on = of.is_some_and(|i| run.vantage.middleboxes.contains_key(&i.id));
-        if !passes_on && run.table.peer(row).class.is_egress() {
-            *out.entry(row.peer).or_default() += row.volume.bytes;
+        let passes_on = passing.get(row.interface as usize) == Some(&true);
+        if !passes_on
+            && run.table.peer(row).class.is_egress()
+            && let Some(sum) = sums.get_mut(row.peer as usize)
+        {
+            *sum.get_or_insert_default() += row.volume.bytes;
         }
     }
-    out
+    let met = (0u32..).zip(sums).filter_map(|(n, sum)| Some((n, sum?)));
+    met.collect()
 }
 
 /// The largest, how many there are in all, and the bytes of those not listed.
-fn listed<K: Ord>(sums: BTreeMap<K, u128>, told: impl Fn(K, u128) -> Value) -> Value {
-    let mut all: Vec<(K, u128)> = sums.into_iter().collect();
+fn listed<K>(mut all: Vec<(K, u128)>, told: impl Fn(K, u128) -> Value) -> Value {
     all.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     let (count, rest) = (all.len(), all.split_off(all.len().min(LISTED)));
     let more: u128 = rest.iter().map(|(_, bytes)| bytes).sum();

@@ -1,7 +1,7 @@
 //! What every report is made of: incidents, and the frame that makes them mean something (inputs, lists, losses, sums).
 
 use crate::aggregate::stats::ScanStats;
-use crate::aggregate::{Direction, EgressTable, LeftOut, Role, Vantage};
+use crate::aggregate::{Direction, EgressTable, Interface, LeftOut, Role, Vantage};
 use crate::baseline::Baseline;
 use crate::detect::trail::S3Channels;
 use crate::incident::{Estate, Heard, Hidden, Incident, Step};
@@ -91,15 +91,18 @@ pub struct Ledger {
 }
 
 impl Run<'_> {
+    /// Of each interface whether it only passes traffic on.
+    pub fn passing(&self) -> Vec<bool> {
+        let passes_on = |i: &Interface| self.vantage.middleboxes.contains_key(&i.id);
+        self.table.interfaces.iter().map(passes_on).collect()
+    }
+
     /// The egress by channel.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::default();
+        let passing = self.passing();
         for row in self.table.rows.iter().filter(|r| r.direction == Direction::Egress) {
-            let passes_on = self
-                .table
-                .interfaces
-                .get(row.interface as usize)
-                .is_some_and(|i| self.vantage.middleboxes.contains_key(&i.id));
+            let passes_on = passing.get(row.interface as usize) == Some(&true);
             let slot = match (self.table.peer(row).class, row.role) {
                 (Class::Home | Class::Special, _) => continue,
                 _ if passes_on => &mut ledger.passed_on,
@@ -115,10 +118,9 @@ impl Run<'_> {
         ledger
     }
 
-    /// Share of the egress whose origin is decided: the rest has no known direction, or left through a gateway without
-    /// an originator in the archive.
-    pub fn resolved_share(&self) -> f64 {
-        let l = self.ledger();
+    /// Share of the egress, which is `l`, whose origin is decided: the rest has no known direction, or left through a gateway
+    /// without an originator in the archive.
+    pub fn resolved_share(&self, l: &Ledger) -> f64 {
         let decided = l.internet + l.served + l.s3;
         let undecided = self.left_out.ambiguous + self.vantage.residual;
         if decided + undecided == 0 {

@@ -7,7 +7,7 @@ use crate::incident::{Heard, Incident};
 use crate::intake::Tool;
 use crate::net::{human_bytes, printable, rfc3339};
 use crate::report::grid::grouped;
-use crate::report::run::{Run, masked};
+use crate::report::run::{Ledger, Run, masked};
 use std::io::{self, Write};
 
 /// Writes the run. `colour` allows escape sequences.
@@ -77,7 +77,7 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
         parts.push(format!("direction unknown {}", human_bytes(run.left_out.ambiguous)));
     }
     writeln!(out, "egress: {}", parts.join(", "))?;
-    writeln!(out, "{}", of_s3(run))?;
+    writeln!(out, "{}", of_s3(run, &l))?;
     let boxes = run.vantage.middleboxes.len();
     if boxes > 0 {
         let (on, residual) = (human_bytes(run.vantage.passed_on), human_bytes(run.vantage.residual));
@@ -98,7 +98,7 @@ fn head(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
             printable(id.as_bytes())
         )?;
     }
-    let share = 100.0 * run.resolved_share();
+    let share = 100.0 * run.resolved_share(&l);
     let all = (l.internet + l.served + l.s3).max(1);
     let unknown = 100.0 * l.role_unknown as f64 / all as f64;
     writeln!(
@@ -126,12 +126,12 @@ fn hidden(run: &Run<'_>, out: &mut dyn Write) -> io::Result<()> {
 const HIDDEN_SHOWN: usize = 5;
 
 /// The channels of S3, as far as the logs show them.
-fn of_s3(run: &Run<'_>) -> String {
+fn of_s3(run: &Run<'_>, ledger: &Ledger) -> String {
     let Some(c) = &run.channels else {
         return "S3 by channel, reads from outside and copies inside S3: not observable without CloudTrail data events"
             .into();
     };
-    let own = run.ledger().s3.saturating_sub(c.foreign).saturating_sub(c.unaccounted);
+    let own = ledger.s3.saturating_sub(c.foreign).saturating_sub(c.unaccounted);
     format!(
         "S3: own buckets {}, buckets of others {}, unaccounted {}; read from outside {}; copied to others {} objects (bytes not observable)",
         human_bytes(own),

@@ -16,6 +16,7 @@ use flowtrail::report::{Custody, Run, Wanted, json, terminal};
 use flowtrail::scan::{self, Inputs, Scanned};
 use flowtrail::store::Lock;
 use std::io::{IsTerminal, stdout};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 /// Runs the command.
@@ -50,7 +51,8 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) ->
     let intel = judge.lists.load(judge.quiet)?;
     let pool = scan::threads(args.read.files.threads)?;
     let bar = read::Bar::new(judge.quiet);
-    let scanned = scan::scan(&inputs, &intel, &desk.settings, &pool, &|a| bar.follow(a))?;
+    // The program ends with the command: to give back a table cell by cell takes longer than to leave it to the system.
+    let scanned = ManuallyDrop::new(scan::scan(&inputs, &intel, &desk.settings, &pool, &|a| bar.follow(a))?);
     bar.done();
     if args.trail.is_empty() {
         hint::check(&args.paths, Family::FlowLogs, &scanned.counted.archive)?;
