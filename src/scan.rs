@@ -6,6 +6,7 @@ mod own;
 mod phases;
 mod plan;
 mod states;
+mod stored;
 mod top;
 
 pub use books::{Reconciled, floors, reconcile, replayable, scan_trail};
@@ -16,10 +17,11 @@ use phases::Phases;
 pub use plan::{Plan, Share, plan};
 use states::take_some;
 pub use states::{Choice, Taken, count_states, read_again, scan_states, take};
+use stored::Stored;
 pub use top::{top_archive, top_states};
 
 use crate::aggregate::{
-    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
+    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, Rules, ScanStats, Vantage,
     WithEndpoints, finish, ingest, vantage, workers,
 };
 use crate::attribute::{Reconciliation, is_observable};
@@ -58,6 +60,9 @@ pub struct Inputs {
     pub own_accounts: Vec<String>,
     /// How.
     pub ingest: Ingest,
+    /// A store of the flow logs, made by [`index::build`](crate::index::build()): what it holds is not read again, but for
+    /// the lines that are cited.
+    pub index: Option<PathBuf>,
     /// Only records that start inside.
     pub window: Option<TimeWindow>,
     /// What was learned before. What it knows of the archive's own days and later is not used.
@@ -153,7 +158,7 @@ pub fn scan(
     let mut phases = Phases::default();
     let side = side_findings(inputs)?;
     let (known, trail) = learn(inputs, pool, &mut phases)?;
-    let counted = count_all(inputs, &known, intel, pool, follow)?;
+    let (counted, stored) = count_all(inputs, &known, intel, pool, follow)?;
     phases.restart();
     let asked = Asked {
         inputs,
@@ -161,7 +166,12 @@ pub fn scan(
         settings,
         pool,
     };
-    Ok(pool.install(|| conclude(&asked, &side, (known, trail), counted, phases)))
+    let mut scanned = pool.install(|| conclude(&asked, &side, (known, trail), counted, phases));
+    if let Some(stored) = stored {
+        stored.find_lines(&mut scanned, inputs, intel, pool)?;
+    }
+    incident::cite(&mut scanned.incidents, &scanned.counted.archive);
+    Ok(scanned)
 }
 
 /// What logs are judged by.
@@ -215,7 +225,6 @@ fn conclude(
     cover(&mut incidents, &counted, &known.inventory);
     let beside = beside(&mut incidents, inputs, side, &trail_case, &counted);
     phases.next("attribute", 0);
-    incident::cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
     counted.stats.phases.extend(phases.done);
     counted.stats.peak_memory = ScanStats::peak_memory_now();
@@ -294,22 +303,48 @@ fn lesson(counted: &Counted, judged: &Baseline, middleboxes: &BTreeSet<String>, 
     lesson
 }
 
-/// Counts the flow logs as finely as detectors need, with what is known of the estate.
-fn count_all(inputs: &Inputs, known: &Known, intel: &Intel, pool: &ThreadPool, follow: Follow<'_>) -> Result<Counted> {
-    let window = inputs.window.unwrap_or(TimeWindow::ALL);
-    let counting = Counting {
-        grain: Grain::SCAN,
-        filter: Filter::default(),
-        window,
-        largest: 0,
-    };
+/// Counts the flow logs as finely as detectors need, with what is known of the estate; what a store holds is taken from it.
+fn count_all(
+    inputs: &Inputs,
+    known: &Known,
+    intel: &Intel,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Option<Stored>)> {
+    let counting = counting(inputs);
     let places = WithEndpoints::new(intel, &known.inventory);
     let own = own_addresses(&known.inventory);
-    let ingest = Ingest {
+    let ingest = ingest_of(inputs, known);
+    let mut archive = Archive::discover_with(&inputs.flows, Family::FlowLogs, counting.window, &ingest.remote)?;
+    if let Some(shelf) = stored::shelf(inputs, &archive, &ingest)? {
+        let ingest = stored::with(&ingest, &shelf);
+        let (counted, rules) = count_by_rules(archive, &places, &counting, &ingest, &own, pool, follow)?;
+        shelf.check()?;
+        if !counted.outcome.shares_contents() {
+            return Ok((counted, Some(Stored { shelf, rules })));
+        }
+        archive = counted.archive;
+    }
+    let (counted, _) = count_by_rules(archive, &places, &counting, &ingest, &own, pool, follow)?;
+    Ok((counted, None))
+}
+
+/// What a scan counts.
+fn counting(inputs: &Inputs) -> Counting {
+    Counting {
+        grain: Grain::SCAN,
+        filter: Filter::default(),
+        window: inputs.window.unwrap_or(TimeWindow::ALL),
+        largest: 0,
+    }
+}
+
+/// How flow logs are read, with the formats that the inventory knows.
+fn ingest_of(inputs: &Inputs, known: &Known) -> Ingest {
+    Ingest {
         formats: inputs.ingest.formats.clone().with(&known.inventory),
         ..inputs.ingest.clone()
-    };
-    count(&inputs.flows, &places, &counting, &ingest, &own, pool, follow)
+    }
 }
 
 /// What was learned of the days before this archive.
@@ -348,25 +383,39 @@ pub fn count_archive<P: Places>(
     pool: &ThreadPool,
     follow: Follow<'_>,
 ) -> Result<Counted> {
+    Ok(count_by_rules(archive, places, counting, options, own, pool, follow)?.0)
+}
+
+/// The same, with the rules by which cells were counted.
+fn count_by_rules<P: Places>(
+    archive: Archive,
+    places: &P,
+    counting: &Counting,
+    options: &Ingest,
+    own: &BTreeSet<(String, Addr)>,
+    pool: &ThreadPool,
+    follow: Follow<'_>,
+) -> Result<(Counted, Rules)> {
     let mut phases = Phases::default();
     let progress = follow(&archive);
     let (counter, outcome) = ingest(&archive, places, counting, options, pool, &progress)?;
     phases.next("read", archive.bytes());
     let mut stats = outcome.stats(&archive, &counter.records);
-    let (table, left_out) = pool.install(|| finish(counter, places, &counting.grain, own, &outcome));
+    let (table, left_out, rules) = pool.install(|| finish(counter, places, &counting.grain, own, &outcome));
     phases.next("sort", 0);
     if let Some(read) = phases.done.first() {
         stats.rate = read.rate(stats.lines.lines + stats.lines.searched);
     }
     stats.phases = phases.done;
     stats.peak_memory = ScanStats::peak_memory_now();
-    Ok(Counted {
+    let counted = Counted {
         table,
         left_out,
         archive,
         outcome,
         stats,
-    })
+    };
+    Ok((counted, rules))
 }
 
 /// The trail and the inventory alone, and the trail's part of `--stats`: for look-ups.
