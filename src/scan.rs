@@ -168,7 +168,10 @@ pub fn scan(
     };
     let mut scanned = pool.install(|| conclude(&asked, &side, (known, trail), counted, phases));
     if let Some(stored) = stored {
-        stored.find_lines(&mut scanned, inputs, intel, pool)?;
+        let mut phases = Phases::default();
+        let bytes = stored.find_lines(&mut scanned, inputs, intel, pool)?;
+        phases.next("lines", bytes);
+        scanned.counted.stats.phases.extend(phases.done);
     }
     incident::cite(&mut scanned.incidents, &scanned.counted.archive);
     Ok(scanned)

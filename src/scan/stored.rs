@@ -43,35 +43,33 @@ pub(super) fn with(ingest: &Ingest, shelf: &Arc<IndexShelf>) -> Ingest {
     }
 }
 
-/// True if no text without a header was read by another format than the one that holds now: an inventory may know better
-/// than the default.
+/// True if no text without a header may have been read by another format than the one that holds now: an inventory may know
+/// better than the default.
 fn read_alike(shelf: &IndexShelf, archive: &Archive, ingest: &Ingest) -> bool {
-    let default = FieldSet::of(&LogFormat::default_v2());
+    let default = LogFormat::default_v2();
+    let fields = FieldSet::of(&default);
     shelf.reports().all(|(file, report)| {
-        let source = archive
-            .sources
-            .get(file as usize)
-            .filter(|_| report.counts.headers == 0);
-        let (Some(source), Some(fields)) = (source, report.fields) else {
-            return true;
-        };
-        let now = FieldSet::of(&ingest.formats.of(&source.name));
-        fields == now || fields != default && now == default
+        let bare = report.counts.headers == 0 && report.fields.is_some();
+        let source = archive.sources.get(file as usize).filter(|_| bare);
+        source.is_none_or(|source| {
+            let by_default = report.fields == Some(fields) && ingest.formats.of(&source.name) == default;
+            by_default || source.name.ends_with(".parquet")
+        })
     })
 }
 
 impl Stored {
-    /// Finds the lines that may be cited, and chooses among them as if all had been known.
+    /// Finds the lines that may be cited, and chooses among them as if all had been known. Returns how many bytes were read.
     pub(super) fn find_lines(
         &self,
         scanned: &mut Scanned,
         inputs: &Inputs,
         intel: &Intel,
         pool: &ThreadPool,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let rows = incident::uncited(&scanned.incidents, &scanned.counted.table);
         if rows.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let files = self.files(scanned, &rows)?;
         let places = WithEndpoints::new(intel, &scanned.known.inventory);
@@ -80,7 +78,7 @@ impl Stored {
             memory: None,
             ..ingest_of(inputs, &scanned.known)
         };
-        let found = self.read((scanned, inputs), &rows, &files, (&places, &ingest), pool)?;
+        let (found, bytes) = self.read((scanned, inputs), &rows, &files, (&places, &ingest), pool)?;
         let table = &mut scanned.counted.table;
         for row in rows {
             let sample = found.get(&row).ok_or_else(changed)?;
@@ -89,7 +87,7 @@ impl Stored {
             }
         }
         incident::choose_again(&mut scanned.incidents, &scanned.counted.table);
-        Ok(())
+        Ok(bytes)
     }
 
     /// The files in which the records of these rows stand: of the store's those that hold the interface and the far end, of
@@ -107,7 +105,7 @@ impl Stored {
         Ok(files.into_iter().collect())
     }
 
-    /// Reads these files, and tells the first record of each row.
+    /// Reads these files, and tells the first record of each row, and how many bytes they are.
     fn read<P: Places>(
         &self,
         (scanned, inputs): (&Scanned, &Inputs),
@@ -115,7 +113,7 @@ impl Stored {
         files: &[u32],
         (places, options): (&P, &Ingest),
         pool: &ThreadPool,
-    ) -> Result<BTreeMap<u32, Sample>> {
+    ) -> Result<(BTreeMap<u32, Sample>, u64)> {
         let counted = &scanned.counted;
         let mut archive = Archive::default();
         let source = |f: &u32| counted.archive.sources.get(*f as usize);
@@ -142,7 +140,8 @@ impl Stored {
             let file = counted.outcome.original(file);
             Sample { file, line }
         };
-        Ok(found.into_iter().map(|(row, sample)| (row, there(sample))).collect())
+        let found = found.into_iter().map(|(row, sample)| (row, there(sample)));
+        Ok((found.collect(), archive.bytes()))
     }
 }
 
