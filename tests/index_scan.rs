@@ -157,7 +157,7 @@ fn a_scan_by_the_store_is_the_one_of_the_account() {
 
 #[test]
 fn files_that_were_added_or_changed_are_read_raw() {
-    let late = number("20260310T1325Z");
+    let late = number("20260310T0615Z");
     let place = Place::account(|n| n < 700 || n == late || n > 1_400);
     place.build();
     let before = place.agree(&[]);

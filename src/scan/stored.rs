@@ -4,7 +4,8 @@
 //! line of each row. Lines matter only where they are cited: there the files are read that hold the row's interface and far
 //! end and have records of its hour.
 
-use super::{Counted, Inputs, Scanned, counting, ingest_of};
+use super::count::{counting, ingest_of};
+use super::{Counted, Inputs, Scanned};
 use crate::aggregate::samples::{Asked, samples};
 use crate::aggregate::watch::FieldSet;
 use crate::aggregate::{EgressTable, Ingest, Places, Progress, Row, Rules, Sample, Shelf, WithEndpoints, ingest};
