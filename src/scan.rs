@@ -1,14 +1,18 @@
 //! The pipeline itself, readable aloud from top to bottom. The only room that imports them all.
 
 mod books;
+mod count;
 mod enrich;
 mod own;
 mod phases;
 mod plan;
 mod states;
+mod stored;
 mod top;
 
 pub use books::{Reconciled, floors, reconcile, replayable, scan_trail};
+use count::count_all;
+pub use count::{count, count_archive};
 pub use enrich::Beside;
 use enrich::{attribute, beside, callers, cover};
 pub use own::own_addresses;
@@ -18,10 +22,7 @@ use states::take_some;
 pub use states::{Choice, Taken, count_states, read_again, scan_states, take};
 pub use top::{top_archive, top_states};
 
-use crate::aggregate::{
-    Counting, EgressTable, Filter, Grain, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage,
-    WithEndpoints, finish, ingest, vantage, workers,
-};
+use crate::aggregate::{EgressTable, Ingest, LeftOut, Outcome, Places, Progress, ScanStats, Vantage, vantage, workers};
 use crate::attribute::{Reconciliation, is_observable};
 use crate::baseline::{Baseline, day_of};
 use crate::coverage::Selectors;
@@ -58,6 +59,9 @@ pub struct Inputs {
     pub own_accounts: Vec<String>,
     /// How.
     pub ingest: Ingest,
+    /// A store of the flow logs, made by [`index::build`](crate::index::build()): what it holds is not read again, but for
+    /// the lines that are cited.
+    pub index: Option<PathBuf>,
     /// Only records that start inside.
     pub window: Option<TimeWindow>,
     /// What was learned before. What it knows of the archive's own days and later is not used.
@@ -153,7 +157,7 @@ pub fn scan(
     let mut phases = Phases::default();
     let side = side_findings(inputs)?;
     let (known, trail) = learn(inputs, pool, &mut phases)?;
-    let counted = count_all(inputs, &known, intel, pool, follow)?;
+    let (counted, stored) = count_all(inputs, &known, intel, pool, follow)?;
     phases.restart();
     let asked = Asked {
         inputs,
@@ -161,7 +165,15 @@ pub fn scan(
         settings,
         pool,
     };
-    Ok(pool.install(|| conclude(&asked, &side, (known, trail), counted, phases)))
+    let mut scanned = pool.install(|| conclude(&asked, &side, (known, trail), counted, phases));
+    if let Some(stored) = stored {
+        let mut phases = Phases::default();
+        let bytes = stored.find_lines(&mut scanned, inputs, intel, pool)?;
+        phases.next("lines", bytes);
+        scanned.counted.stats.phases.extend(phases.done);
+    }
+    incident::cite(&mut scanned.incidents, &scanned.counted.archive);
+    Ok(scanned)
 }
 
 /// What logs are judged by.
@@ -215,7 +227,6 @@ fn conclude(
     cover(&mut incidents, &counted, &known.inventory);
     let beside = beside(&mut incidents, inputs, side, &trail_case, &counted);
     phases.next("attribute", 0);
-    incident::cite(&mut incidents, &counted.archive);
     counted.stats.trail = trail;
     counted.stats.phases.extend(phases.done);
     counted.stats.peak_memory = ScanStats::peak_memory_now();
@@ -294,79 +305,10 @@ fn lesson(counted: &Counted, judged: &Baseline, middleboxes: &BTreeSet<String>, 
     lesson
 }
 
-/// Counts the flow logs as finely as detectors need, with what is known of the estate.
-fn count_all(inputs: &Inputs, known: &Known, intel: &Intel, pool: &ThreadPool, follow: Follow<'_>) -> Result<Counted> {
-    let window = inputs.window.unwrap_or(TimeWindow::ALL);
-    let counting = Counting {
-        grain: Grain::SCAN,
-        filter: Filter::default(),
-        window,
-        largest: 0,
-    };
-    let places = WithEndpoints::new(intel, &known.inventory);
-    let own = own_addresses(&known.inventory);
-    let ingest = Ingest {
-        formats: inputs.ingest.formats.clone().with(&known.inventory),
-        ..inputs.ingest.clone()
-    };
-    count(&inputs.flows, &places, &counting, &ingest, &own, pool, follow)
-}
-
 /// What was learned of the days before this archive.
 fn learned_before(inputs: &Inputs, table: &EgressTable) -> Option<Baseline> {
     let first = || table.hours().map_or(0, |(first, _)| day_of(first));
     inputs.baseline.clone().map(|b| b.before(first()))
-}
-
-/// Finds flow log files and counts them; `own` holds interface addresses known from elsewhere.
-///
-/// # Errors
-/// `Usage` if nothing that was named can be found. What cannot be read is in the outcome.
-pub fn count<P: Places>(
-    paths: &[OsString],
-    places: &P,
-    counting: &Counting,
-    options: &Ingest,
-    own: &BTreeSet<(String, Addr)>,
-    pool: &ThreadPool,
-    follow: Follow<'_>,
-) -> Result<Counted> {
-    let archive = Archive::discover_with(paths, Family::FlowLogs, counting.window, &options.remote)?;
-    count_archive(archive, places, counting, options, own, pool, follow)
-}
-
-/// Counts flow log files that were found.
-///
-/// # Errors
-/// As [`ingest`](crate::aggregate::ingest()).
-pub fn count_archive<P: Places>(
-    archive: Archive,
-    places: &P,
-    counting: &Counting,
-    options: &Ingest,
-    own: &BTreeSet<(String, Addr)>,
-    pool: &ThreadPool,
-    follow: Follow<'_>,
-) -> Result<Counted> {
-    let mut phases = Phases::default();
-    let progress = follow(&archive);
-    let (counter, outcome) = ingest(&archive, places, counting, options, pool, &progress)?;
-    phases.next("read", archive.bytes());
-    let mut stats = outcome.stats(&archive, &counter.records);
-    let (table, left_out) = pool.install(|| finish(counter, places, &counting.grain, own, &outcome));
-    phases.next("sort", 0);
-    if let Some(read) = phases.done.first() {
-        stats.rate = read.rate(stats.lines.lines + stats.lines.searched);
-    }
-    stats.phases = phases.done;
-    stats.peak_memory = ScanStats::peak_memory_now();
-    Ok(Counted {
-        table,
-        left_out,
-        archive,
-        outcome,
-        stats,
-    })
 }
 
 /// The trail and the inventory alone, and the trail's part of `--stats`: for look-ups.

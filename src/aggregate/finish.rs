@@ -19,14 +19,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Builds the table. `own` holds addresses known from elsewhere: (interface id, address); `outcome` knows the file and line of a
-/// sample's task and line.
+/// sample's task and line. Beside the table, the rules that made it.
 pub fn finish<P: Places>(
     mut counter: Counter<'_, P>,
     places: &P,
     grain: &Grain,
     own: &BTreeSet<(String, Addr)>,
     outcome: &Outcome,
-) -> (EgressTable, LeftOut) {
+) -> (EgressTable, LeftOut, Rules) {
     counter.seal();
     let mut left_out = LeftOut {
         smaller: counter.keep_largest(),
@@ -38,7 +38,9 @@ pub fn finish<P: Places>(
         order: &order,
     };
     let rules = Rules::learn(&cells, (places, grain), (&interfaces, own), &Room::endless());
-    let all = in_bins(&cells, &rules, interfaces.len(), &|key| is_row(key, places, grain));
+    let all = in_bins(&cells, (&rules, places), interfaces.len(), &|key| {
+        is_row(key, places, grain)
+    });
     let (all, without): (Vec<Bins>, Vec<LeftOut>) = all.into_iter().unzip();
     left_out = without.into_iter().fold(left_out, LeftOut::and);
     for (interface, address) in rules.addresses() {
@@ -53,7 +55,7 @@ pub fn finish<P: Places>(
         peers,
         rows,
     };
-    (table, left_out)
+    (table, left_out, rules)
 }
 
 /// All cells, with the places of their interfaces among those sorted by id.
@@ -84,7 +86,7 @@ impl Parted for Placed<'_> {
 /// The cells that count, in bins: a set of bins by each thread. The memory of the cells is given back on the way.
 fn in_bins<P: Places>(
     cells: &Placed<'_>,
-    rules: &Rules<'_, P>,
+    (rules, places): (&Rules, &P),
     interfaces: usize,
     is_row: &(dyn Fn(&FlowKey) -> bool + Sync),
 ) -> Vec<(Bins, LeftOut)> {
@@ -92,7 +94,7 @@ fn in_bins<P: Places>(
     let of_thread = |_| {
         let (mut bins, mut left_out) = (Bins::new(interfaces), LeftOut::default());
         let mut take = |key: FlowKey, cell: Cell| {
-            let decided = rules.decide(&cells.key(&key), &cell, &mut left_out);
+            let decided = rules.decide(places, &cells.key(&key), &cell, &mut left_out);
             if let Some(key) = decided.filter(|key| is_row(key)) {
                 bins.put(&key, &cell);
             }

@@ -33,7 +33,7 @@ mod shelved;
 mod wrapped;
 
 use drawn::Drawn;
-use shelved::{claims, holds_all, shelved};
+use shelved::{claims, first_tasks, holds_all, shelved};
 
 /// How an archive is read.
 #[derive(Debug, Clone, Default)]
@@ -149,6 +149,8 @@ struct Run<'a, T> {
     known: BTreeMap<u32, Fingerprint>,
     claims: Claims,
     logs: FlowLogs,
+    /// By flow log, its first task, if there is a shelf.
+    first: Vec<u32>,
     examples: Examples,
     reports: Reports,
     /// Files in pieces of which one changed the format: they have to be read whole.
@@ -190,6 +192,7 @@ impl<'a, T: Tally> Run<'a, T> {
         let logs = FlowLogs::of(archive);
         Run {
             reports: Reports::of_tasks(tasks.len(), (0..tasks.len()).map(|n| (n, tasks.get(n).file))),
+            first: reading.shelf.map(|_| first_tasks(&tasks, &logs)).unwrap_or_default(),
             changed: Mutex::default(),
             archive,
             reading,
@@ -232,6 +235,7 @@ impl<'a, T: Tally> Run<'a, T> {
         };
         let mut all: Option<T> = None;
         let mut seen = watch();
+        self.quiet(&mut seen);
         let parts = self.reading.shelf.map_or(0, |s| s.parts());
         for worker in workers::run(pool, order.steps() + parts, new, step) {
             seen.merge(worker.watch);

@@ -232,32 +232,57 @@ impl Outcome {
 
     /// By task: its file, as [`Outcome::place`] tells it, and how many lines stand before its own.
     pub(super) fn places(&self) -> Vec<Sample> {
-        (0..self.told.beyond()).map(|task| self.place((task, 0))).collect()
+        (0..self.told.beyond()).map(|task| self.start(task)).collect()
     }
 
-    /// The file and physical line of a task's line; of copies, the first file by name, whichever was read.
+    /// The file and physical line of a task's line; of copies, the first file by name, whichever was read. Line 0 is no line
+    /// of the task: it stands for a flow log's sums of which no line is known, and stays one of its own file.
     pub fn place(&self, (task, line): (u32, u64)) -> Sample {
+        if line == 0 {
+            let file = self.told.file(task).unwrap_or_default();
+            return Sample { file, line };
+        }
+        let start = self.start(task);
+        Sample {
+            line: start.line + line,
+            ..start
+        }
+    }
+
+    /// What stands before a task's first line.
+    fn start(&self, task: u32) -> Sample {
         let Some(file) = self.told.file(task) else {
             return Sample::default();
         };
         Sample {
-            file: self.originals.get(&file).copied().unwrap_or(file),
-            line: self.starts.get(&task).copied().unwrap_or(0) + line,
+            file: self.original(file),
+            line: self.starts.get(&task).copied().unwrap_or(0),
         }
+    }
+
+    /// The first file by name that has the content of this one.
+    pub fn original(&self, file: u32) -> u32 {
+        self.originals.get(&file).copied().unwrap_or(file)
+    }
+
+    /// True if one content stands under several flow logs.
+    pub fn shares_contents(&self) -> bool {
+        let apart = |(copy, original): (&u32, &u32)| self.logs.of_file(*copy) != self.logs.of_file(*original);
+        self.originals.iter().any(apart)
     }
 
     /// The same for so many lines: where they are more than the tasks, from a table of all tasks.
     pub(super) fn placing(&self, lines: usize) -> impl Fn((u32, u64)) -> Sample + Sync + '_ {
         let table = (lines > self.told.beyond() as usize).then(|| self.places());
         move |(task, line)| match &table {
-            None => self.place((task, line)),
-            Some(places) => {
+            Some(places) if line > 0 => {
                 let start = places.get(task as usize).copied().unwrap_or_default();
                 Sample {
                     line: start.line + line,
                     ..start
                 }
             }
+            _ => self.place((task, line)),
         }
     }
 

@@ -45,11 +45,11 @@ impl LeftOut {
 }
 
 /// Decides about each cell.
-pub(super) struct Rules<'a, P> {
-    places: &'a P,
+#[derive(Debug, Default)]
+pub struct Rules {
     chosen: Chosen,
     owners: Owners,
-    origins: Option<Origins<'a>>,
+    origins: Option<Origins>,
     partners: Partners,
 }
 
@@ -84,17 +84,16 @@ impl Met {
     }
 }
 
-impl<'a, P: Places> Rules<'a, P> {
+impl Rules {
     /// Learns from all cells; `own` are addresses that the inventory tells, `room` is for what is learned.
-    pub(super) fn learn(
+    pub(super) fn learn<P: Places>(
         cells: Cells<'_>,
-        (places, grain): (&'a P, &Grain),
-        (interfaces, own): (&'a [Interface], &BTreeSet<(String, Addr)>),
+        (places, grain): (&P, &Grain),
+        (interfaces, own): (&[Interface], &BTreeSet<(String, Addr)>),
         room: &Room,
     ) -> Self {
         let met = Met::of(cells);
         let mut rules = Rules {
-            places,
             chosen: Chosen::default(),
             owners: Owners::learn(cells, interfaces, own, room),
             origins: None,
@@ -104,12 +103,12 @@ impl<'a, P: Places> Rules<'a, P> {
             rules.chosen = Chosen::of(cells, room);
         }
         if met.carried {
-            let key = |key: &FlowKey, cell: &Cell| rules.sided(key, cell, &mut LeftOut::default());
+            let key = |key: &FlowKey, cell: &Cell| rules.sided(places, key, cell, &mut LeftOut::default());
             let sided = Through { cells, key: &key };
             rules.origins = Some(Origins::of(&sided, &rules.owners, interfaces, room));
         }
         if met.both_ports && grain.port {
-            let key = |key: &FlowKey, cell: &Cell| rules.begun(key, cell, &mut LeftOut::default());
+            let key = |key: &FlowKey, cell: &Cell| rules.begun(places, key, cell, &mut LeftOut::default());
             let begun = Through { cells, key: &key };
             rules.partners = Partners::of(&begun, room);
         }
@@ -117,8 +116,15 @@ impl<'a, P: Places> Rules<'a, P> {
     }
 
     /// The key under which a cell counts; nothing if it does not, which is noted.
-    pub(super) fn decide(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
-        self.begun(key, cell, left_out).map(|key| self.partners.decide(key))
+    pub(super) fn decide<P: Places>(
+        &self,
+        places: &P,
+        key: &FlowKey,
+        cell: &Cell,
+        left_out: &mut LeftOut,
+    ) -> Option<FlowKey> {
+        self.begun(places, key, cell, left_out)
+            .map(|key| self.partners.decide(key))
     }
 
     /// Addresses that are the interfaces' own, sorted.
@@ -127,15 +133,15 @@ impl<'a, P: Places> Rules<'a, P> {
     }
 
     /// With its direction, if its log counts.
-    fn sided(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
+    fn sided<P: Places>(&self, places: &P, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
         let counts = self.chosen.keeps(key, cell, left_out);
         let key = FlowKey { log: 0, ..*key };
-        counts.then(|| self.owners.resolve(key, cell, self.places, left_out))?
+        counts.then(|| self.owners.resolve(key, cell, places, left_out))?
     }
 
     /// The same, if its bytes began here.
-    fn begun(&self, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
-        let key = self.sided(key, cell, left_out)?;
+    fn begun<P: Places>(&self, places: &P, key: &FlowKey, cell: &Cell, left_out: &mut LeftOut) -> Option<FlowKey> {
+        let key = self.sided(places, key, cell, left_out)?;
         let stays = self.origins.as_ref().is_none_or(|o| o.keeps(&key, cell, left_out));
         let sides = key.sides.carried(false).passed(false);
         stays.then_some(FlowKey { sides, ..key })

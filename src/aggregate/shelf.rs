@@ -8,6 +8,7 @@ use crate::aggregate::interner::Described;
 use crate::aggregate::outcome::TaskReport;
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::{Role, Volume};
+use crate::aggregate::watch::Presence;
 use crate::flow::{Action, Field, FlowDirection, LogFormat};
 use crate::input::Fingerprint;
 use crate::net::Addr;
@@ -24,6 +25,9 @@ pub trait Shelf: Debug + Send + Sync {
 
     /// The contents of the files that it holds.
     fn contents(&self) -> Vec<(Fingerprint, u32)>;
+
+    /// Tells what NODATA and SKIPDATA records say, by the id of the flow log, interface and hour.
+    fn quiet(&self, tell: &mut dyn FnMut(&str, &[u8], &Presence));
 
     /// In how many parts its sums are handed out.
     fn parts(&self) -> usize;

@@ -302,21 +302,22 @@ fn turned(key: FlowKey) -> FlowKey {
 /// They are left to the interface that owns the address, if that one is in the archive (it logged them too); bytes that only
 /// came in to be sent on are left to the record that sends them. Pods and secondary addresses belong to nobody else and stay.
 #[derive(Debug)]
-pub(super) struct Origins<'i> {
-    interfaces: &'i [Interface],
+pub(super) struct Origins {
+    /// Of each interface its account.
+    accounts: Vec<Option<String>>,
     owners: HashMap<Addr, Vec<u32>, RandomState>,
     sent: HashMap<(u32, Addr, u32), u128, RandomState>,
 }
 
-impl<'i> Origins<'i> {
+impl Origins {
     /// Of cells whose directions are known.
-    pub(super) fn of(cells: Cells<'_>, own: &Owners, interfaces: &'i [Interface], room: &Room) -> Self {
+    pub(super) fn of(cells: Cells<'_>, own: &Owners, interfaces: &[Interface], room: &Room) -> Self {
         let mut owners: HashMap<Addr, Vec<u32>, RandomState> = HashMap::default();
         for (interface, address) in &own.known {
             owners.entry(*address).or_default().push(*interface);
         }
         Origins {
-            interfaces,
+            accounts: interfaces.iter().map(|i| i.account.clone()).collect(),
             owners,
             sent: sent_on(cells, room),
         }
@@ -338,10 +339,10 @@ impl<'i> Origins<'i> {
     }
 
     fn same_network(&self, a: u32, b: u32) -> bool {
-        let of = |i: u32| self.interfaces.get(i as usize);
+        let of = |i: u32| self.accounts.get(i as usize);
         let agree = |x: Option<&String>, y: Option<&String>| x.is_none() || y.is_none() || x == y;
         match (of(a), of(b)) {
-            (Some(a), Some(b)) => agree(a.account.as_ref(), b.account.as_ref()),
+            (Some(a), Some(b)) => agree(a.as_ref(), b.as_ref()),
             _ => false,
         }
     }

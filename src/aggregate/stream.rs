@@ -117,7 +117,7 @@ impl Settled {
         let rules = Rules::learn(cells, (places, grain), (interfaces, &own), room);
         let mut left_out = LeftOut::default();
         cells.each(&mut |key, cell| {
-            if let Some(key) = rules.decide(key, cell, &mut left_out) {
+            if let Some(key) = rules.decide(places, key, cell, &mut left_out) {
                 take(interfaces, &key, cell, false);
             }
         });

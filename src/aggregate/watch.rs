@@ -4,9 +4,11 @@
 //! feeds all. Merging is a commutative sum. A content delivered under two flow logs (two subscriptions on a quiet
 //! interface write the same bytes) counts for both, whichever of the files was read first.
 
+use crate::error::Result;
 use crate::flow::{Action, Field, FlowRecord, LogFormat, LogStatus};
 use crate::input::{Archive, LogKind, LogName};
-use crate::net::{Seconds, TimeWindow};
+use crate::net::{HOUR, Seconds, TimeWindow};
+use crate::store::{Reader, Writer};
 use foldhash::fast::RandomState;
 use hashbrown::{Equivalent, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +111,40 @@ impl Presence {
         }
     }
 
+    /// Writes it.
+    pub fn encode(&self, w: &mut Writer) {
+        [self.first, self.last, self.accept, self.reject, self.nodata]
+            .into_iter()
+            .for_each(|n| w.number(n));
+        w.number(self.lost.len() as u64);
+        for window in &self.lost {
+            w.number(window.from);
+            w.number(window.to);
+        }
+    }
+
+    /// Reads what [`Presence::encode`] wrote.
+    ///
+    /// # Errors
+    /// `Format` if something else stands there.
+    pub fn decode(r: &mut Reader<'_>) -> Result<Presence> {
+        let (first, last) = (r.number()?, r.number()?);
+        let (accept, reject, nodata) = (r.count()?, r.count()?, r.count()?);
+        let mut lost = BTreeSet::new();
+        for _ in 0..r.number()? {
+            let (from, to) = (r.number()?, r.number()?);
+            lost.insert(TimeWindow { from, to });
+        }
+        Ok(Presence {
+            first,
+            last,
+            accept,
+            reject,
+            nodata,
+            lost,
+        })
+    }
+
     /// Takes out the counts of what was added before; its times and losses were also seen elsewhere.
     pub fn take_out(&mut self, other: &Presence) {
         self.accept = self.accept.saturating_sub(other.accept);
@@ -141,6 +177,62 @@ pub struct Watch {
     seen: HashMap<(u32, Box<[u8]>), Presence, RandomState>,
 }
 
+/// What NODATA and SKIPDATA records show, by flow log, interface and hour of their start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quiet(BTreeMap<(String, Box<[u8]>, Seconds), Presence>);
+
+impl Quiet {
+    /// Takes in a record.
+    pub fn observe(&mut self, log: &str, r: &FlowRecord<'_>) {
+        let hour = r.start.unwrap_or(0) / HOUR;
+        let key = (log.to_owned(), interface_of(r).into(), hour);
+        self.0.entry(key).or_default().observe(r);
+    }
+
+    /// Adds what was seen elsewhere: commutative and associative.
+    pub fn merge(&mut self, other: Quiet) {
+        for (key, presence) in other.0 {
+            self.0.entry(key).or_default().add(presence);
+        }
+    }
+
+    /// All of it: flow log, interface, and what its records of one hour say.
+    pub fn each(&self, mut tell: impl FnMut(&str, &[u8], &Presence)) {
+        self.0.iter().for_each(|((log, id, _), seen)| tell(log, id, seen));
+    }
+
+    /// Writes it.
+    pub fn encode(&self, w: &mut Writer) {
+        w.number(self.0.len() as u64);
+        for ((log, id, hour), presence) in &self.0 {
+            w.text(log);
+            w.bytes(id);
+            w.number(*hour);
+            presence.encode(w);
+        }
+    }
+
+    /// Reads what [`Quiet::encode`] wrote.
+    ///
+    /// # Errors
+    /// `Format` if something else stands there.
+    pub fn decode(r: &mut Reader<'_>) -> Result<Quiet> {
+        let mut quiet = Quiet::default();
+        for _ in 0..r.number()? {
+            let key = (r.text()?.to_owned(), r.bytes()?.into(), r.number()?);
+            quiet.0.insert(key, Presence::decode(r)?);
+        }
+        Ok(quiet)
+    }
+}
+
+/// The interface of a record, as coverage calls it.
+fn interface_of<'r>(r: &FlowRecord<'r>) -> &'r [u8] {
+    r.text(Field::InterfaceId)
+        .or_else(|| r.text(Field::ResourceId))
+        .unwrap_or(b"-")
+}
+
 /// A key of what was seen, not yet kept.
 #[derive(Hash)]
 struct Known<'r>(u32, &'r [u8]);
@@ -168,13 +260,17 @@ impl Watch {
         if !self.window.contains(r.start.unwrap_or(0)) {
             return;
         }
-        let id = r
-            .text(Field::InterfaceId)
-            .or_else(|| r.text(Field::ResourceId))
-            .unwrap_or(b"-");
+        let id = interface_of(r);
         match self.seen.get_mut(&Known(self.log, id)) {
             Some(presence) => presence.observe(r),
             None => self.seen.entry((self.log, id.into())).or_default().observe(r),
+        }
+    }
+
+    /// Takes in what records of one hour showed that were read before.
+    pub(super) fn add(&mut self, log: u32, id: &[u8], seen: &Presence) {
+        if self.window.contains(seen.first) {
+            self.seen.entry((log, id.into())).or_default().add(seen.clone());
         }
     }
 

@@ -88,6 +88,20 @@ fn destinations(table: &EgressTable, peers: BTreeMap<u32, u128>) -> Vec<Destinat
     out
 }
 
+/// Records to look at, of cells given by row index: of those with most bytes.
+pub fn evidence_of(table: &EgressTable, cells: &BTreeSet<u32>) -> Vec<Evidence> {
+    evidence(cells.iter().filter_map(|c| table.rows.get(*c as usize)).collect())
+}
+
+/// The cells that may be cited: those with most bytes, and all that have as many as the last of them.
+pub fn citable(table: &EgressTable, cells: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let bytes = |cell: u32| table.rows.get(cell as usize).map_or(0, |r| r.volume.bytes);
+    let mut all: Vec<u128> = cells.iter().map(|c| bytes(*c)).collect();
+    all.sort_unstable_by(|a, b| b.cmp(a));
+    let least = all.get(EVIDENCE - 1).copied().unwrap_or(0);
+    cells.iter().copied().filter(|c| bytes(*c) >= least).collect()
+}
+
 fn evidence(mut rows: Vec<&Row>) -> Vec<Evidence> {
     rows.sort_by(|a, b| b.volume.bytes.cmp(&a.volume.bytes).then(a.sample.cmp(&b.sample)));
     let mut samples: Vec<_> = rows.into_iter().take(EVIDENCE).map(|r| r.sample).collect();

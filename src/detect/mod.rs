@@ -52,7 +52,7 @@ pub mod unusual_port;
 pub mod volume_spike;
 
 pub use budget::Budget;
-pub use cells::Sums;
+pub use cells::{Sums, citable, evidence_of};
 pub use finding::{
     ATTACK_VERSION, Attack, BucketClaim, Confidence, CoverageClaim, Destination, Evidence, Expectation, Finding, Part,
     PrincipalClaim, SCHEMA, Severity, Technique,

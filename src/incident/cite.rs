@@ -1,9 +1,11 @@
 //! Evidence that can be found again: file names below the input root, and the SHA-256 of the files cited.
 
+use crate::aggregate::EgressTable;
+use crate::detect::{citable, evidence_of};
 use crate::incident::Incident;
 use crate::input::{Archive, Source};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Puts file names and the SHA-256 of the cited files into the evidence.
 pub fn cite(incidents: &mut [Incident], archive: &Archive) {
@@ -17,6 +19,20 @@ pub fn cite(incidents: &mut [Incident], archive: &Archive) {
             .entry(evidence.file_index)
             .or_insert_with(|| sha256(&source))
             .clone();
+    }
+}
+
+/// The rows that may be cited, but of which no line is known.
+pub fn uncited(incidents: &[Incident], table: &EgressTable) -> BTreeSet<u32> {
+    let unknown = |row: &u32| table.rows.get(*row as usize).is_some_and(|r| r.sample.line == 0);
+    let rows = incidents.iter().flat_map(|i| citable(table, &i.cells));
+    rows.filter(unknown).collect()
+}
+
+/// Takes the evidence anew from the table.
+pub fn choose_again(incidents: &mut [Incident], table: &EgressTable) {
+    for incident in incidents {
+        incident.evidence = evidence_of(table, &incident.cells);
     }
 }
 

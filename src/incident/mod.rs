@@ -19,7 +19,7 @@ mod suppress;
 mod view;
 
 pub use allow::AllowList;
-pub use cite::{cite, sha256};
+pub use cite::{choose_again, cite, sha256, uncited};
 pub use estate::{BucketUse, EndpointUse, Estate, Reads, TrailSelector, Usual};
 pub use side::{Heard, hear, lines, subject};
 pub use steps::{Checklists, Step};

@@ -5,6 +5,7 @@
 //! leftovers that the next build removes.
 
 use crate::aggregate::outcome::{Place, TaskReport};
+use crate::aggregate::watch::Quiet;
 use crate::aggregate::{Ingest, Outcome, Progress, Reading, read_into, workers};
 use crate::error::{Error, Result};
 use crate::index::gather::{Gather, Target};
@@ -188,12 +189,13 @@ fn segment(
         window: TimeWindow::ALL,
     };
     let (gather, outcome) = read_into(&archive, &reading, &ingest, pool, progress);
-    let (counts, parts) = finish(gather, pool)?;
+    let (counts, parts, quiet) = finish(gather, pool)?;
     let files = told(&archive, &outcome, &counts, &stamps, (&learned, ingest.read));
     Ok(Segment {
         name: name.into(),
         bytes: parts.values().flatten().map(|s| s.size).sum(),
         parts: Arc::new(parts.into_values().collect()),
+        quiet: Arc::new(quiet),
         files,
     })
 }
@@ -250,7 +252,7 @@ type Counts = BTreeMap<u32, crate::aggregate::stats::RecordCounts>;
 type Parts = BTreeMap<u32, [Seal; 2]>;
 
 /// Writes what workers still hold, side by side.
-fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<(Counts, Parts)> {
+fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<(Counts, Parts, Quiet)> {
     let gathers: Vec<Mutex<Gather<'_>>> = gather.split().into_iter().map(Mutex::new).collect();
     let lock = |n: usize| gathers.get(n).map(|g| g.lock().unwrap_or_else(PoisonError::into_inner));
     let step = |(): &mut (), n: usize| {
@@ -259,18 +261,19 @@ fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<(Counts, Parts)> {
         }
     };
     workers::run(pool, gathers.len(), || (), step);
-    let (mut counts, mut parts) = (Counts::new(), Parts::new());
+    let (mut counts, mut parts, mut quiet) = (Counts::new(), Parts::new(), Quiet::default());
     for n in 0..gathers.len() {
         let Some(mut gather) = lock(n) else { continue };
         if let Some(e) = gather.failed.take() {
             return Err(e);
         }
         parts.extend(std::mem::take(&mut gather.written));
+        quiet.merge(std::mem::take(&mut gather.quiet));
         for (file, of_file) in std::mem::take(&mut gather.counts) {
             counts.entry(file).or_default().add(&of_file);
         }
     }
-    Ok((counts, parts))
+    Ok((counts, parts, quiet))
 }
 
 /// Gives new files their names, and then the manifest its content.

@@ -8,6 +8,7 @@ use crate::aggregate::interner::Described;
 use crate::aggregate::key::role_of_source;
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::table::Role;
+use crate::aggregate::watch::{Quiet, UNNAMED};
 use crate::error::Error;
 use crate::flow::{Action, Field, FlowRecord, LogStatus, MISSING, Rows};
 use crate::index::part;
@@ -42,6 +43,8 @@ pub(super) struct Gather<'s> {
     records: RecordCounts,
     /// Counts by file.
     pub(super) counts: BTreeMap<u32, RecordCounts>,
+    /// What NODATA and SKIPDATA records say.
+    pub(super) quiet: Quiet,
     /// The parts that it wrote, each with its number.
     pub(super) written: Vec<(u32, [Seal; 2])>,
     /// What went wrong first.
@@ -59,6 +62,7 @@ impl<'s> Gather<'s> {
             log: 0,
             records: RecordCounts::default(),
             counts: BTreeMap::new(),
+            quiet: Quiet::default(),
             written: Vec::new(),
             failed: None,
             others: Vec::new(),
@@ -136,7 +140,8 @@ impl Tally for Gather<'_> {
 
     fn observe(&mut self, _: u64, r: &FlowRecord<'_>) {
         if r.status != LogStatus::Ok {
-            return;
+            let log = self.logs.get(usize::from(self.log)).map_or(UNNAMED, String::as_str);
+            return self.quiet.observe(log, r);
         }
         self.records.observe(r);
         let (Some(src), Some(dst)) = (r.srcaddr, r.dstaddr) else {

@@ -5,13 +5,14 @@
 
 use crate::aggregate::outcome::TaskReport;
 use crate::aggregate::stats::RecordCounts;
+use crate::aggregate::watch::{Presence, Quiet};
 use crate::aggregate::{Shelf, Summed};
 use crate::error::{Error, Result};
 use crate::flow::value::address;
 use crate::forms::columns::guard::guarded;
 use crate::index::blocks::Reading;
 use crate::index::keys::{self, Places};
-use crate::index::manifest::{Manifest, stamp};
+use crate::index::manifest::{Manifest, StoredFile, stamp};
 use crate::index::part::{BLOCK, GROUP, paths};
 use crate::index::seal::Seal;
 use crate::input::{Archive, Fingerprint};
@@ -47,10 +48,19 @@ pub type Names = BTreeSet<String>;
 pub struct IndexShelf {
     folder: PathBuf,
     held: BTreeMap<u32, Held>,
-    /// Segments that serve, and their parts.
-    served: Vec<(String, Arc<Vec<[Seal; 2]>>)>,
+    served: Vec<Served>,
     wanted: Option<Wanted>,
     failed: Mutex<Option<Error>>,
+}
+
+/// A segment that serves.
+#[derive(Debug)]
+struct Served {
+    name: String,
+    parts: Arc<Vec<[Seal; 2]>>,
+    quiet: Arc<Quiet>,
+    /// The archive's numbers of its files, by its own.
+    files: BTreeMap<u32, u32>,
 }
 
 #[derive(Debug)]
@@ -83,9 +93,18 @@ impl IndexShelf {
         for seat in &seats {
             shelf.hold(manifest, seat);
         }
-        let served: BTreeSet<usize> = seats.iter().map(|s| s.segment).collect();
-        for segment in served.iter().filter_map(|s| manifest.segments.get(*s)) {
-            shelf.served.push((segment.name.clone(), Arc::clone(&segment.parts)));
+        let mut served: BTreeMap<usize, BTreeMap<u32, u32>> = BTreeMap::new();
+        for seat in &seats {
+            let files = served.entry(seat.segment).or_default();
+            files.extend(stored(manifest, seat).map(|f| f.number).zip(seat.number));
+        }
+        for (segment, files) in served {
+            shelf.served.extend(manifest.segments.get(segment).map(|s| Served {
+                name: s.name.clone(),
+                parts: Arc::clone(&s.parts),
+                quiet: Arc::clone(&s.quiet),
+                files,
+            }));
         }
         shelf
     }
@@ -123,7 +142,7 @@ impl IndexShelf {
             wanted: None,
             failed: Mutex::default(),
         };
-        let number = |s: &Seat| Some(manifest.segments.get(s.segment)?.files.get(s.file)?.number);
+        let number = |s: &Seat| stored(manifest, s).map(|f| f.number);
         let holds = |s: &&Seat| {
             let files = holding.get(&s.segment);
             files.zip(number(s)).is_some_and(|(files, n)| files.contains(&n))
@@ -135,8 +154,7 @@ impl IndexShelf {
     }
 
     fn hold(&mut self, manifest: &Manifest, seat: &Seat) {
-        let file = manifest.segments.get(seat.segment).and_then(|s| s.files.get(seat.file));
-        if let (Some(file), Some(number)) = (file, seat.number) {
+        if let (Some(file), Some(number)) = (stored(manifest, seat), seat.number) {
             let held = Held {
                 report: file.report.clone(),
                 counts: file.counts.clone(),
@@ -144,6 +162,30 @@ impl IndexShelf {
             };
             self.held.insert(number, held);
         }
+    }
+
+    /// The held files in which a key stands, by their numbers in the archive; a copy of one is not among them.
+    ///
+    /// # Errors
+    /// `List` if the store is damaged.
+    pub fn files_with(&self, key: &str) -> Result<BTreeSet<u32>> {
+        let wanted = Wanted {
+            names: [key.to_owned()].into(),
+            ..Wanted::default()
+        };
+        let mut files = BTreeSet::new();
+        for segment in &self.served {
+            for (n, seals) in (0..).zip(segment.parts.iter()) {
+                let found = places(&self.folder, (segment.name.as_str(), n, seals), &wanted)?.files;
+                files.extend(found.iter().filter_map(|f| segment.files.get(f)));
+            }
+        }
+        Ok(files)
+    }
+
+    /// What became of the held files, by their numbers in the archive.
+    pub fn reports(&self) -> impl Iterator<Item = (u32, &TaskReport)> {
+        self.held.iter().map(|(n, held)| (*n, &held.report))
     }
 
     /// How many files it holds.
@@ -180,7 +222,7 @@ fn seats(manifest: &Manifest, archive: &Archive, all: &Archive) -> Vec<Seat> {
     let mut seats = Vec::new();
     let mut originals: BTreeSet<Fingerprint> = BTreeSet::new();
     for (n, segment) in manifest.segments.iter().enumerate() {
-        let unchanged = |f: &super::StoredFile| {
+        let unchanged = |f: &StoredFile| {
             known.contains(f.path.as_os_str()) && stamp(&f.path).is_none_or(|now| now == (f.size, f.changed))
         };
         let files = || segment.files.iter();
@@ -196,12 +238,16 @@ fn seats(manifest: &Manifest, archive: &Archive, all: &Archive) -> Vec<Seat> {
             number: there.get(f.path.as_os_str()).copied(),
         }));
     }
-    let file = |s: &Seat| manifest.segments.get(s.segment).and_then(|g| g.files.get(s.file));
     seats.retain(|s| {
-        let copy = file(s).filter(|f| f.is_copy());
+        let copy = stored(manifest, s).filter(|f| f.is_copy());
         copy.is_none_or(|f| f.report.fingerprint.is_some_and(|p| originals.contains(&p)))
     });
     seats
+}
+
+/// What the store says of a file.
+fn stored<'m>(manifest: &'m Manifest, seat: &Seat) -> Option<&'m StoredFile> {
+    manifest.segments.get(seat.segment)?.files.get(seat.file)
 }
 
 /// The segment of a part, its number there, and what its two files are.
@@ -276,7 +322,11 @@ impl Shelf for IndexShelf {
     }
 
     fn parts(&self) -> usize {
-        self.served.iter().map(|(_, parts)| parts.len()).sum()
+        self.served.iter().map(|s| s.parts.len()).sum()
+    }
+
+    fn quiet(&self, tell: &mut dyn FnMut(&str, &[u8], &Presence)) {
+        self.served.iter().for_each(|s| s.quiet.each(&mut *tell));
     }
 
     fn fill(&self, part: usize, log: &dyn Fn(&str) -> u16, each: &mut dyn FnMut(&Summed<'_>)) {
@@ -294,9 +344,9 @@ impl Shelf for IndexShelf {
 impl IndexShelf {
     fn part(&self, part: usize) -> Option<Part<'_>> {
         let mut left = part;
-        for (segment, parts) in &self.served {
+        for Served { name, parts, .. } in &self.served {
             match left.checked_sub(parts.len()) {
-                None => return Some((segment, u32::try_from(left).ok()?, parts.get(left)?)),
+                None => return Some((name, u32::try_from(left).ok()?, parts.get(left)?)),
                 Some(behind) => left = behind,
             }
         }

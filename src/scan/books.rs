@@ -31,7 +31,7 @@ pub struct Reconciled {
 /// As [`super::scan`].
 pub fn reconcile(inputs: &Inputs, intel: &Intel, pool: &ThreadPool, follow: Follow<'_>) -> Result<Reconciled> {
     let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
-    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
+    let (mut counted, _) = count_all(inputs, &known, intel, pool, follow)?;
     counted.stats.trail = trail;
     let vantage = vantage(&counted, &known, pool);
     let passing = vantage.middleboxes.into_keys().collect();
@@ -56,7 +56,7 @@ pub fn replayable(
     follow: Follow<'_>,
 ) -> Result<(Counted, Known, BTreeSet<String>)> {
     let (known, trail) = learn(inputs, pool, &mut Phases::default())?;
-    let mut counted = count_all(inputs, &known, intel, pool, follow)?;
+    let (mut counted, _) = count_all(inputs, &known, intel, pool, follow)?;
     counted.stats.trail = trail;
     let vantage = vantage(&counted, &known, pool);
     let passing = vantage.middleboxes.into_keys().collect();
@@ -75,7 +75,7 @@ pub fn floors(
     follow: Follow<'_>,
 ) -> Result<(Counted, Vec<Floor>)> {
     let (known, _) = learn(inputs, pool, &mut Phases::default())?;
-    let counted = count_all(inputs, &known, intel, pool, follow)?;
+    let (counted, _) = count_all(inputs, &known, intel, pool, follow)?;
     let vantage = vantage(&counted, &known, pool);
     let before = learned_before(inputs, &counted.table);
     let case = Case {

@@ -11,6 +11,7 @@ use crate::aggregate::{
 };
 use crate::detect::Settings;
 use crate::error::Result;
+use crate::incident;
 use crate::input::{Archive, Family, ReadOptions, RemoteOptions, Source};
 use crate::intel::Intel;
 use crate::inventory::Graph;
@@ -183,7 +184,7 @@ pub fn count_states<P: Places>(
     phases.next("merge", 0);
     let mut stats = outcome.stats(&archive, &counter.records);
     // The lines of a state are those of the files: what stands before a line is counted already.
-    let (table, left_out) = finish(counter, places, &counting.grain, own, &outcome);
+    let (table, left_out, _) = finish(counter, places, &counting.grain, own, &outcome);
     phases.next("sort", 0);
     stats.phases = phases.done;
     Ok(Counted {
@@ -273,7 +274,9 @@ pub fn scan_states(
         settings,
         pool,
     };
-    Ok(pool.install(|| conclude(&asked, &side, (known, trail), counted, phases)))
+    let mut scanned = pool.install(|| conclude(&asked, &side, (known, trail), counted, phases));
+    incident::cite(&mut scanned.incidents, &scanned.counted.archive);
+    Ok(scanned)
 }
 
 fn count_known(

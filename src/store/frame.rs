@@ -59,7 +59,7 @@ impl Kind {
         match self {
             Kind::Baseline => 2,
             Kind::Journal => 1,
-            Kind::Index => 5,
+            Kind::Index => 6,
             Kind::Partial => 1,
         }
     }

@@ -64,7 +64,7 @@ impl<P: Places> Counter<'_, P> {
             flows: s.volume.flows,
             first: s.volume.first,
             last: s.volume.last,
-            sample: (0, 0),
+            sample: (self.task, 0),
         };
         self.add_sum(key, &cell, linked);
     }

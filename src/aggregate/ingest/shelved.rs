@@ -2,8 +2,9 @@
 
 use super::{Run, Worker};
 use crate::aggregate::copies::Claims;
+use crate::aggregate::pieces::Tasks;
 use crate::aggregate::tally::{Reading, Tally};
-use crate::aggregate::watch::FlowLogs;
+use crate::aggregate::watch::{FlowLogs, Watch};
 use crate::input::Archive;
 
 impl<T: Tally> Run<'_, T> {
@@ -20,13 +21,42 @@ impl<T: Tally> Run<'_, T> {
     }
 
     /// A part of what was read before.
+    ///
+    /// No line is known of a sum: it counts as line 0 of its flow log's first task, so that before any true line of that log.
     pub(super) fn part(&self, worker: &mut Worker<T>, number: usize) {
-        let logs = |id: &str| self.logs.ids.iter().position(|l| l == id).unwrap_or(0);
-        let log = |id: &str| u16::try_from(logs(id)).unwrap_or(0);
+        let log = |id: &str| self.log(id);
         if let Some(shelf) = self.reading.shelf {
-            shelf.fill(number, &log, &mut |sums| worker.tally.sums(sums));
+            shelf.fill(number, &log, &mut |sums| {
+                let task = self.first.get(usize::from(sums.log)).copied().unwrap_or(0);
+                worker.tally.begin(task, sums.log);
+                worker.tally.sums(sums);
+            });
         }
     }
+
+    /// What the shelf says of interfaces where nothing passed, or of which records were lost.
+    pub(super) fn quiet(&self, watch: &mut Watch) {
+        if let Some(shelf) = self.reading.shelf {
+            shelf.quiet(&mut |log, id, seen| watch.add(u32::from(self.log(log)), id, seen));
+        }
+    }
+
+    fn log(&self, id: &str) -> u16 {
+        let number = self.logs.ids.iter().position(|l| l == id).unwrap_or(0);
+        u16::try_from(number).unwrap_or(0)
+    }
+}
+
+/// By flow log, its first task.
+pub(super) fn first_tasks(tasks: &Tasks, logs: &FlowLogs) -> Vec<u32> {
+    let mut first = vec![None; logs.ids.len()];
+    for task in 0..tasks.len() {
+        let log = logs.of_file(tasks.get(task).file);
+        if let Some(first) = first.get_mut(log as usize) {
+            first.get_or_insert(task);
+        }
+    }
+    first.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 /// True if the file is on the shelf.

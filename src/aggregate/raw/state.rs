@@ -10,9 +10,8 @@ use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::watch::{FlowLogs, Presence, Seen};
 use crate::error::{Error, Result};
 use crate::input::{Archive, PassedOver, Problem, Source};
-use crate::net::TimeWindow;
 use crate::store::{Reader, Writer};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What was read of flow logs, without the cells.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -135,7 +134,7 @@ impl FlowState {
         for ((log, id), presence) in &self.seen {
             w.number((*log).into());
             w.text(id);
-            encode_presence(presence, w);
+            presence.encode(w);
         }
         w.number(self.interfaces.len() as u64);
         self.interfaces.iter().for_each(|i| encode_about(i, w));
@@ -179,7 +178,7 @@ impl FlowState {
         }
         for _ in 0..r.number()? {
             let key = (r.small()?, r.text()?.to_owned());
-            out.seen.insert(key, decode_presence(r)?);
+            out.seen.insert(key, Presence::decode(r)?);
         }
         for _ in 0..r.number()? {
             out.interfaces.push(decode_about(r)?);
@@ -229,35 +228,6 @@ pub(super) fn damaged() -> Error {
 /// A sum that can be added to others.
 pub(in crate::aggregate) fn sum(n: u128) -> Result<u128> {
     if n < 1 << 100 { Ok(n) } else { Err(damaged()) }
-}
-
-fn encode_presence(p: &Presence, w: &mut Writer) {
-    [p.first, p.last, p.accept, p.reject, p.nodata]
-        .into_iter()
-        .for_each(|n| w.number(n));
-    w.number(p.lost.len() as u64);
-    for window in &p.lost {
-        w.number(window.from);
-        w.number(window.to);
-    }
-}
-
-fn decode_presence(r: &mut Reader<'_>) -> Result<Presence> {
-    let (first, last) = (r.number()?, r.number()?);
-    let (accept, reject, nodata) = (r.count()?, r.count()?, r.count()?);
-    let mut lost = BTreeSet::new();
-    for _ in 0..r.number()? {
-        let (from, to) = (r.number()?, r.number()?);
-        lost.insert(TimeWindow { from, to });
-    }
-    Ok(Presence {
-        first,
-        last,
-        accept,
-        reject,
-        nodata,
-        lost,
-    })
 }
 
 fn encode_about(about: &About, w: &mut Writer) {

@@ -88,6 +88,9 @@ pub(crate) struct ScanArgs {
     /// CloudTrail, in the same forms; repeatable
     #[arg(long, value_name = "PATH")]
     pub(crate) trail: Vec<OsString>,
+    /// A store made by `flowtrail index build`: of what it holds only lines that are cited are read again
+    #[arg(long, value_name = "STORE", conflicts_with_all = ["partial", "state", "plan", "rejects", "strict"])]
+    pub(crate) index: Option<PathBuf>,
     /// Learn this archive into the baseline afterwards, each file once
     #[arg(long, requires = "baseline")]
     pub(crate) learn: bool,

@@ -192,12 +192,9 @@ fn build(args: &BuildArgs, settings: &Settings) -> anyhow::Result<u8> {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         inventory: args.inventory.clone(),
-        guardduty: Vec::new(),
-        macie: Vec::new(),
-        own_accounts: Vec::new(),
         ingest: args.read.ingest()?,
         window: Some(args.read.window()?),
-        baseline: None,
+        ..Inputs::default()
     };
     let intel = Intel::load(&args.lists.options())?;
     let lock = Lock::take(&args.output)?;

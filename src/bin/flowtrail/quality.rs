@@ -65,12 +65,10 @@ impl ArchiveArgs {
             flows: self.paths.clone(),
             trail: self.trail.clone(),
             inventory: self.inventory.clone(),
-            guardduty: Vec::new(),
-            macie: Vec::new(),
-            own_accounts: Vec::new(),
             ingest: self.read.ingest()?,
             window: Some(self.read.window()?),
             baseline: self.baseline.as_deref().map(Baseline::load).transpose()?,
+            ..Inputs::default()
         })
     }
 

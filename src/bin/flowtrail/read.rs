@@ -205,6 +205,16 @@ impl Bar {
     }
 }
 
+/// Refuses times within an hour, which an index does not know.
+pub(crate) fn by_the_hour(window: TimeWindow) -> flowtrail::Result<()> {
+    match window.is_by_the_hour() {
+        true => Ok(()),
+        false => Err(Error::usage(
+            "an index counts by the hour: with --index give full hours to --from and --to",
+        )),
+    }
+}
+
 /// Writes `--rejects`.
 pub(crate) fn write_rejects(
     args: &ReadArgs,

@@ -40,11 +40,16 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) ->
     let mut ingest = args.read.ingest()?;
     ingest.memory = args.memory.bound(None);
     let desk = Desk::of(judge, parameters)?;
+    let window = args.read.window()?;
+    if args.index.is_some() {
+        read::by_the_hour(window)?;
+    }
     let mut inputs = Inputs {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         ingest,
-        window: Some(args.read.window()?),
+        index: args.index.clone(),
+        window: Some(window),
         ..desk.inputs(judge, state.before.take())
     };
     inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
@@ -202,6 +207,8 @@ impl State {
         let news = baseline::News::of(before, scanned, inputs.window.unwrap_or(TimeWindow::ALL));
         let mut learned = scanned.learned.clone();
         if news.known > 0 && news.new > 0 {
+            // Sums cannot be divided by file: what is new is read raw.
+            inputs.index = None;
             inputs.ingest.learned = Some(baseline::contents(before));
             learned = again(inputs)?.learned;
         }

@@ -92,11 +92,7 @@ fn tell(
 /// What a store holds of the archive.
 fn shelf(args: &TopArgs, archive: &Archive, counting: &Counting) -> flowtrail::Result<Option<IndexShelf>> {
     let Some(store) = &args.index else { return Ok(None) };
-    if !counting.window.is_by_the_hour() {
-        return Err(Error::usage(
-            "an index counts by the hour: with --index give full hours to --from and --to",
-        ));
-    }
+    read::by_the_hour(counting.window)?;
     if args.read.rejects.is_some() {
         return Err(Error::usage(
             "an index keeps no rejected lines: leave out --index or --rejects",
