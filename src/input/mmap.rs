@@ -13,11 +13,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// More than this is not asked for.
+/// More than this is not asked for at once.
 #[cfg(target_os = "linux")]
 const MOST_EXPECTED: usize = 64 << 20;
-#[cfg(target_os = "linux")]
-const EXPECTED_AT_ONCE: usize = 1 << 20;
 
 /// A file in memory, from its start to its end.
 #[derive(Debug)]
@@ -45,16 +43,12 @@ pub fn map(file: &File) -> io::Result<Map> {
 }
 
 impl Map {
-    /// Asks for a part of it that will be read next: many of its pages come by one call, where each few would cost a fault. Not
-    /// all, since nobody else can give a map back meanwhile.
+    /// Asks for a part of it that will be read next: all of its pages come by one call, where each few would cost a fault.
     pub fn expect(&self, part: Range<usize>) {
         #[cfg(target_os = "linux")]
-        if part.end <= self.map.len() && part.len() <= MOST_EXPECTED {
-            for start in part.clone().step_by(EXPECTED_AT_ONCE) {
-                let length = EXPECTED_AT_ONCE.min(part.end - start);
-                // Advice only: what is not there now is asked for again when it is read.
-                let _ = self.map.advise_range(Advice::PopulateRead, start, length);
-            }
+        if part.start < part.end && part.end <= self.map.len() && part.len() <= MOST_EXPECTED {
+            // Advice only: what is not there now is asked for again when it is read.
+            let _ = self.map.advise_range(Advice::PopulateRead, part.start, part.len());
         }
         #[cfg(not(target_os = "linux"))]
         let _ = part;
