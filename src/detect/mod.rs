@@ -247,14 +247,8 @@ pub fn judge(case: &Case<'_>, settings: &Settings) -> Outcome {
     let places = Places::of(case.table);
     let mut court = Court::open(case.baseline, settings);
     let mut findings = Vec::new();
-    let mut days = days(case).into_iter().peekable();
-    while let Some((day, slices)) = days.next() {
-        let (found, news) = court.hear(case, &places, day, slices, settings);
-        findings.extend(found);
-        // What was known on the last evening judges nobody.
-        if days.peek().is_some() {
-            court.profiles.close_day(&court.baseline, day, &news);
-        }
+    for (day, slices) in days(case) {
+        findings.extend(court.hear(case, &places, day, slices, settings));
     }
     Outcome {
         findings,
@@ -267,6 +261,8 @@ struct Court {
     learning: Learning,
     baseline: Baseline,
     profiles: Profiles,
+    /// The day heard last, and what each interface met on it for the first time, until there is another morning.
+    evening: Option<(Day, BTreeMap<String, Fresh>)>,
     budget: Budget,
 }
 
@@ -281,18 +277,22 @@ impl Court {
         Court {
             learning,
             profiles: Profiles::replay(&baseline, learning),
+            evening: None,
             budget: Budget::of(&baseline.events),
             baseline,
         }
     }
 
-    /// Forms the groups of a day.
+    /// Closes the day before, and forms the groups of a day.
     fn assemble(&mut self, table: &EgressTable, slices: &Slices<'_>) {
+        if let Some((day, news)) = self.evening.take() {
+            self.profiles.close_day(&self.baseline, day, &news);
+        }
         let newcomers = newcomers(table, slices, &self.baseline);
         self.profiles.regroup(&self.baseline, &newcomers);
     }
 
-    /// Judges a day and learns it; returns what was found, and what is new of each interface.
+    /// Judges a day and learns it.
     fn hear(
         &mut self,
         case: &Case<'_>,
@@ -300,7 +300,7 @@ impl Court {
         day: Day,
         slices: Slices<'_>,
         settings: &Settings,
-    ) -> (Vec<Finding>, BTreeMap<String, Fresh>) {
+    ) -> Vec<Finding> {
         let table = case.table;
         self.assemble(table, &slices);
         let view = DayView::new(table, places, day, slices.clone(), &self.baseline, &self.profiles);
@@ -322,8 +322,8 @@ impl Court {
         self.baseline.events.extend(events);
         marks.into_iter().for_each(|m| m.apply(&mut self.baseline, day));
         let slices = slices.iter().map(|(_, rows)| *rows);
-        let news = self.baseline.learn_all(table, slices, places);
-        (found, news)
+        self.evening = Some((day, self.baseline.learn_all(table, slices, places)));
+        found
     }
 }
 
