@@ -1,6 +1,6 @@
 //! Interface ids as small numbers, and what the records say of each interface.
 //!
-//! Flow logs hold runs of the same interface, so the last one is remembered. Of every fact the smallest text met is kept:
+//! An id's last bytes tell where it stands, unless it shares the place with another. Of every fact the smallest text met is kept:
 //! the choice is the same whatever the order, and a fact hardly ever has two values. What most records say of theirs, its
 //! id and its account, stands in one cache line: a run begins every few records, with an interface of long ago.
 
