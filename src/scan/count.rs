@@ -26,14 +26,14 @@ pub(super) fn count_all(
     let mut archive = Archive::discover_with(&inputs.flows, Family::FlowLogs, counting.window, &ingest.remote)?;
     if let Some(shelf) = stored::shelf(inputs, &archive, &ingest)? {
         let ingest = stored::with(&ingest, &shelf);
-        let (counted, rules) = count_by_rules(archive, &places, &counting, &ingest, &own, pool, follow)?;
+        let (counted, rules) = count_archive(archive, &places, &counting, &ingest, &own, pool, follow)?;
         shelf.check()?;
         if !counted.outcome.shares_contents() {
             return Ok((counted, Some(Stored { shelf, rules })));
         }
         archive = counted.archive;
     }
-    let (counted, _) = count_by_rules(archive, &places, &counting, &ingest, &own, pool, follow)?;
+    let (counted, _) = count_archive(archive, &places, &counting, &ingest, &own, pool, follow)?;
     Ok((counted, None))
 }
 
@@ -69,27 +69,14 @@ pub fn count<P: Places>(
     follow: Follow<'_>,
 ) -> Result<Counted> {
     let archive = Archive::discover_with(paths, Family::FlowLogs, counting.window, &options.remote)?;
-    count_archive(archive, places, counting, options, own, pool, follow)
+    Ok(count_archive(archive, places, counting, options, own, pool, follow)?.0)
 }
 
-/// Counts flow log files that were found.
+/// Counts flow log files that were found; tells the rules by which cells were counted as well.
 ///
 /// # Errors
 /// As [`ingest`](crate::aggregate::ingest()).
 pub fn count_archive<P: Places>(
-    archive: Archive,
-    places: &P,
-    counting: &Counting,
-    options: &Ingest,
-    own: &BTreeSet<(String, Addr)>,
-    pool: &ThreadPool,
-    follow: Follow<'_>,
-) -> Result<Counted> {
-    Ok(count_by_rules(archive, places, counting, options, own, pool, follow)?.0)
-}
-
-/// The same, with the rules by which cells were counted.
-fn count_by_rules<P: Places>(
     archive: Archive,
     places: &P,
     counting: &Counting,

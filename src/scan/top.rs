@@ -21,7 +21,7 @@ pub fn top_archive<P: Places>(
     follow: Follow<'_>,
 ) -> Result<(Answer, Counted)> {
     let Some(memory) = &options.memory else {
-        let counted = count_archive(archive, places, counting, options, &Default::default(), pool, follow)?;
+        let (counted, _) = count_archive(archive, places, counting, options, &Default::default(), pool, follow)?;
         return Ok((pool.install(|| answer(&counted, query, counting)), counted));
     };
     let mut phases = Phases::default();

@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Scan(Box<ScanArgs>),
     /// The aggregate itself: bytes by interface, destination, country, hour, …
     #[command(after_long_help = crate::examples::TOP)]
-    Top(TopArgs),
+    Top(crate::top::TopArgs),
     /// What the archive and the account's logging can and cannot show: missing files, lost records, blind buckets
     #[command(after_long_help = crate::examples::COVERAGE)]
     Coverage(crate::coverage::CoverageArgs),
@@ -171,41 +171,6 @@ pub(crate) struct JudgeArgs {
     /// Colours
     #[arg(long, value_enum, default_value_t = When::Auto, help_heading = "Output")]
     pub(crate) color: When,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TopArgs {
-    /// Flow logs: files, directories, globs, `-` (standard input), `@list`; or states (`scan --partial`)
-    #[arg(required = true)]
-    pub(crate) paths: Vec<OsString>,
-    /// A store made by `flowtrail index build`: what it holds of the archive is not read again
-    #[arg(long, value_name = "STORE")]
-    pub(crate) index: Option<PathBuf>,
-    /// Keys, any subset of eni,src,dst,asn,country,service,port,hour,class
-    #[arg(long, default_value = "eni,dst")]
-    pub(crate) by: String,
-    /// Rows to show, largest first; 0 for all
-    #[arg(long, default_value_t = 20)]
-    pub(crate) limit: usize,
-    /// Which way the bytes went
-    #[arg(long, value_enum, default_value_t = Direction::Egress)]
-    pub(crate) direction: Direction,
-    /// Only what passes, as in 'family=ipv4 class=external,s3 port=443 dst=10.0.0.0/8 country!=US bytes>1e9'
-    #[arg(long = "where", value_name = "FILTER", default_value = "")]
-    pub(crate) filter: String,
-    /// Add a last line with the number of groups and their total bytes
-    #[arg(long)]
-    pub(crate) totals: bool,
-    #[command(flatten)]
-    pub(crate) read: ReadArgs,
-    #[command(flatten)]
-    pub(crate) memory: crate::memory::MemoryArgs,
-    #[command(flatten)]
-    pub(crate) temp: crate::memory::TempArgs,
-    #[command(flatten)]
-    pub(crate) lists: ListArgs,
-    #[command(flatten)]
-    pub(crate) out: OutputArgs,
 }
 
 #[derive(Debug, Args)]

@@ -40,16 +40,12 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) ->
     let mut ingest = args.read.ingest()?;
     ingest.memory = args.memory.bound(None);
     let desk = Desk::of(judge, parameters)?;
-    let window = args.read.window()?;
-    if args.index.is_some() {
-        read::by_the_hour(window)?;
-    }
     let mut inputs = Inputs {
         flows: args.paths.clone(),
         trail: args.trail.clone(),
         ingest,
         index: args.index.clone(),
-        window: Some(window),
+        window: Some(window(args)?),
         ..desk.inputs(judge, state.before.take())
     };
     inputs.ingest.learned = inputs.baseline.as_ref().map(|_| Default::default());
@@ -80,6 +76,15 @@ pub(crate) fn run(args: &ScanArgs, parameters: &Settings, targets: &[Target]) ->
         return Ok(told);
     }
     Ok(desk.code(code, judge, &scanned))
+}
+
+/// The times that count; a store knows full hours only.
+fn window(args: &ScanArgs) -> flowtrail::Result<TimeWindow> {
+    let window = args.read.window()?;
+    if args.index.is_some() {
+        read::by_the_hour(window)?;
+    }
+    Ok(window)
 }
 
 /// What is judged by, and what is shown.

@@ -1,7 +1,8 @@
 //! `flowtrail top`: the aggregate itself.
 
-use crate::args::{Direction, Format, TopArgs};
+use crate::args::{Direction, Format, ListArgs, OutputArgs, ReadArgs};
 use crate::{hint, output, read, run, states};
+use clap::Args;
 use flowtrail::Error;
 use flowtrail::aggregate::top::{Answer, Query, Ways, cells_are_groups, grain_for, parse_keys};
 use flowtrail::aggregate::{Counting, Filter, Shelf, Volume};
@@ -14,8 +15,45 @@ use flowtrail::report::{Cell, Grid};
 use flowtrail::scan;
 use rayon::ThreadPool;
 use rayon::prelude::*;
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Flow logs: files, directories, globs, `-` (standard input), `@list`; or states (`scan --partial`)
+    #[arg(required = true)]
+    pub(crate) paths: Vec<OsString>,
+    /// A store made by `flowtrail index build`: what it holds of the archive is not read again
+    #[arg(long, value_name = "STORE")]
+    pub(crate) index: Option<PathBuf>,
+    /// Keys, any subset of eni,src,dst,asn,country,service,port,hour,class
+    #[arg(long, default_value = "eni,dst")]
+    pub(crate) by: String,
+    /// Rows to show, largest first; 0 for all
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Which way the bytes went
+    #[arg(long, value_enum, default_value_t = Direction::Egress)]
+    pub(crate) direction: Direction,
+    /// Only what passes, as in 'family=ipv4 class=external,s3 port=443 dst=10.0.0.0/8 country!=US bytes>1e9'
+    #[arg(long = "where", value_name = "FILTER", default_value = "")]
+    pub(crate) filter: String,
+    /// Add a last line with the number of groups and their total bytes
+    #[arg(long)]
+    pub(crate) totals: bool,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) memory: crate::memory::MemoryArgs,
+    #[command(flatten)]
+    pub(crate) temp: crate::memory::TempArgs,
+    #[command(flatten)]
+    pub(crate) lists: ListArgs,
+    #[command(flatten)]
+    pub(crate) out: OutputArgs,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
