@@ -6,7 +6,7 @@ Usage: geoip/refresh.py [--tor-dircommon VERSION] [--aws-ip-ranges VERSION] [--i
 Needs npm and cargo on the PATH and a registry (or a mirror of one) that they can reach; Python 3.9 or later, standard
 library alone. The same package versions give the same bytes. Run `cargo test --lib intel::` afterwards.
 """
-import argparse, hashlib, ipaddress, json, os, re, struct, subprocess, tarfile, tempfile
+import argparse, bisect, hashlib, ipaddress, json, os, re, struct, subprocess, tarfile, tempfile
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -164,6 +164,38 @@ def aws(root):
     return ('\n'.join(lines) + '\n').encode(), len(lines) - 1, when
 
 
+def decided(lines):
+    """The bytes of aws-ranges.bin (layout: src/intel/ranges.rs) from the text of aws-prefixes.tsv: whose each address is."""
+    claims = []
+    for line in lines.decode().splitlines()[1:]:
+        net, region, services = line.split('\t')
+        claims += [(ipaddress.ip_network(net), (service, region)) for service in services.split(',')]
+    four, six = (owned([c for c in claims if c[0].version == v]) for v in (4, 6))
+    owners = [None] + sorted({owner for _, owner in four + six} - {None})
+    number = {owner: i for i, owner in enumerate(owners)}
+    names = ''.join(f'{service}\t{region}\n' for service, region in owners[1:]).encode()
+    out = b'FTAWS1\n\0' + struct.pack('<III', len(names), len(four), len(six)) + names
+    out += b''.join(struct.pack('<I', first) for first, _ in four) + b''.join(struct.pack('<H', number[o]) for _, o in four)
+    out += b''.join(first.to_bytes(16, 'little') for first, _ in six) + b''.join(struct.pack('<H', number[o]) for _, o in six)
+    return out
+
+
+def owned(claims):
+    """[(first address, owner or None)], neighbours with the same owner joined: each claim is painted over those below it."""
+    borders = sorted({0} | {int(net[0]) for net, _ in claims} | {int(net[-1]) + 1 for net, _ in claims})
+    painted = [None] * len(borders)
+    for net, owner in sorted(sorted(claims, key=lambda c: c[1], reverse=True), key=rank):
+        low, high = (bisect.bisect_left(borders, n) for n in (int(net[0]), int(net[-1]) + 1))
+        painted[low:high] = [owner] * (high - low)
+    return [(first, owner) for i, (first, owner) in enumerate(zip(borders, painted)) if i == 0 or owner != painted[i - 1]]
+
+
+def rank(claim):
+    """Which claim wins, lowest first, as in src/intel/owner.rs: the specific service, the longer prefix, S3."""
+    net, (service, _) = claim
+    return ('AMAZON', 'EC2').index(service) if service in ('AMAZON', 'EC2') else 2, net.prefixlen, service in ('S3', 'S3EXPRESS')
+
+
 # --- Tor --------------------------------------------------------------------------------------------------------------
 
 def tor(root):
@@ -215,7 +247,9 @@ def main():
         root, version, licence = found['aws-ip-ranges']
         content, entries, when = aws(root)
         tables.append(entry('aws-prefixes.tsv', 'aws', content, entries, when, 'crate aws-ip-ranges', version, licence.replace('/', ' OR '),
-                            "facts of AWS's ip-ranges.json: prefix, region, services; border groups left out"))
+                            "facts of AWS's ip-ranges.json: prefix, region, services; border groups left out; aws-ranges.bin is made of it"))
+        with open(os.path.join(HERE, 'aws-ranges.bin'), 'wb') as f:
+            f.write(decided(content))
         root, version, licence = found['tor-dircommon']
         (guards, n), (authorities, m), when = tor(root)
         tables.append(entry('tor-guards.txt', 'tor-guard', guards, n, when, 'crate tor-dircommon', version, licence,

@@ -84,7 +84,8 @@ impl<'a> CountryRanges<'a> {
     }
 }
 
-fn columns<const N: usize>(bytes: &[u8], count: usize) -> Option<(&[[u8; N]], &[u8])> {
+/// The first `count` values of `N` bytes, and what follows them.
+pub(super) fn columns<const N: usize>(bytes: &[u8], count: usize) -> Option<(&[[u8; N]], &[u8])> {
     let (column, rest) = bytes.split_at_checked(count.checked_mul(N)?)?;
     Some((column.as_chunks::<N>().0, rest))
 }

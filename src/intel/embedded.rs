@@ -3,18 +3,20 @@
 //! MANIFEST.toml says of each where it comes from, of which day, under which licence, and its sha256; a test compares it
 //! with the files. Tor exits and autonomous systems are not embedded: they are `not loaded` until a file is given.
 
-use hashbrown::HashMap;
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 use super::country::CountryRanges;
 use super::list::{ListInfo, ListKind};
-use super::owner::{Claims, Layer, Owner, OwnerNumber};
+use super::owner::Claims;
 use super::prefix::Prefix;
+use super::ranges::OwnedRanges;
 use super::text::lines;
 
 const MANIFEST: &str = include_str!("../../geoip/MANIFEST.toml");
 const COUNTRY: &[u8] = include_bytes!("../../geoip/country.bin");
-const AWS: &str = include_str!("../../geoip/aws-prefixes.tsv");
+const AWS: &[u8] = include_bytes!("../../geoip/aws-ranges.bin");
 const TOR_GUARDS: &[u8] = include_bytes!("../../geoip/tor-guards.txt");
 const TOR_AUTHORITIES: &[u8] = include_bytes!("../../geoip/tor-authorities.txt");
 
@@ -36,16 +38,21 @@ struct Snapshot {
     entries: u64,
 }
 
+/// MANIFEST.toml, read once.
+static SNAPSHOTS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
+    let manifest = toml::from_str(MANIFEST).unwrap_or(Manifest { list: Vec::new() });
+    manifest.list
+});
+
 /// What MANIFEST.toml says of the snapshot of `kind`.
 pub(super) fn info(kind: ListKind) -> ListInfo {
-    let manifest = toml::from_str(MANIFEST).unwrap_or(Manifest { list: Vec::new() });
-    match manifest.list.into_iter().find(|s| s.kind == kind.as_str()) {
+    match SNAPSHOTS.iter().find(|s| s.kind == kind.as_str()) {
         Some(s) => {
             let source = format!("{} {} ({}, {})", s.source, s.version, s.file, s.licence);
             let info = ListInfo::embedded(kind, source, s.entries);
             ListInfo {
-                date: Some(s.date),
-                sha256: Some(s.sha256),
+                date: Some(s.date.clone()),
+                sha256: Some(s.sha256.clone()),
                 ..info
             }
         }
@@ -58,33 +65,13 @@ pub(super) fn countries() -> Option<CountryRanges<'static>> {
     CountryRanges::new(COUNTRY)
 }
 
-/// Claims the embedded AWS prefixes: lines `prefix TAB region TAB service,…`, of which few endings differ.
+/// Lays the embedded AWS prefixes, decided already, under all that is claimed.
 pub(super) fn aws(claims: &mut Claims) -> ListInfo {
-    // Of a line of some forty bytes there are three claims in two.
-    claims.expect(AWS.len() / 26);
-    let mut owners: HashMap<&str, Vec<OwnerNumber>> = HashMap::new();
-    for (prefix, owned) in aws_lines() {
-        let numbers = owners
-            .entry(owned)
-            .or_insert_with(|| aws_owners(owned).map(|o| claims.number(o)).collect());
-        numbers.iter().for_each(|n| claims.add_number(prefix, Layer::Aws, *n));
-    }
+    let Some(ranges) = OwnedRanges::new(AWS) else {
+        return ListInfo::not_loaded(ListKind::Aws);
+    };
+    claims.lay_under(ranges);
     info(ListKind::Aws)
-}
-
-/// The lines of the snapshot: a prefix, and by whom it is owned.
-fn aws_lines() -> impl Iterator<Item = (Prefix, &'static str)> {
-    let lines = AWS.lines().filter_map(|l| l.split_once('\t'));
-    lines.filter_map(|(prefix, owned)| Some((Prefix::parse(prefix)?, owned)))
-}
-
-/// `region TAB service,…`
-fn aws_owners(owned: &str) -> impl Iterator<Item = Owner> {
-    let (region, services) = owned.split_once('\t').unwrap_or((owned, ""));
-    services
-        .split(',')
-        .filter(|s| !s.is_empty())
-        .map(move |s| Owner::aws(s, Some(region)))
 }
 
 /// The embedded guards or authorities.
@@ -100,9 +87,38 @@ pub(super) fn tor(kind: ListKind) -> Vec<Prefix> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::list::Status;
+    use super::super::owner::{Layer, Owner, Owners};
     use super::*;
     use crate::net::{Addr, Class};
     use sha2::{Digest, Sha256};
+
+    /// What the ranges are made of: lines `prefix TAB region TAB service,…`
+    const PREFIXES: &str = include_str!("../../geoip/aws-prefixes.tsv");
+
+    fn aws_rows() -> impl Iterator<Item = (Prefix, Owner)> {
+        PREFIXES.lines().filter(|l| !l.starts_with('#')).flat_map(|line| {
+            let [prefix, region, services] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+            let prefix = Prefix::parse(prefix).unwrap();
+            services.split(',').map(move |s| (prefix, Owner::aws(s, Some(region))))
+        })
+    }
+
+    /// Of the text the slow way, or of the ranges; under `--home` and prefix lists if `lists`.
+    fn owners(slow: bool, lists: bool) -> Owners {
+        let home = ["52.216.0.0/15", "2600:1f14::/36"].map(|h| h.parse().unwrap());
+        let mut claims = Claims::new(if lists { &home } else { &[] });
+        for prefix in ["3.5.128.0/19", "52.92.0.0/14", "54.231.0.0/17", "2600:1f00::/26"] {
+            let owner = Owner::aws("S3", Some("eu-west-1"));
+            lists.then(|| claims.add(Prefix::parse(prefix).unwrap(), Layer::PrefixList, owner));
+        }
+        if slow {
+            aws_rows().for_each(|(prefix, owner)| claims.add(prefix, Layer::Aws, owner));
+        } else {
+            assert_eq!(aws(&mut claims).status, Status::Embedded);
+        }
+        claims.decide()
+    }
 
     #[test]
     fn the_manifest_tells_the_truth() {
@@ -111,7 +127,7 @@ mod tests {
         for snapshot in &manifest.list {
             let (content, entries): (&[u8], usize) = match snapshot.kind.as_str() {
                 "geoip" => (COUNTRY, countries().unwrap().known()),
-                "aws" => (AWS.as_bytes(), AWS.lines().filter(|l| !l.starts_with('#')).count()),
+                "aws" => (PREFIXES.as_bytes(), PREFIXES.lines().count() - 1),
                 "tor-guard" => (TOR_GUARDS, tor(ListKind::TorGuard).len()),
                 "tor-authority" => (TOR_AUTHORITIES, tor(ListKind::TorAuthority).len()),
                 other => panic!("{other} is not embedded"),
@@ -129,27 +145,20 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_aws_snapshot_is_a_claim() {
-        let mut claims = Claims::new(&[]);
-        let before = claims.len();
-        let info = aws(&mut claims);
-        let services: usize = AWS
-            .lines()
-            .filter(|l| !l.starts_with('#'))
-            .map(|l| l.matches(',').count() + 1)
-            .sum();
-        assert_eq!(claims.len() - before, services);
-        assert_eq!(info.status, super::super::list::Status::Embedded);
+    fn the_aws_ranges_are_the_prefixes_decided() {
+        for lists in [false, true] {
+            let (slow, fast) = (owners(true, lists), owners(false, lists));
+            for a in aws_rows().flat_map(|(p, _)| [p.first.0 - 1, p.first.0, p.last.0, p.last.0 + 1].map(Addr)) {
+                assert_eq!(fast.class(a), slow.class(a), "{a}");
+                assert_eq!(fast.owner(a), slow.owner(a), "{a}");
+            }
+        }
     }
 
     #[test]
     fn the_class_equals_a_linear_search_over_the_snapshot() {
-        let rows: Vec<(Prefix, Owner)> = aws_lines()
-            .flat_map(|(p, owned)| aws_owners(owned).map(move |o| (p, o)))
-            .collect();
-        let mut claims = Claims::new(&[]);
-        aws(&mut claims);
-        let owners = claims.decide();
+        let rows: Vec<(Prefix, Owner)> = aws_rows().collect();
+        let owners = owners(false, false);
         let tier = |o: &Owner| match o.service.as_deref() {
             Some("AMAZON") => 0,
             Some("EC2") => 1,

@@ -18,6 +18,7 @@ mod load;
 mod mmdb;
 mod owner;
 mod prefix;
+mod ranges;
 mod table;
 mod text;
 mod tor;

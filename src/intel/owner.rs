@@ -2,20 +2,22 @@
 //!
 //! Counting rule 4 of the design: `--home` first, then the special and private ranges, then prefix lists, then
 //! ip-ranges.json. Within each the specific service wins over EC2 and EC2 over AMAZON, which name all that AWS has, and
-//! then the longest prefix. The hot path asks for the [`Class`] alone, from a table of its own.
+//! then the longest prefix. The embedded AWS list comes decided (`ranges.rs`) and lies under the rest. The hot path asks for the [`Class`] alone, from a table of its own.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::prefix::Prefix;
-use super::table::{Entry, RangeTable};
+use super::ranges::OwnedRanges;
+use super::table::{Entry, RangeTable, Spans};
 use crate::net::{Addr, Class};
 
 /// Who owns a prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Owner {
     pub(super) class: Class,
-    pub(super) service: Option<Box<str>>,
-    pub(super) region: Option<Box<str>>,
+    pub(super) service: Option<Cow<'static, str>>,
+    pub(super) region: Option<Cow<'static, str>>,
 }
 
 /// Which source of ownership wins over which, lowest first.
@@ -31,16 +33,15 @@ pub(super) enum Layer {
     Home,
 }
 
-/// An owner's number in [`Claims`].
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OwnerNumber(u32);
-
 /// Collects claims on prefixes until all lists are read.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    numbers: BTreeMap<Owner, OwnerNumber>,
+    /// Owners in the order in which they first claimed something.
+    numbers: BTreeMap<Owner, u32>,
     /// Prefixes with the layer in place of the rank, and owners.
     claims: Vec<Entry<u32>>,
+    /// What holds where nobody claims anything.
+    below: Option<OwnedRanges>,
 }
 
 /// The flattened claims.
@@ -49,8 +50,9 @@ pub(super) struct Owners {
     classes: RangeTable<Class>,
     /// Of most addresses the upper half tells the class: asked first, since every record asks.
     by_upper_half: Box<[Option<Class>]>,
-    numbers: RangeTable<u32>,
-    /// Sorted, the first being nobody in particular.
+    /// Of each address its owner's place in the book.
+    numbers: Spans<u32>,
+    /// The first being nobody in particular.
     book: Vec<Owner>,
 }
 
@@ -64,13 +66,23 @@ impl Owner {
         }
     }
 
-    /// AWS's `service` in `region`; S3 and S3 Express are the class `s3`.
+    /// AWS's `service` in `region`.
     pub(super) fn aws(service: &str, region: Option<&str>) -> Self {
-        let class = if is_s3(service) { Class::S3 } else { Class::Aws };
+        let region = region.map(|r| Cow::Owned(r.to_owned()));
+        Owner::service(Cow::Owned(service.to_owned()), region)
+    }
+
+    /// The same by names inside the program.
+    pub(super) fn embedded(service: &'static str, region: &'static str) -> Self {
+        Owner::service(Cow::Borrowed(service), Some(Cow::Borrowed(region)))
+    }
+
+    /// S3 and S3 Express are the class `s3`.
+    fn service(service: Cow<'static, str>, region: Option<Cow<'static, str>>) -> Self {
         Owner {
-            class,
-            service: Some(service.into()),
-            region: region.map(Into::into),
+            class: if is_s3(&service) { Class::S3 } else { Class::Aws },
+            service: Some(service),
+            region,
         }
     }
 }
@@ -80,9 +92,8 @@ impl Claims {
     pub(super) fn new(home: &[ipnetwork::IpNetwork]) -> Self {
         let mut claims = Claims::default();
         for (class, texts) in FIXED {
-            let number = claims.number(Owner::class(class));
             let prefixes = texts.iter().filter_map(|t| Prefix::parse(t));
-            prefixes.for_each(|p| claims.add_number(p, Layer::Fixed, number));
+            prefixes.for_each(|p| claims.add(p, Layer::Fixed, Owner::class(class)));
         }
         for network in home {
             claims.add((*network).into(), Layer::Home, Owner::class(Class::Home));
@@ -97,24 +108,14 @@ impl Claims {
 
     /// `owner` owns `prefix`, says `layer`.
     pub(super) fn add(&mut self, prefix: Prefix, layer: Layer, owner: Owner) {
-        let number = self.number(owner);
-        self.add_number(prefix, layer, number);
+        let next = self.numbers.len() as u32;
+        let number = *self.numbers.entry(owner).or_insert(next);
+        self.claims.push((prefix, layer as u64, number));
     }
 
-    /// The same for an owner whose number is known.
-    pub(super) fn add_number(&mut self, prefix: Prefix, layer: Layer, owner: OwnerNumber) {
-        self.claims.push((prefix, layer as u64, owner.0));
-    }
-
-    /// So many more claims will come.
-    pub(super) fn expect(&mut self, more: usize) {
-        self.claims.reserve(more);
-    }
-
-    /// The number of `owner`.
-    pub(super) fn number(&mut self, owner: Owner) -> OwnerNumber {
-        let next = OwnerNumber(self.numbers.len() as u32);
-        *self.numbers.entry(owner).or_insert(next)
+    /// Takes `ranges` for whatever is claimed by nobody: the embedded part of [`Layer::Aws`].
+    pub(super) fn lay_under(&mut self, ranges: OwnedRanges) {
+        self.below = Some(ranges);
     }
 
     /// Decides every address; the order in which claims were made does not matter.
@@ -122,7 +123,7 @@ impl Claims {
         let mut sorted = vec![0u32; self.numbers.len()];
         let mut book = vec![Owner::default()];
         for (owner, number) in self.numbers {
-            if let Some(slot) = sorted.get_mut(number.0 as usize) {
+            if let Some(slot) = sorted.get_mut(number as usize) {
                 *slot = book.len() as u32;
             }
             book.push(owner);
@@ -133,8 +134,19 @@ impl Claims {
             let mark = marks.get(*number as usize).copied().unwrap_or(0);
             *rank = self::rank(prefix, *rank, mark, *number);
         }
-        let numbers = RangeTable::build(self.claims);
-        let classes = numbers.map(|n| book.get(n as usize).map_or(Class::External, |o| o.class));
+        let mut numbers = Spans::flatten(self.claims);
+        if let Some(ranges) = self.below {
+            numbers = numbers.over(&ranges.numbers(book.len() as u32));
+            book.extend(ranges.owners());
+        }
+        Owners::new(numbers, book)
+    }
+}
+
+impl Owners {
+    fn new(numbers: Spans<u32>, book: Vec<Owner>) -> Self {
+        let class = |n: u32| book.get(n as usize).map_or(Class::External, |o| o.class);
+        let classes = RangeTable::new(numbers.map(class));
         Owners {
             by_upper_half: classes.by_upper_half(),
             classes,
@@ -142,9 +154,7 @@ impl Claims {
             book,
         }
     }
-}
 
-impl Owners {
     /// The class of `addr`, if it is IPv4 and its upper half tells.
     #[inline(always)]
     pub(super) fn class_of_upper_half(&self, addr: Addr) -> Option<Class> {

@@ -56,10 +56,12 @@ impl Prefix {
         })
     }
 
-    /// The usual form of IPv6: a block of unicast addresses, its length without a leading zero.
+    /// The usual form of IPv6: a unicast address, or a block of them with its length without a leading zero.
     fn parse_v6(text: &[u8]) -> Option<Self> {
-        let at = text.iter().position(|b| *b == b'/')?;
-        let (addr, length) = (address(text.get(..at)?)?, text.get(at + 1..)?);
+        let (addr, length) = match text.iter().position(|b| *b == b'/') {
+            Some(i) => (address(text.get(..i)?)?, text.get(i + 1..)?),
+            None => (address(text)?, &b"128"[..]),
+        };
         let usual = addr.0 >> 125 == 1 && length.first().is_some_and(|b| *b != b'0');
         let length = number(length, 128).filter(|n| usual && *n >= 3)? as u32;
         let rest = u128::MAX.checked_shr(length).unwrap_or(0);
@@ -141,7 +143,7 @@ mod tests {
         /// The fast path and the grammar say the same.
         #[test]
         fn usual_lines_are_what_the_grammar_says(
-            text in "[0-9]{1,3}(\\.[0-9]{1,3}){2,4}(/[0-9]{0,3})?|::ffff:[0-9]\\.0\\.0\\.1(/[0-9]{2,3})?|[0-9a-f]{4}:db8:[0-9a-f:]{0,12}(/[0-9]{0,4})?"
+            text in "[0-9]{1,3}(\\.[0-9]{1,3}){2,4}(/[0-9]{0,3})?|::ffff:[0-9]\\.0\\.0\\.1(/[0-9]{2,3})?|[0-9a-f]{4}:(db8|[0-9a-f]{1,5}):[0-9a-f:]{0,12}(/[0-9]{0,4})?"
         ) {
             let slow = match network(text.as_bytes()) {
                 Ok(([], network)) => Some(network.into()),

@@ -7,20 +7,26 @@
 use super::prefix::Prefix;
 use crate::net::Addr;
 
-/// Overlapping prefixes, flattened: every address has one value, the default where no prefix holds it.
+/// Every address has one value, the default where nothing was said; what is asked often.
 #[derive(Debug, Clone)]
 pub(super) struct RangeTable<V> {
-    four: Half<u32, V>,
-    six: Half<u128, V>,
+    spans: Spans<V>,
     /// Per upper half of an IPv4 address: how many borders are not above its first address. Empty if not worth it.
     index: Box<[u32]>,
 }
 
+/// The same without the index.
+#[derive(Debug, Clone)]
+pub(super) struct Spans<V> {
+    four: Half<u32, V>,
+    six: Half<u128, V>,
+}
+
 impl RangeTable<bool> {
-    /// Which addresses lie in one of `prefixes`: what [`RangeTable::build`] gives with one value, without its stack.
+    /// Which addresses lie in one of `prefixes`: what [`Spans::flatten`] gives with one value, without its stack.
     pub(super) fn members(prefixes: Vec<Prefix>) -> Self {
         let (four, six): (Vec<_>, Vec<_>) = prefixes.into_iter().partition(Prefix::is_v4);
-        RangeTable::assemble(union(four, V4.0, V4.1), union(six, 0, u128::MAX))
+        RangeTable::new(Spans::assemble(union(four, V4.0, V4.1), union(six, 0, u128::MAX)))
     }
 }
 
@@ -66,27 +72,13 @@ const V4: (u128, u128) = (Addr::v4(0).0, Addr::v4(u32::MAX).0);
 pub(super) type Entry<V> = (Prefix, u64, V);
 
 impl<V: Copy + PartialEq + Default> RangeTable<V> {
-    /// Flattens `entries`.
-    pub(super) fn build(mut entries: Vec<Entry<V>>) -> Self {
-        // Lists are in this order, or nearly; whose rank is highest is seen in the sweep.
-        let order = |e: &Entry<V>| (!e.0.is_v4(), e.0.first, e.0.bits);
-        entries.sort_by_key(order);
-        let (four, six) = entries.split_at(entries.partition_point(|e| e.0.is_v4()));
-        RangeTable::assemble(flatten(four, V4.0, V4.1), flatten(six, 0, u128::MAX))
-    }
-
-    fn assemble(four: Borders<V>, six: Borders<V>) -> Self {
-        let starts: Box<[u32]> = four.0.into_iter().map(|s| (s - V4.0) as u32).collect();
-        let index = index_of(&starts);
-        let four = Half {
-            starts,
-            values: four.1.into(),
+    /// Makes `spans` quick to ask.
+    pub(super) fn new(spans: Spans<V>) -> Self {
+        let index = match spans.four.starts.len() {
+            ..INDEX_FROM => Box::default(),
+            _ => index_of(&spans.four.starts),
         };
-        let six = Half {
-            starts: six.0.into(),
-            values: six.1.into(),
-        };
-        RangeTable { four, six, index }
+        RangeTable { spans, index }
     }
 
     /// The value at `addr`.
@@ -94,16 +86,17 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
     pub(super) fn get(&self, addr: Addr) -> V {
         match addr.as_v4() {
             Some(n) => self.get_v4(n),
-            None => self.six.get(0, self.six.starts.len(), addr.0),
+            None => self.spans.get(addr),
         }
     }
 
     #[inline]
     fn get_v4(&self, n: u32) -> V {
         let upper = (n >> 16) as usize;
+        let four = &self.spans.four;
         match (self.index.get(upper), self.index.get(upper + 1)) {
-            (Some(&low), Some(&high)) => self.four.get(low as usize, high as usize, n),
-            _ => self.four.get(0, self.four.starts.len(), n),
+            (Some(&low), Some(&high)) => four.get(low as usize, high as usize, n),
+            _ => four.get(0, four.starts.len(), n),
         }
     }
 
@@ -111,9 +104,10 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
     pub(super) fn by_upper_half(&self) -> Box<[Option<V>]> {
         let mut shared = vec![None; 1 << 16];
         let whole = |start: u32| ((u64::from(start) + 0xffff) >> 16) as usize;
-        let ends = self.four.starts.iter().skip(1).map(|next| (*next >> 16) as usize);
-        let spans = self.four.starts.iter().zip(ends.chain([1 << 16]));
-        for ((start, end), value) in spans.zip(&self.four.values) {
+        let four = &self.spans.four;
+        let ends = four.starts.iter().skip(1).map(|next| (*next >> 16) as usize);
+        let spans = four.starts.iter().zip(ends.chain([1 << 16]));
+        for ((start, end), value) in spans.zip(&four.values) {
             // Empty where both borders lie in one upper half.
             if let Some(halves) = shared.get_mut(whole(*start)..end) {
                 halves.fill(Some(*value));
@@ -121,12 +115,54 @@ impl<V: Copy + PartialEq + Default> RangeTable<V> {
         }
         shared.into()
     }
+}
+
+impl<V: Copy + PartialEq + Default> Spans<V> {
+    /// Flattens `entries`.
+    pub(super) fn flatten(mut entries: Vec<Entry<V>>) -> Self {
+        // Lists are in this order, or nearly; whose rank is highest is seen in the sweep.
+        let order = |e: &Entry<V>| (!e.0.is_v4(), e.0.first, e.0.bits);
+        entries.sort_by_key(order);
+        let (four, six) = entries.split_at(entries.partition_point(|e| e.0.is_v4()));
+        Spans::assemble(flatten(four, V4.0, V4.1), flatten(six, 0, u128::MAX))
+    }
+
+    fn assemble(four: Borders<V>, six: Borders<V>) -> Self {
+        let four_starts = four.0.into_iter().map(|s| (s - V4.0) as u32).collect();
+        Spans::new((four_starts, four.1), six)
+    }
+
+    /// Takes the borders of each family, ascending from 0, and the values from there on.
+    pub(super) fn new(four: (Vec<u32>, Vec<V>), six: (Vec<u128>, Vec<V>)) -> Self {
+        Spans {
+            four: Half::new(four),
+            six: Half::new(six),
+        }
+    }
+
+    /// The value at `addr`.
+    #[inline]
+    pub(super) fn get(&self, addr: Addr) -> V {
+        match addr.as_v4() {
+            Some(n) => self.four.get(0, self.four.starts.len(), n),
+            None => self.six.get(0, self.six.starts.len(), addr.0),
+        }
+    }
 
     /// The same borders with other values; neighbours that become equal are joined.
-    pub(super) fn map<W: Copy + PartialEq + Default>(&self, f: impl Fn(V) -> W) -> RangeTable<W> {
-        let (four, six) = (self.four.map(&f), self.six.map(&f));
-        let index = index_of(&four.starts);
-        RangeTable { four, six, index }
+    pub(super) fn map<W: Copy + PartialEq + Default>(&self, f: impl Fn(V) -> W) -> Spans<W> {
+        Spans {
+            four: self.four.map(&f),
+            six: self.six.map(&f),
+        }
+    }
+
+    /// These values, and those of `below` wherever there is none but the default.
+    pub(super) fn over(&self, below: &Spans<V>) -> Self {
+        Spans {
+            four: self.four.over(&below.four),
+            six: self.six.over(&below.six),
+        }
     }
 }
 
@@ -139,16 +175,39 @@ impl<K: Copy + Ord, V: Copy + PartialEq + Default> Half<K, V> {
         self.values.get(at.wrapping_sub(1)).copied().unwrap_or_default()
     }
 
-    fn map<W: Copy + PartialEq>(&self, f: impl Fn(V) -> W) -> Half<K, W> {
+    fn new((starts, values): (Vec<K>, Vec<V>)) -> Self {
+        Half {
+            starts: starts.into(),
+            values: values.into(),
+        }
+    }
+
+    fn map<W: Copy + PartialEq + Default>(&self, f: impl Fn(V) -> W) -> Half<K, W> {
         let room = self.starts.len();
         let (mut starts, mut values) = (Vec::with_capacity(room), Vec::with_capacity(room));
         for (start, value) in self.starts.iter().zip(&self.values) {
             push_joined(&mut starts, &mut values, *start, f(*value));
         }
-        Half {
-            starts: starts.into(),
-            values: values.into(),
+        Half::new((starts, values))
+    }
+
+    /// Goes from border to border of this half, of which there are few, and takes what `below` has between them.
+    fn over(&self, below: &Half<K, V>) -> Self {
+        let room = 2 * self.starts.len() + below.starts.len();
+        let (mut starts, mut values) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        let ends = self.starts.iter().skip(1).map(Some).chain([None]);
+        for ((start, value), end) in self.starts.iter().zip(&self.values).zip(ends) {
+            if *value != V::default() {
+                push_joined(&mut starts, &mut values, *start, *value);
+                continue;
+            }
+            let first = below.starts.partition_point(|s| s <= start);
+            let last = end.map_or(below.starts.len(), |end| below.starts.partition_point(|s| s < end));
+            push_joined(&mut starts, &mut values, *start, below.get(first, first, *start));
+            starts.extend_from_slice(below.starts.get(first..last).unwrap_or_default());
+            values.extend_from_slice(below.values.get(first..last).unwrap_or_default());
         }
+        Half::new((starts, values))
     }
 }
 
@@ -205,11 +264,8 @@ fn push_joined<K, V: PartialEq>(starts: &mut Vec<K>, values: &mut Vec<V>, start:
     }
 }
 
-/// For each upper half `h` (and one past the last): how many of `starts` are ≤ `h << 16`; empty if not worth it.
+/// For each upper half `h` (and one past the last): how many of `starts` are ≤ `h << 16`.
 fn index_of(starts: &[u32]) -> Box<[u32]> {
-    if starts.len() < INDEX_FROM {
-        return Box::default();
-    }
     let mut index = Vec::with_capacity(65_537);
     for (at, start) in starts.iter().enumerate() {
         let first_not_below = ((u64::from(*start) + 0xffff) >> 16) as usize;
@@ -219,8 +275,8 @@ fn index_of(starts: &[u32]) -> Box<[u32]> {
     index.into()
 }
 
-/// Below so many borders a plain search is as fast, and 256 kB are saved.
-const INDEX_FROM: usize = 64;
+/// Below so many borders a plain search is nearly as fast, and 256 kB are saved.
+const INDEX_FROM: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -254,20 +310,36 @@ mod tests {
         fn the_table_answers_as_a_linear_search_does(prefixes in prop::collection::vec(prefix(), 0..200), others in prop::collection::vec(any::<u32>(), 20)) {
             let entries: Vec<Entry<u8>> = prefixes.iter().enumerate()
                 .map(|(i, p)| (*p, u64::from(p.bits) << 32 | i as u64, (i % 251) as u8 + 1)).collect();
-            let table = RangeTable::build(entries.clone());
+            let spans = Spans::flatten(entries.clone());
+            let table = RangeTable { index: index_of(&spans.four.starts), spans };
             let members = RangeTable::members(prefixes.clone());
             let near = prefixes.iter().flat_map(|p| [p.first.0.wrapping_sub(1), p.first.0, p.last.0, p.last.0.wrapping_add(1)]).map(Addr);
             for addr in near.chain(others.into_iter().map(Addr::v4)) {
                 prop_assert_eq!(table.get(addr), naive(&entries, addr), "{}", addr);
+                prop_assert_eq!(table.spans.get(addr), naive(&entries, addr), "{}", addr);
                 prop_assert_eq!(members.get(addr), naive(&entries, addr) > 0, "{}", addr);
             }
-            prop_assert_eq!(table.map(|v| v > 9).get(Addr::v4(7)), naive(&entries, Addr::v4(7)) > 9);
+            prop_assert_eq!(table.spans.map(|v| v > 9).get(Addr::v4(7)), naive(&entries, Addr::v4(7)) > 9);
+        }
+
+        #[test]
+        fn what_lies_over_something_hides_it(upper in prop::collection::vec(prefix(), 0..20), lower in prop::collection::vec(prefix(), 0..20), others in prop::collection::vec(any::<u32>(), 20)) {
+            let entries = |prefixes: &[Prefix], first: u8| -> Vec<Entry<u8>> {
+                prefixes.iter().zip(0u8..).map(|(p, i)| (*p, u64::from(i), first + i % 7)).collect()
+            };
+            let (above, below) = (entries(&upper, 1), entries(&lower, 5));
+            let table = Spans::flatten(above.clone()).over(&Spans::flatten(below.clone()));
+            let near = upper.iter().chain(&lower).flat_map(|p| [p.first.0.wrapping_sub(1), p.first.0, p.last.0, p.last.0.wrapping_add(1)]).map(Addr);
+            for addr in near.chain(others.into_iter().map(Addr::v4)) {
+                let expected = [naive(&above, addr), naive(&below, addr)].into_iter().find(|v| *v > 0).unwrap_or(0);
+                prop_assert_eq!(table.get(addr), expected, "{}", addr);
+            }
         }
     }
 
     #[test]
     fn an_empty_table_gives_the_default_everywhere() {
-        let table = RangeTable::<u8>::build(Vec::new());
+        let table = Spans::<u8>::flatten(Vec::new());
         assert_eq!(
             [
                 table.get(Addr::v4(0)),
@@ -282,7 +354,7 @@ mod tests {
     #[test]
     fn the_last_address_of_each_family_is_inside() {
         let all = |s: &str| (Prefix::parse(s).unwrap(), 1, 7u8);
-        let table = RangeTable::build(vec![all("255.255.255.255"), all("ffff::/16")]);
+        let table = Spans::flatten(vec![all("255.255.255.255"), all("ffff::/16")]);
         assert_eq!(
             [
                 table.get(Addr::v4(u32::MAX)),

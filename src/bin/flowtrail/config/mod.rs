@@ -10,7 +10,7 @@ mod write;
 
 use crate::args::Cli;
 use crate::{output, run};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use flowtrail::Error;
 use flowtrail::detect::Settings;
 use flowtrail::notify::Target;
@@ -61,17 +61,15 @@ pub(crate) struct Session {
 /// as clap does.
 pub(crate) fn read() -> anyhow::Result<Session> {
     let typed: Vec<OsString> = std::env::args_os().collect();
+    let variable = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if variable.is_none() && !typed.iter().any(may_name_a_file) {
+        return Ok(without_file(&typed));
+    }
     let root = Cli::command();
     let matches = root.clone().ignore_errors(true).try_get_matches_from(&typed).ok();
     let named = matches.as_ref().and_then(|m| m.get_one::<PathBuf>("config").cloned());
-    let path = named.or_else(|| std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from));
-    let (Some(path), Some(matches)) = (path, matches) else {
-        return Ok(Session {
-            cli: Cli::parse_from(typed),
-            settings: Settings::default(),
-            targets: Vec::new(),
-            file: None,
-        });
+    let (Some(path), Some(matches)) = (named.or(variable), matches) else {
+        return Ok(without_file(&typed));
     };
     let file = File::load(&path, &root)?;
     let added = merge::added(&root, &typed, &matches, &file)?;
@@ -82,6 +80,24 @@ pub(crate) fn read() -> anyhow::Result<Session> {
         targets: file.targets.clone(),
         file: Some(file),
     })
+}
+
+/// False for words that are surely no `--config`: without one there is no need to look twice at what was typed.
+fn may_name_a_file(word: &OsString) -> bool {
+    word.as_encoded_bytes().starts_with(b"--config")
+}
+
+/// What was typed alone.
+fn without_file(typed: &[OsString]) -> Session {
+    // The commands and options are some ten thousand pieces of memory, which are left to the system at the end.
+    let root = Box::leak(Box::new(Cli::command()));
+    let mut matches = root.try_get_matches_from_mut(typed).unwrap_or_else(|e| e.exit());
+    Session {
+        cli: Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|e| e.format(root).exit()),
+        settings: Settings::default(),
+        targets: Vec::new(),
+        file: None,
+    }
 }
 
 /// Ends as clap does, and says which words came from the file.
