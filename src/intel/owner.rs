@@ -2,7 +2,8 @@
 //!
 //! Counting rule 4 of the design: `--home` first, then the special and private ranges, then prefix lists, then
 //! ip-ranges.json. Within each the specific service wins over EC2 and EC2 over AMAZON, which name all that AWS has, and
-//! then the longest prefix. The embedded AWS list comes decided (`ranges.rs`) and lies under the rest. The hot path asks for the [`Class`] alone, from a table of its own.
+//! then the longest prefix. The embedded AWS list comes decided (`ranges.rs`) and lies under the rest. The hot path asks
+//! for the [`Class`] alone, from a table of its own.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
