@@ -2,9 +2,10 @@
 //!
 //! Cells come in the order of a hash. They are put into bins by interface, each small enough to be sorted while it is in the
 //! cache; sorted are numbers of cells. Cells that share a key (an open flow that turned out to be a known one, peers that are
-//! told by class alone) become one. A bin holds lean cells of one cache line, and wide ones for what does not fit.
+//! told by class alone) become one. A bin holds lean cells of one cache line, and wide ones for what does not fit. Bins that
+//! become rows together share their memory, so that it is given back before the next become rows.
 
-use crate::aggregate::cells::{Lean, LeanKey};
+use crate::aggregate::cells::{Lean, LeanKey, LeanList, LeanMemory, ask_for_large_pages};
 use crate::aggregate::counter::Places;
 use crate::aggregate::key::{Cell, FlowKey, peer_as_class};
 use crate::aggregate::table::{Direction, Peer, Row, order};
@@ -15,6 +16,24 @@ use rayon::prelude::*;
 use std::cmp::Ordering;
 
 const BINS: usize = 256;
+
+/// Memory for the lean cells of all threads.
+#[derive(Debug)]
+pub(super) struct Room(Vec<LeanMemory>);
+
+impl Room {
+    /// For so many cells.
+    pub(super) fn new(cells: usize) -> Self {
+        let memory = |_| match cells < LARGE {
+            true => LeanMemory::small(),
+            false => LeanMemory::default(),
+        };
+        Room((0..BINS / STEP).map(memory).collect())
+    }
+}
+
+/// So many cells are worth large pages for each step of bins.
+const LARGE: usize = 1 << 20;
 
 /// Cells of a table to be, as one thread met them.
 #[derive(Debug)]
@@ -53,9 +72,10 @@ impl Peers {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bin {
-    lean: Vec<Lean>,
+    /// As each thread met them.
+    lean: Vec<LeanList>,
     wide: Vec<(FlowKey, Cell)>,
     /// Numbers of the peers of lean and of wide cells: as they were met, and at last their places among all.
     peers: [Vec<u32>; 2],
@@ -96,10 +116,10 @@ impl Rest {
 
 impl Bins {
     /// For cells of so many interfaces.
-    pub(super) fn new(interfaces: usize) -> Self {
+    pub(super) fn new(interfaces: usize, room: &Room) -> Self {
         Bins {
             interfaces: interfaces.max(1),
-            bins: (0..BINS).map(|_| Bin::default()).collect(),
+            bins: (0..BINS).map(|n| Bin::new(&room.0[n / STEP])).collect(),
             peers: Peers::default(),
         }
     }
@@ -120,7 +140,7 @@ impl Bins {
         let bin = &mut self.bins[number];
         match LeanKey::of(key).and_then(|key| Lean::of(key, cell)) {
             Some(lean) => {
-                bin.lean.push(lean);
+                bin.lean[0].push(lean);
                 bin.peers[0].push(peer);
             }
             None => {
@@ -139,6 +159,7 @@ pub(super) fn into_table<P: Places>(
 ) -> (Vec<Peer>, Vec<Row>) {
     let (peers, numbers) = number_peers(&mut all, places);
     let mut rows = Vec::with_capacity(all.iter().map(Bins::len).sum());
+    ask_for_large_pages(&mut rows);
     // Some bins at a time: what became rows is given back before the next are sorted.
     for from in (0..BINS).step_by(STEP) {
         let step: Vec<Vec<Bin>> = (from..from + STEP).map(|n| taken(&mut all, n)).collect();
@@ -188,15 +209,14 @@ type Met = ((Addr, bool), (usize, u32));
 
 /// The same bin of every thread.
 fn taken(all: &mut [Bins], number: usize) -> Vec<Bin> {
-    let bins = all.iter_mut().map(|bins| std::mem::take(&mut bins.bins[number]));
+    let bins = all.iter_mut().map(|bins| bins.bins[number].take());
     bins.collect()
 }
 
 /// One of all, with the final numbers of their peers.
 fn joined(parts: Vec<Bin>, numbers: &[Vec<u32>]) -> Bin {
-    let lean = parts.iter().map(|part| part.lean.len()).sum();
-    let mut all = Bin::default();
-    all.lean.reserve_exact(lean);
+    let lean = parts.iter().map(Bin::lean).sum();
+    let mut all = Bin::empty();
     all.peers[0].reserve_exact(lean);
     for (mut part, numbers) in parts.into_iter().zip(numbers) {
         all.lean.append(&mut part.lean);
@@ -209,21 +229,62 @@ fn joined(parts: Vec<Bin>, numbers: &[Vec<u32>]) -> Bin {
 }
 
 impl Bin {
+    /// For one thread.
+    fn new(memory: &LeanMemory) -> Self {
+        Bin {
+            lean: vec![LeanList::new(memory.clone())],
+            ..Bin::empty()
+        }
+    }
+
+    /// Without a list of lean cells.
+    fn empty() -> Self {
+        Bin {
+            lean: Vec::new(),
+            wide: Vec::new(),
+            peers: Default::default(),
+        }
+    }
+
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Bin::empty())
+    }
+
+    /// How many lean cells there are.
+    fn lean(&self) -> usize {
+        self.lean.iter().map(LeanList::len).sum()
+    }
+
     fn len(&self) -> usize {
-        self.lean.len() + self.wide.len()
+        self.lean() + self.wide.len()
+    }
+
+    /// The list and the place there of a lean cell, or the place of a wide one.
+    #[inline]
+    fn at(&self, cell: u32) -> Result<(usize, usize), usize> {
+        let mut left = cell as usize;
+        for (n, list) in self.lean.iter().enumerate() {
+            match left.checked_sub(list.len()) {
+                None => return Ok((n, left)),
+                Some(beyond) => left = beyond,
+            }
+        }
+        Err(left)
     }
 
     fn cell(&self, at: u32) -> (FlowKey, Cell) {
-        let at = at as usize;
-        match self.lean.get(at) {
-            Some(lean) => (lean.key.key(), lean.cell()),
-            None => self.wide[at - self.lean.len()],
+        match self.at(at) {
+            Ok((list, n)) => {
+                let lean: &Lean = &self.lean[list][n];
+                (lean.key.key(), lean.cell())
+            }
+            Err(n) => self.wide[n],
         }
     }
 
     /// The order of the rows; cells that share a key have become one.
     fn sorted(&mut self) -> Vec<Place> {
-        let lean = self.lean.iter().map(|lean| lean.key.key());
+        let lean = self.lean.iter().flat_map(LeanList::iter).map(|lean| lean.key.key());
         let keys = lean.chain(self.wide.iter().map(|(key, _)| *key));
         let peers = std::mem::take(&mut self.peers);
         let peers = peers.iter().flatten().copied();
@@ -260,22 +321,22 @@ impl Bin {
 
     /// Adds the second cell to the first; tells where the sums stand.
     fn merge(&mut self, into: u32, from: u32) -> u32 {
-        let lean = self.lean.len();
-        if let Some(more) = self.lean.get(from as usize).copied()
-            && let Some(sums) = self.lean.get_mut(into as usize)
-            && sums.merge(&more)
-        {
-            return into;
+        let (at, more) = (self.at(into), self.at(from));
+        if let (Ok((list, n)), Ok((of, m))) = (at, more) {
+            let more = self.lean[of][m];
+            if self.lean[list][n].merge(&more) {
+                return into;
+            }
         }
         let (_, more) = self.cell(from);
-        if let Some((_, sums)) = (into as usize).checked_sub(lean).and_then(|at| self.wide.get_mut(at)) {
-            sums.add(&more);
+        if let Err(n) = at {
+            self.wide[n].1.add(&more);
             return into;
         }
         let (key, mut sums) = self.cell(into);
         sums.add(&more);
         self.wide.push((key, sums));
-        (lean + self.wide.len() - 1) as u32
+        (self.len() - 1) as u32
     }
 }
 
@@ -337,8 +398,9 @@ mod tests {
     type Told = (u32, u32, Addr, Direction, Addr, u16, Role, u128);
 
     fn quickly(cells: &[(FlowKey, Cell)]) -> Vec<Told> {
+        let room = Room::new(cells.len());
         let of_thread = |cells: &[(FlowKey, Cell)]| {
-            let mut bins = Bins::new(7);
+            let mut bins = Bins::new(7, &room);
             cells.iter().for_each(|(key, cell)| bins.put(key, cell));
             bins
         };

@@ -11,10 +11,17 @@ mod dense;
 mod lean;
 mod part;
 mod parts;
+mod slab;
 mod sums;
 
 pub use lean::LeanKey;
+pub(in crate::aggregate) use slab::ask_for_large_pages;
 pub use sums::SumBox;
+
+/// A list of lean cells.
+pub(in crate::aggregate) type LeanList = dense::Dense<LeanKey>;
+/// Where its memory comes from.
+pub(in crate::aggregate) type LeanMemory = dense::Memory<LeanKey>;
 
 use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::parted::Parted;

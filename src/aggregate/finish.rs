@@ -4,7 +4,7 @@
 //! (`bins.rs`, a set of them by each thread), peers are looked up once each, and the bins are sorted and become rows. Each step sees everything, so no split of
 //! the input changes a byte.
 
-use crate::aggregate::bins::{Bins, into_table};
+use crate::aggregate::bins::{self, Bins, into_table};
 use crate::aggregate::cells::Cells;
 use crate::aggregate::counter::{Counter, Places};
 use crate::aggregate::key::{Cell, FlowKey, Grain, peer_as_class};
@@ -90,9 +90,9 @@ fn in_bins<P: Places>(
     interfaces: usize,
     is_row: &(dyn Fn(&FlowKey) -> bool + Sync),
 ) -> Vec<(Bins, LeftOut)> {
-    let next = AtomicUsize::new(0);
+    let (next, room) = (AtomicUsize::new(0), bins::Room::new(cells.cells.len()));
     let of_thread = |_| {
-        let (mut bins, mut left_out) = (Bins::new(interfaces), LeftOut::default());
+        let (mut bins, mut left_out) = (Bins::new(interfaces, &room), LeftOut::default());
         let mut take = |key: FlowKey, cell: Cell| {
             let decided = rules.decide(places, &cells.key(&key), &cell, &mut left_out);
             if let Some(key) = decided.filter(|key| is_row(key)) {

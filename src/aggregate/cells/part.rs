@@ -1,7 +1,7 @@
 //! One part of the shared table: an index of tagged numbers into dense cells, and what was written out of it.
 
 use super::Rest;
-use super::dense::Dense;
+use super::dense::{Dense, Memory};
 use super::lean::{CellKey, Item, Lean};
 use crate::aggregate::key::{Cell, FlowKey};
 use crate::aggregate::spill::{Extent, Packed, Spool, pack_cell, unpack_cell};
@@ -30,18 +30,27 @@ pub(super) struct Part<K> {
     written: Written,
 }
 
-impl<K> Default for Part<K> {
-    fn default() -> Self {
+impl<K: CellKey> Part<K> {
+    /// An empty part.
+    pub(super) fn new(memory: Memory<K>) -> Self {
         Part {
             slots: Vec::new(),
-            cells: Dense::default(),
+            cells: Dense::new(memory),
             wide: HashMap::default(),
             written: Written::default(),
         }
     }
-}
 
-impl<K: CellKey> Part<K> {
+    /// All of it; an empty part stays.
+    pub(super) fn take(&mut self) -> Self {
+        Part {
+            slots: std::mem::take(&mut self.slots),
+            cells: self.cells.take(),
+            wide: std::mem::take(&mut self.wide),
+            written: std::mem::take(&mut self.written),
+        }
+    }
+
     /// Bytes of memory that a cell takes: its lines, and its share of the index.
     pub(super) const TAKES: u64 = size_of::<Lean<K>>() as u64 + 10;
 
@@ -174,7 +183,8 @@ impl<K: CellKey> Part<K> {
 
     /// Gives the memory of what was written back.
     pub(super) fn shrink(&mut self) {
-        (self.cells, self.slots, self.wide) = Default::default();
+        self.cells.take();
+        (self.slots, self.wide) = Default::default();
     }
 
     /// Takes in again what was written out.

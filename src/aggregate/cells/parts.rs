@@ -1,5 +1,6 @@
 //! The parts of one table, each under its own lock; which one a key belongs to is told by the top of its hash.
 
+use super::dense::Memory;
 use super::lean::{CellKey, Item};
 use super::part::{Keeps, Part};
 use super::{Largest, Rest};
@@ -54,10 +55,12 @@ struct Bound {
     full: AtomicBool,
 }
 
-impl<K> Default for Parts<K> {
+impl<K: CellKey> Default for Parts<K> {
     fn default() -> Self {
+        let memory = Memory::default();
+        let part = |_| Mutex::new(Part::new(memory.clone()));
         Parts {
-            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+            parts: (0..PARTS).map(part).collect(),
             hash: RandomState::default(),
             bound: None,
         }
@@ -151,13 +154,13 @@ impl<K: CellKey> Parts<K> {
 
     pub(super) fn clear(&self) {
         for part in &self.parts {
-            *lock(part) = Part::default();
+            lock(part).take();
         }
     }
 
     /// Hands out the keys of one part, and gives its memory back.
     pub(super) fn drain(&self, number: usize, each: &mut impl FnMut(FlowKey, Cell)) {
-        let mut part = std::mem::take(&mut *lock(&self.parts[number]));
+        let mut part = lock(&self.parts[number]).take();
         if let Some(spool) = self.spool().filter(|_| part.is_written()) {
             part.load(spool, &self.hash);
         }
