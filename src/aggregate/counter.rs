@@ -126,7 +126,17 @@ impl<'p, P: Places> Counter<'p, P> {
 
     /// True of a destination towards which no flow is wanted, where rows are selected.
     pub(super) fn is_passed(&self, destination: Addr) -> bool {
-        self.places.class(destination) == Class::Home
+        self.of_far_end(self.counting.filter.family(), destination) == Class::Home
+    }
+
+    /// What a destination is, where it is the far end of all flows that are wanted; home also if the filter lets its family
+    /// not through, so that nobody looks further.
+    #[inline(always)]
+    fn of_far_end(&self, family: Option<bool>, destination: Addr) -> Class {
+        match family {
+            Some(v4) if destination.is_v4() != v4 => Class::Home,
+            _ => self.places.class(destination),
+        }
     }
 
     /// Counts many records at once.
@@ -154,7 +164,8 @@ impl<'p, P: Places> Counter<'p, P> {
             }
             None if BARE && !grain.home && !grain.ingress => {
                 let mut picked = std::mem::take(&mut self.picked);
-                for (row, class) in picked.leaving(rows, |addr| self.places.class(addr)) {
+                let family = self.counting.filter.family();
+                for (row, class) in picked.leaving(rows, |addr| self.of_far_end(family, addr)) {
                     self.row::<BARE>((rows, *row as usize), Some(*class), dictionaries);
                 }
                 self.picked = picked;

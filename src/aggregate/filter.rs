@@ -143,6 +143,14 @@ impl Filter {
             .any(|t| matches!(t, RecordTerm::Class(list, true) if list.contains(&class)))
     }
 
+    /// The one family of far ends that passes, if a term names it: true for IPv4.
+    pub fn family(&self) -> Option<bool> {
+        self.records.iter().find_map(|t| match t {
+            RecordTerm::Family { v4, keep } => Some(v4 == keep),
+            _ => None,
+        })
+    }
+
     /// Tests a record; `interface` is asked only by the terms that need it.
     #[inline]
     pub fn keeps_record<'i>(&self, facts: &RecordFacts, interface: impl Fn() -> &'i [u8]) -> bool {
