@@ -227,6 +227,11 @@ impl Reader {
         }
     }
 
+    /// True if a source is counted while it is fetched: a damage may be the connection's, and not there the next time.
+    pub fn is_fetched_on_the_way(source: &Source) -> bool {
+        source.object.as_ref().is_some_and(|o| o.size() > WHOLE_CAP)
+    }
+
     /// What became of the source that was opened last, once its content is given back; nothing if it stayed as it was, or
     /// is no file.
     pub fn change(&self, source: &Source) -> Option<Change> {
@@ -295,7 +300,7 @@ impl Reader {
     /// Standard input and what cannot be mapped: told by its first bytes like everything else.
     fn stream<'r>(&self, mut read: Box<dyn Read + 'r>) -> Result<Content<'r>> {
         let mut start = vec![0; 8];
-        let n = read_full(&mut read, &mut start).unwrap_or(0);
+        let n = read_full(&mut read, &mut start)?;
         start.truncate(n);
         refuse_unread_forms(&start)?;
         let (is_gzip, is_zstd) = (start.starts_with(gzip::MAGIC), start.starts_with(zstd::MAGIC));
