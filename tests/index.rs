@@ -356,7 +356,15 @@ fn a_store_is_of_the_flow_format_that_it_was_built_with() {
     said(&[&build[..], &swapped].concat());
     let manifest = || fs::read(Path::new(&place.store).join("manifest")).unwrap();
     let was = manifest();
-    let lookup = ["lookup", "198.51.100.7", "--flows", &place.flows, "--format", "json", "--quiet"];
+    let lookup = [
+        "lookup",
+        "198.51.100.7",
+        "--flows",
+        &place.flows,
+        "--format",
+        "json",
+        "--quiet",
+    ];
     let top = ["top", &place.flows, "--by", "dst", "--format", "csv", "--quiet"];
     let scan = ["scan", &place.flows, "--format", "json", "--quiet"];
     let index = ["--index", place.store.as_str()];
@@ -364,7 +372,10 @@ fn a_store_is_of_the_flow_format_that_it_was_built_with() {
         let with = if question[1] == "build" { &[][..] } else { &index };
         let question = [question, with].concat();
         let error = refused(&question);
-        assert!(error.contains("run this command with --flow-format '${version} "), "{error}");
+        assert!(
+            error.contains("run this command with --flow-format '${version} "),
+            "{error}"
+        );
         let error = refused(&[&question[..], &["--flow-format", "${srcaddr} ${dstaddr} ${bytes}"]].concat());
         assert!(error.contains("was built with --flow-format"), "{error}");
         // The same in other words is the same.

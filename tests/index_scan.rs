@@ -51,7 +51,10 @@ fn a_scan_by_the_store_is_the_one_of_the_account() {
     let both = ["--trail", &trail, "--inventory", &inventory, "--tor-exits", &tor];
     let result = agree(&place, &both);
     assert!(cited(&result) >= 8, "too few lines are cited to tell anything");
-    agree(&place, &[&both[..], &["--threads", "1", "--min-severity", "info", "--custody"]].concat());
+    agree(
+        &place,
+        &[&both[..], &["--threads", "1", "--min-severity", "info", "--custody"]].concat(),
+    );
     agree(&place, &["--home", "185.220.0.0/16"]);
     let times = ["--from", "2026-03-04T05:00:00Z", "--to", "2026-03-11T07:00:00Z"];
     agree(&place, &[&both[..], &times].concat());

@@ -78,11 +78,7 @@ pub fn build(
     sweep(folder, &old);
     let mut built = retained(&old, &now);
     let known: BTreeSet<PathBuf> = built.manifest.files().map(|f| f.path.clone()).collect();
-    let fresh: Vec<Source> = archive
-        .sources
-        .iter()
-        .filter(|s| !known.contains(&place(s)))
-        .collect();
+    let fresh: Vec<Source> = archive.sources.iter().filter(|s| !known.contains(&place(s))).collect();
     built.kept = (archive.sources.len() - fresh.len()) as u64;
     built.read = fresh.len() as u64;
     if built.read == 0 && built.dropped == 0 && manifest.exists() {
@@ -108,8 +104,10 @@ pub fn build(
 fn can_be_known_again(source: &Source) -> Result<()> {
     let object = source.object.as_ref();
     let text = match object {
-        Some(object) if object.mark().is_empty() => "this endpoint lists objects without ETag and LastModified, by which a store knows \
-             that they are what they were: copy them here, and index the copies",
+        Some(object) if object.mark().is_empty() => {
+            "this endpoint lists objects without ETag and LastModified, by which a store knows \
+             that they are what they were: copy them here, and index the copies"
+        }
         None if source.is_stdin() => "only files and objects can be indexed: write it to a file first",
         _ => return Ok(()),
     };

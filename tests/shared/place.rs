@@ -1,6 +1,10 @@
 //! An archive of its own and its store, as the tests of the side store want them: of the sample account, or of hard cases.
 
-#![allow(unreachable_pub, dead_code, reason = "each test is a crate of its own, and not each uses all")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "each test is a crate of its own, and not each uses all"
+)]
 
 use std::fs;
 use std::io::Write;

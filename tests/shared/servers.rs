@@ -3,7 +3,11 @@
 //! The scripted server is part of the shared test data (`FLOWTRAIL_SHARED`). Real servers (s3s-fs, hadro, moto) are looked
 //! for in `PATH` and in the folders of `FLOWTRAIL_S3_TOOLS`; `just s3` installs them. What is missing is said and passed.
 
-#![allow(unreachable_pub, dead_code, reason = "each test is a crate of its own, and not each uses all")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "each test is a crate of its own, and not each uses all"
+)]
 
 use crate::shared::shared;
 use serde_json::Value;

@@ -5,9 +5,9 @@
 
 #[cfg(feature = "s3")]
 use crate::input::Object;
+use crate::input::remote::{RemoteOptions, SCHEME};
 #[cfg(feature = "s3")]
 use crate::input::remote::{bucket::Bucket, split, walk};
-use crate::input::remote::{RemoteOptions, SCHEME};
 use crate::input::{Problem, Source};
 #[cfg(feature = "s3")]
 use crate::net::printable;
@@ -124,7 +124,9 @@ fn problem(path: &str, reason: String) -> Problem {
 /// The folder in which all of these keys stand, itself or its folders; empty for the whole bucket.
 #[cfg(feature = "s3")]
 fn common_folder<'k>(keys: &[&'k str]) -> &'k str {
-    let Some((first, others)) = keys.split_first() else { return "" };
+    let Some((first, others)) = keys.split_first() else {
+        return "";
+    };
     let shared = |other: &&str| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
     let length = others.iter().map(shared).min().unwrap_or(first.len());
     let start = first.as_bytes().get(..length).unwrap_or_default();

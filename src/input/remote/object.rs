@@ -184,7 +184,13 @@ impl Object {
     }
 
     /// The object of a path `s3://bucket/key` in one of these buckets.
-    pub(in crate::input) fn again(buckets: &Buckets, number: u64, path: &[u8], size: u64, mark: &str) -> Option<Object> {
+    pub(in crate::input) fn again(
+        buckets: &Buckets,
+        number: u64,
+        path: &[u8],
+        size: u64,
+        mark: &str,
+    ) -> Option<Object> {
         let bucket = buckets.0.get(usize::try_from(number).ok()?)?;
         let key = std::str::from_utf8(path).ok()?.strip_prefix("s3://")?;
         let key = key.strip_prefix(bucket.name.as_str())?.strip_prefix('/')?;
