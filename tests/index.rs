@@ -14,7 +14,7 @@ use flowtrail::aggregate::Shelf;
 use flowtrail::index::{IndexShelf, Manifest, Wanted};
 use flowtrail::input::RemoteOptions;
 use flowtrail::net::Addr;
-use place::{Place, all_files, flowtrail, refused, said, walk};
+use place::{Place, all_files, flowtrail, refused, said};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -156,21 +156,13 @@ fn only_new_and_changed_files_are_read() {
             .build()
             .contains("0 files read, 144 held already, 0 segments dropped")
     );
-    let more = crate::place(2);
-    let mut added = Vec::new();
-    walk(Path::new(&more.flows), &mut added);
-    added.sort();
-    fs::copy(
-        &added[150],
-        Path::new(&place.flows).join(added[150].file_name().unwrap()),
-    )
-    .unwrap();
+    let added = all_files();
+    fs::copy(&added[150], place.path_of(150)).unwrap();
     place.agree_in_part("10.20.0.0/16");
     assert!(place.build().contains("1 files read, 144 held already"));
     place.agree("10.20.0.0/16");
     // One that is written anew costs its segment.
-    let changed = Path::new(&place.flows).join(added[150].file_name().unwrap());
-    fs::copy(&added[160], &changed).unwrap();
+    fs::copy(&added[160], place.path_of(150)).unwrap();
     let alone = said(&["lookup", "10.20.0.0/16", "--index", &place.store, "--quiet"]);
     assert!(alone.contains("145 files"), "{alone}");
     place.agree_in_part("10.20.0.0/16");

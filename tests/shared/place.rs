@@ -10,6 +10,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// A file or folder of the samples.
 pub(crate) fn samples(name: &str) -> String {
@@ -115,11 +116,14 @@ pub(crate) fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
 }
 
 /// The sample account's flow logs, in the order of time.
-pub(crate) fn all_files() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    walk(Path::new(&samples("account/flow")), &mut files);
-    files.sort();
-    files
+pub(crate) fn all_files() -> &'static [PathBuf] {
+    static FILES: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let mut files = Vec::new();
+        walk(Path::new(&samples("account/flow")), &mut files);
+        files.sort();
+        files
+    })
 }
 
 /// An archive of hard cases: two flow logs on one interface with holes, lost records and silence, IPv6 of which only the whole
