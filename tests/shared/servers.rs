@@ -194,11 +194,11 @@ pub(crate) fn fill(server: &Server, bucket: &Path) {
     }
 }
 
-/// An unsigned PUT, which moto takes as long as its authentication is off.
+/// A PUT that nobody signed, which moto takes as long as its authentication is off; over an object only from somebody.
 pub(crate) fn put(server: &Server, path: &str, body: &[u8]) {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     let head = format!(
-        "PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: AWS a:b\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         server.port,
         body.len()
     );
