@@ -367,3 +367,27 @@ fn refuse_unread_forms(magic: &[u8]) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails once, and then goes on behind what it could not give.
+    struct Gap(bool);
+
+    impl Read for Gap {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            match std::mem::replace(&mut self.0, true) {
+                false => Err(io::Error::other("the first stretch was refused")),
+                true => b"the second one".as_slice().read(out),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_whose_start_cannot_be_read_is_not_read_from_its_middle() {
+        let reader = Reader::new(ReadOptions::default());
+        let stream = reader.stream(Box::new(Gap(false)));
+        assert!(stream.is_err_and(|e| e.to_string().contains("the first stretch was refused")));
+    }
+}
