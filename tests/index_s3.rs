@@ -226,6 +226,7 @@ fn the_store_answers_as_the_objects_do_and_fetches_next_to_nothing() {
     );
     assert_eq!(bucket.gets(), 0);
     let [top, lookup, scan] = bucket.agree(&server);
+    println!("of {ALL} objects top fetched {top}, lookup {lookup}, scan {scan}");
     assert_eq!((top, lookup), (0, 0));
     assert!(0 < scan && scan < ALL / 2, "{scan} of {ALL}: only what is cited");
     let raw = flowtrail(

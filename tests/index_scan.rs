@@ -181,6 +181,21 @@ fn text_without_a_header_is_read_by_the_format_that_the_inventory_knows() {
     let known = agree(&place, &["--min-severity", "info", "--inventory", &inventory]);
     let default = agree(&place, &["--min-severity", "info"]);
     assert_ne!(known["ledger"], default["ledger"], "the formats say the same");
+    // A store of that format serves both who gives it and who has the inventory say it as well.
+    fs::remove_dir_all(&place.store).unwrap();
+    let given = ["--flow-format", format];
+    said(
+        &[
+            &["index", "build", &place.flows, "-o", &place.store, "--quiet"],
+            &given[..],
+        ]
+        .concat(),
+    );
+    let served = agree(
+        &place,
+        &[&given[..], &["--min-severity", "info", "--inventory", &inventory]].concat(),
+    );
+    assert_eq!(known["ledger"], served["ledger"]);
 }
 
 #[test]
