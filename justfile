@@ -128,7 +128,7 @@ s3:
     test -x target/s3-tools/bin/s3s-fs || cargo install --locked s3s-fs@0.14.1 --features binary --root target/s3-tools
     test -x target/s3-tools/venv/bin/hadro || python3 -m venv target/s3-tools/venv
     target/s3-tools/venv/bin/pip install --quiet hadro==0.7.1 'moto[s3,server]'
-    FLOWTRAIL_S3_TOOLS="$PWD/target/s3-tools/bin:$PWD/target/s3-tools/venv/bin" cargo test --test s3
+    FLOWTRAIL_S3_TOOLS="$PWD/target/s3-tools/bin:$PWD/target/s3-tools/venv/bin" cargo test --test s3 --test index_s3
 
 # exports of the samples (and of RESULT.json files) judged by botocore's model, the OCSF 1.8.0 schema and framing tests
 validate-exports *results:

@@ -16,7 +16,7 @@ use flowtrail::forms::{Form, Mapped, Unwrap, told_by};
 use flowtrail::incident::{AllowList, Suppressions};
 use flowtrail::index::{IndexShelf, Manifest, Seal, Wanted as Sought, manifest};
 use flowtrail::input::brackets::{Step, next_member, skip_space, value_end};
-use flowtrail::input::{Block, Content, ReadOptions, Reader, Source, gzip};
+use flowtrail::input::{Again, Block, Content, ReadOptions, Reader, RemoteOptions, Source, gzip};
 use flowtrail::intake::{SideFindings, Tool};
 use flowtrail::intel::{ListKind, judge};
 use flowtrail::inventory::Graph;
@@ -613,8 +613,9 @@ fn index(data: &[u8]) {
     for (name, content) in names.iter().zip([framed.as_slice(), files[1], files[2]]) {
         std::fs::write(folder.join(name), content).expect("room for a temporary file");
     }
-    if let Ok(manifest) = Manifest::open(&folder) {
-        let archive = manifest.archive();
+    let is_on_disk = |m: &Manifest| !m.files().any(|f| Again::is_object(&f.path));
+    if let Some(manifest) = Manifest::open(&folder).ok().filter(is_on_disk) {
+        let archive = manifest.archive(&RemoteOptions::default()).expect("files on disk");
         let sought = Sought {
             names: ["10.0.1.20".to_owned()].into(),
             networks: vec!["52.216.0.0/16".parse().expect("a network")],

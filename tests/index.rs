@@ -7,75 +7,25 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+#[path = "shared/place.rs"]
+mod place;
+
 use flowtrail::aggregate::Shelf;
 use flowtrail::index::{IndexShelf, Manifest, Wanted};
+use flowtrail::input::RemoteOptions;
 use flowtrail::net::Addr;
+use place::{Place, all_files, flowtrail, refused, said};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn samples(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
-}
-
-fn flowtrail(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_flowtrail"))
-        .args(args)
-        .output()
-        .unwrap()
-}
-
-fn said(args: &[&str]) -> String {
-    let out = flowtrail(args);
-    let error = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{args:?}: {error}");
-    String::from_utf8(out.stdout).unwrap()
-}
-
-/// An archive of its own, and where its store is to be.
-struct Place {
-    _folder: tempfile::TempDir,
-    flows: String,
-    store: String,
-}
+use std::process::Command;
 
 /// The first days of the sample account, as many as are asked for.
 fn place(days: usize) -> Place {
-    let folder = tempfile::tempdir().unwrap();
-    let flows = folder.path().join("flows");
-    fs::create_dir(&flows).unwrap();
-    let mut files = Vec::new();
-    walk(&samples("account/flow"), &mut files);
-    files.sort();
-    let each = files.len() / 10;
-    for file in files.iter().take(each * days) {
-        fs::copy(file, flows.join(file.file_name().unwrap())).unwrap();
-    }
-    Place {
-        flows: flows.display().to_string(),
-        store: folder.path().join("store").display().to_string(),
-        _folder: folder,
-    }
-}
-
-fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            walk(&path, into);
-        } else {
-            into.push(path);
-        }
-    }
+    let each = all_files().len() / 10;
+    Place::account(|n| n >= each * days)
 }
 
 impl Place {
-    fn build(&self) -> String {
-        let out = flowtrail(&["index", "build", &self.flows, "-o", &self.store]);
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        String::from_utf8(out.stderr).unwrap()
-    }
-
     fn lookup(&self, key: &str, with: &[&str]) -> String {
         said(&[&["lookup", key, "--format", "json", "--quiet"], with].concat())
     }
@@ -206,21 +156,13 @@ fn only_new_and_changed_files_are_read() {
             .build()
             .contains("0 files read, 144 held already, 0 segments dropped")
     );
-    let more = crate::place(2);
-    let mut added = Vec::new();
-    walk(Path::new(&more.flows), &mut added);
-    added.sort();
-    fs::copy(
-        &added[150],
-        Path::new(&place.flows).join(added[150].file_name().unwrap()),
-    )
-    .unwrap();
+    let added = all_files();
+    fs::copy(&added[150], place.path_of(150)).unwrap();
     place.agree_in_part("10.20.0.0/16");
     assert!(place.build().contains("1 files read, 144 held already"));
     place.agree("10.20.0.0/16");
     // One that is written anew costs its segment.
-    let changed = Path::new(&place.flows).join(added[150].file_name().unwrap());
-    fs::copy(&added[160], &changed).unwrap();
+    fs::copy(&added[160], place.path_of(150)).unwrap();
     let alone = said(&["lookup", "10.20.0.0/16", "--index", &place.store, "--quiet"]);
     assert!(alone.contains("145 files"), "{alone}");
     place.agree_in_part("10.20.0.0/16");
@@ -295,7 +237,7 @@ fn a_store_of_an_older_format_says_what_to_do() {
 /// What a store says when it is asked for all, and for one address: sums, and the files that need not be read.
 fn answer(folder: &Path) -> Result<[u128; 3], flowtrail::Error> {
     let manifest = Manifest::open(folder)?;
-    let archive = manifest.archive();
+    let archive = manifest.archive(&RemoteOptions::default())?;
     let sought = Wanted {
         names: ["52.46.150.17".to_owned()].into(),
         networks: vec!["10.20.0.0/16".parse().unwrap()],
@@ -390,4 +332,81 @@ fn other_engines_read_the_store() {
         Some(&[sum("bytes"), sum("packets"), sum("flows")][..]),
         "{text}"
     );
+}
+
+/// Records whose bytes and packets stand the other way round.
+const SWAPPED: &str = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} \
+                       ${bytes} ${packets} ${start} ${end} ${action} ${log-status}";
+
+#[test]
+fn a_store_is_of_the_flow_format_that_it_was_built_with() {
+    let place = Place::new();
+    let line = "2 111122223333 eni-0aa 10.0.0.5 198.51.100.7 41000 443 6 900 3 1772409600 1772409660 ACCEPT OK\n";
+    place.write("fl-0a", 0, "x", line);
+    let swapped = ["--flow-format", SWAPPED];
+    let build = ["index", "build", &place.flows, "-o", &place.store, "--quiet"];
+    said(&[&build[..], &swapped].concat());
+    let manifest = || fs::read(Path::new(&place.store).join("manifest")).unwrap();
+    let was = manifest();
+    let lookup = [
+        "lookup",
+        "198.51.100.7",
+        "--flows",
+        &place.flows,
+        "--format",
+        "json",
+        "--quiet",
+    ];
+    let top = ["top", &place.flows, "--by", "dst", "--format", "csv", "--quiet"];
+    let scan = ["scan", &place.flows, "--format", "json", "--quiet"];
+    let index = ["--index", place.store.as_str()];
+    for question in [&lookup[..], &top, &scan, &build, &["lookup", "198.51.100.7"]] {
+        let with = if question[1] == "build" { &[][..] } else { &index };
+        let question = [question, with].concat();
+        let error = refused(&question);
+        assert!(
+            error.contains("run this command with --flow-format '${version} "),
+            "{error}"
+        );
+        let error = refused(&[&question[..], &["--flow-format", "${srcaddr} ${dstaddr} ${bytes}"]].concat());
+        assert!(error.contains("was built with --flow-format"), "{error}");
+        // The same in other words is the same.
+        let bare = SWAPPED.replace(['$', '{', '}'], "");
+        said(&[&question[..], &["--flow-format", &bare]].concat());
+    }
+    assert_eq!(manifest(), was);
+    for question in [&lookup[..], &top, &scan] {
+        let raw = said(&[question, &swapped].concat());
+        assert_ne!(raw, said(question), "the formats say the same");
+        let raw = raw.replace("\"validated\": false", "\"validated\": true");
+        assert_eq!(raw, said(&[question, &swapped, &index].concat()));
+    }
+    // A store that was built without the option is no other than one that was told the default.
+    fs::remove_dir_all(&place.store).unwrap();
+    said(&build);
+    let default = SWAPPED.replace("${bytes} ${packets}", "${packets} ${bytes}");
+    assert!(place.build().contains("1 held already"));
+    said(&[&lookup[..], &index, &["--flow-format", &default]].concat());
+    let error = refused(&[&lookup[..], &index, &swapped].concat());
+    assert!(error.contains("run this command without --flow-format too"), "{error}");
+}
+
+#[test]
+fn text_whose_format_an_inventory_knows_better_is_looked_up_raw() {
+    let place = Place::new();
+    let line = "2 111122223333 eni-0aa 10.0.0.5 198.51.100.7 41000 443 6 900 3 1772409600 1772409660 ACCEPT OK\n";
+    place.write("fl-0a", 0, "x", line);
+    place.build();
+    let inventory = place.folder.path().join("flow-logs.json").display().to_string();
+    let known = serde_json::json!({"FlowLogs": [{"FlowLogId": "fl-0a", "ResourceId": "vpc-0a", "LogFormat": SWAPPED}]});
+    fs::write(&inventory, known.to_string()).unwrap();
+    let card = |with: &[&str]| {
+        let text = place.lookup("198.51.100.7", &[with, &["--inventory", &inventory]].concat());
+        let card: serde_json::Value = serde_json::from_str(&text).unwrap();
+        card["cards"][0]["flows"].clone()
+    };
+    let raw = card(&["--flows", &place.flows]);
+    assert_eq!(raw["to"]["bytes"], 900, "{raw}");
+    assert_eq!(raw, card(&["--flows", &place.flows, "--index", &place.store]));
+    assert_eq!(raw, card(&["--index", &place.store]));
 }

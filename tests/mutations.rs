@@ -18,6 +18,7 @@
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
+use flowtrail::index::{Manifest, Seal};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
@@ -324,4 +325,17 @@ fn every_target_has_seeds_and_a_fuzzer() {
         assert!(files + target.texts.len() > 0, "{} has no seeds", target.name);
         assert!(!targets::seeds(target, root).is_empty(), "{} has no seeds", target.name);
     }
+}
+
+#[test]
+fn the_seed_of_an_index_is_of_this_format() {
+    let seed = include_bytes!("../fuzz/seeds/index/manifest");
+    let manifest = Manifest::decode(&seed[1..]).unwrap();
+    assert_eq!(manifest.files().count(), 2);
+    assert_eq!(manifest.encode(), seed[1..]);
+    let [flows, keys]: [&[u8]; 2] = [
+        include_bytes!("../fuzz/seeds/index/flows"),
+        include_bytes!("../fuzz/seeds/index/keys"),
+    ];
+    assert_eq!(*manifest.segments[0].parts, [[&flows[1..], &keys[1..]].map(Seal::of)]);
 }

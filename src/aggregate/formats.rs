@@ -38,17 +38,15 @@ impl Formats {
 
     /// All of them as AWS prints formats, by flow log; `-` is that of files of which nothing better is known.
     pub fn describe(&self) -> BTreeMap<String, String> {
-        let names = |f: &LogFormat| {
-            (0..f.columns().len())
-                .map(|i| format!("${{{}}}", f.column_name(i)))
-                .collect::<Vec<_>>()
-        };
-        let columns = |f: &LogFormat| names(f).join(" ");
-        let otherwise = self.otherwise.clone().unwrap_or_else(LogFormat::default_v2);
-        let by_log = self.by_log.iter().map(|(id, f)| (id.clone(), columns(f)));
-        std::iter::once((UNNAMED.to_owned(), columns(&otherwise)))
+        let by_log = self.by_log.iter().map(|(id, f)| (id.clone(), f.spec()));
+        std::iter::once((UNNAMED.to_owned(), self.otherwise().spec()))
             .chain(by_log)
             .collect()
+    }
+
+    /// The format of files of which nothing better is known.
+    pub fn otherwise(&self) -> LogFormat {
+        self.otherwise.clone().unwrap_or_else(LogFormat::default_v2)
     }
 
     /// What [`Formats::describe`] said.
@@ -72,10 +70,7 @@ impl Formats {
     pub fn of(&self, name: &str) -> LogFormat {
         let log = LogName::parse(name).filter(|n| n.kind == LogKind::FlowLog);
         let known = log.and_then(|n| self.by_log.get(n.log));
-        known
-            .or(self.otherwise.as_ref())
-            .cloned()
-            .unwrap_or_else(LogFormat::default_v2)
+        known.cloned().unwrap_or_else(|| self.otherwise())
     }
 }
 

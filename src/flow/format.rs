@@ -67,6 +67,12 @@ impl LogFormat {
         }
     }
 
+    /// The same as AWS prints it: what [`LogFormat::from_spec`] reads.
+    pub fn spec(&self) -> String {
+        let names = (0..self.columns.len()).map(|i| format!("${{{}}}", self.column_name(i)));
+        names.collect::<Vec<_>>().join(" ")
+    }
+
     fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
         let mut format = LogFormat {
             columns: Vec::new(),

@@ -9,10 +9,11 @@ use crate::aggregate::watch::Quiet;
 use crate::aggregate::{Ingest, Outcome, Progress, Reading, read_into, workers};
 use crate::error::{Error, Result};
 use crate::index::gather::{Gather, Target};
-use crate::index::manifest::{Manifest, NAME, Segment, StoredFile, stamp};
+use crate::index::manifest::{Manifest, NAME, Segment, StoredFile};
+use crate::index::now::{Now, Stamp, place};
 use crate::index::part::paths;
 use crate::index::seal::Seal;
-use crate::input::{Archive, Fingerprint, ReadOptions, Reader, Source};
+use crate::input::{Archive, Fingerprint, Problem, ReadOptions, Reader, Source};
 use crate::net::TimeWindow;
 use crate::store::{self, Kind, Lock};
 use rayon::ThreadPool;
@@ -37,7 +38,7 @@ impl Options<'_> {
 }
 
 /// What a build did.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Built {
     /// The store as it is now.
     pub manifest: Manifest,
@@ -48,7 +49,7 @@ pub struct Built {
     /// Segments dropped: a file of theirs changed or is gone.
     pub dropped: u64,
     /// Files that could not be opened: the store is without them.
-    pub unreadable: u64,
+    pub unreadable: Vec<Problem>,
 }
 
 /// Brings the store in `folder` up to what `archive` is now.
@@ -63,26 +64,21 @@ pub fn build(
     pool: &ThreadPool,
     progress: &Progress,
 ) -> Result<Built> {
-    if let Some(source) = archive.sources.iter().find(|s| s.is_stdin() || s.object.is_some()) {
-        let text = format!("{}: only files on disk can be indexed: copy it here first", source.name);
-        return Err(Error::usage(text));
-    }
+    archive.sources.iter().try_for_each(|s| can_be_known_again(&s))?;
     fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
     let manifest = folder.join(NAME);
     let lock = Lock::take(&manifest)?;
-    let old = if manifest.exists() {
-        Manifest::open(folder)?
-    } else {
-        Manifest::default()
+    let formats = &options.ingest.formats;
+    let mut old = match manifest.exists() {
+        true => Manifest::open_for(folder, formats)?,
+        false => Manifest::empty(),
     };
+    old.format = formats.otherwise();
+    let now = Now::of(&old, archive, &options.ingest.remote)?;
     sweep(folder, &old);
-    let mut built = retained(&old);
+    let mut built = retained(&old, &now);
     let known: BTreeSet<PathBuf> = built.manifest.files().map(|f| f.path.clone()).collect();
-    let fresh: Vec<Source> = archive
-        .sources
-        .iter()
-        .filter(|s| !known.contains(&absolute(&s.path)))
-        .collect();
+    let fresh: Vec<Source> = archive.sources.iter().filter(|s| !known.contains(&place(s))).collect();
     built.kept = (archive.sources.len() - fresh.len()) as u64;
     built.read = fresh.len() as u64;
     if built.read == 0 && built.dropped == 0 && manifest.exists() {
@@ -92,9 +88,8 @@ pub fn build(
     for batch in batches(fresh, options.step) {
         let name = format!("{:06}", built.manifest.next);
         built.manifest.next += 1;
-        let offered = batch.len();
-        let segment = segment(&name, batch, folder, &built.manifest, options, pool, progress)?;
-        built.unreadable += (offered - segment.files.len()) as u64;
+        let (segment, unreadable) = segment(&name, batch, folder, &built.manifest, options, pool, progress)?;
+        built.unreadable.extend(unreadable);
         if !segment.files.is_empty() {
             built.manifest.segments.push(segment);
             added.push(name);
@@ -105,9 +100,23 @@ pub fn build(
     Ok(built)
 }
 
+/// Refuses what nobody could tell from what it will be later.
+fn can_be_known_again(source: &Source) -> Result<()> {
+    let object = source.object.as_ref();
+    let text = match object {
+        Some(object) if object.mark().is_empty() => {
+            "this endpoint lists objects without ETag and LastModified, by which a store knows \
+             that they are what they were: copy them here, and index the copies"
+        }
+        None if source.is_stdin() => "only files and objects can be indexed: write it to a file first",
+        _ => return Ok(()),
+    };
+    Err(Error::usage(format!("{}: {text}", source.name)))
+}
+
 /// What still holds of the old store.
-fn retained(old: &Manifest) -> Built {
-    let holds = |f: &StoredFile| stamp(&f.path) == Some((f.size, f.changed));
+fn retained(old: &Manifest, now: &Now) -> Built {
+    let holds = |f: &StoredFile| !f.is_changed(now);
     let segments = old
         .segments
         .iter()
@@ -115,6 +124,7 @@ fn retained(old: &Manifest) -> Built {
         .cloned()
         .collect();
     let manifest = Manifest {
+        format: old.format.clone(),
         segments,
         next: old.next,
     };
@@ -129,12 +139,10 @@ fn retained(old: &Manifest) -> Built {
     Built {
         dropped: (old.segments.len() - manifest.segments.len()) as u64,
         manifest,
-        ..Built::default()
+        read: 0,
+        kept: 0,
+        unreadable: Vec::new(),
     }
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// Files in steps of about so many bytes.
@@ -163,10 +171,9 @@ fn segment(
     options: &Options<'_>,
     pool: &ThreadPool,
     progress: &Progress,
-) -> Result<Segment> {
-    let stamps: Vec<Option<(u64, u64)>> = batch.iter().map(|s| stamp(&s.path)).collect();
-    let mut archive = Archive::default();
-    archive.sources = batch.into_iter().collect();
+) -> Result<(Segment, Vec<Problem>)> {
+    let stamps: Vec<Option<Stamp>> = batch.iter().map(Stamp::of).collect();
+    let archive = Archive::of(batch.into_iter().collect());
     let learned: BTreeSet<Fingerprint> = before
         .files()
         .filter_map(|f| f.report.fingerprint)
@@ -190,38 +197,39 @@ fn segment(
     };
     let (gather, outcome) = read_into(&archive, &reading, &ingest, pool, progress);
     let (counts, parts, quiet) = finish(gather, pool)?;
-    let files = told(&archive, &outcome, &counts, &stamps, (&learned, ingest.read));
-    Ok(Segment {
+    let (files, unreadable) = told(&archive, &outcome, &counts, stamps, (&learned, ingest.read));
+    let segment = Segment {
         name: name.into(),
         bytes: parts.values().flatten().map(|s| s.size).sum(),
         parts: Arc::new(parts.into_values().collect()),
         quiet: Arc::new(quiet),
         files,
-    })
+    };
+    Ok((segment, unreadable))
 }
 
-type Stamps = [Option<(u64, u64)>];
-
-/// What became of the files of a batch.
+/// What became of the files of a batch; apart from the others those that could not be opened.
 fn told(
     archive: &Archive,
     outcome: &Outcome,
     counts: &Counts,
-    stamps: &Stamps,
+    stamps: Vec<Option<Stamp>>,
     (learned, read): (&BTreeSet<Fingerprint>, ReadOptions),
-) -> Vec<StoredFile> {
+) -> (Vec<StoredFile>, Vec<Problem>) {
     let mut by_file: BTreeMap<u32, Vec<TaskReport>> = BTreeMap::new();
     for report in outcome.tasks() {
         by_file.entry(report.file).or_default().push(report);
     }
-    let mut files = Vec::new();
-    for (n, source) in archive.sources.iter().enumerate() {
-        let pieces = by_file.remove(&(n as u32)).unwrap_or_default();
+    let (mut files, mut unreadable) = (Vec::new(), Vec::new());
+    for ((n, source), stamp) in (0..).zip(&archive.sources).zip(stamps) {
+        let pieces = by_file.remove(&n).unwrap_or_default();
         let Some(mut report) = TaskReport::join(&pieces) else {
             continue;
         };
         // It may be there next time: whoever asks meanwhile reads it, or is told.
-        if matches!(report.place, Place::Unreadable(_)) {
+        if let Place::Unreadable(reason) = report.place {
+            let name = source.name;
+            unreadable.push(Problem { name, reason });
             continue;
         }
         if report.fingerprint.is_none() && report.place == Place::Read {
@@ -231,20 +239,19 @@ fn told(
         if known && report.counts.lines == 0 {
             report.place = Place::Copy;
         }
-        // What changed while it was read is read again next time.
-        let seen = stamps.get(n).copied().flatten().filter(|_| !report.changed);
-        let (size, changed) = seen.unwrap_or((source.size, 0));
+        // What changed while it was read, or may have broken off, is read again next time.
+        let broke_off = !matches!(report.place, Place::Read | Place::Copy) && Reader::is_fetched_on_the_way(&source);
+        let seen = stamp.filter(|_| !report.changed && !broke_off);
         files.push(StoredFile {
-            number: n as u32,
-            name: source.name.clone(),
-            path: absolute(&source.path),
-            size,
-            changed,
+            number: n,
+            stamp: seen.unwrap_or_else(|| Stamp::of_nothing(source.size)),
+            path: place(&source),
+            name: source.name,
             report,
-            counts: counts.get(&(n as u32)).cloned().unwrap_or_default(),
+            counts: counts.get(&n).cloned().unwrap_or_default(),
         });
     }
-    files
+    (files, unreadable)
 }
 
 type Counts = BTreeMap<u32, crate::aggregate::stats::RecordCounts>;

@@ -3,23 +3,27 @@
 //! It goes through the frame of the store room (magic, version, checksum), so damage is told and nothing is trusted. What
 //! lies in the folder and is not named here is a leftover.
 
+use crate::aggregate::Formats;
 use crate::aggregate::outcome::{Place, TaskReport};
 use crate::aggregate::stats::RecordCounts;
 use crate::aggregate::watch::Quiet;
 use crate::error::{Error, Result};
+use crate::flow::LogFormat;
+use crate::index::now::{Now, Stamp};
 use crate::index::seal::Seal;
-use crate::input::{Archive, Source, os_text};
+use crate::input::{Archive, RemoteOptions, Source, os_text};
 use crate::store::{self, Kind, Reader, Writer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 /// The manifest's name in the folder.
 pub const NAME: &str = "manifest";
 
 /// What a store holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Manifest {
+    /// The format by which text without a header was read.
+    pub format: LogFormat,
     /// Steps of building, in order.
     pub segments: Vec<Segment>,
     /// The number of the next segment.
@@ -49,12 +53,10 @@ pub struct StoredFile {
     pub number: u32,
     /// Its name below the archive's root.
     pub name: String,
-    /// Where it was, absolute.
+    /// Where it was: absolute, or `s3://bucket/key`.
     pub path: PathBuf,
-    /// Bytes on disk.
-    pub size: u64,
-    /// When it was changed last, in nanoseconds since 1970.
-    pub changed: u64,
+    /// By what it is known again.
+    pub stamp: Stamp,
     /// What became of it.
     pub report: TaskReport,
     /// Counts over its records.
@@ -62,6 +64,15 @@ pub struct StoredFile {
 }
 
 impl Manifest {
+    /// That of a store in which nothing is yet.
+    pub fn empty() -> Manifest {
+        Manifest {
+            format: LogFormat::default_v2(),
+            segments: Vec::new(),
+            next: 0,
+        }
+    }
+
     /// Reads the manifest of a store.
     ///
     /// # Errors
@@ -75,9 +86,38 @@ impl Manifest {
         Manifest::decode(&content).map_err(|e| Error::list(e.reason()).at(&path))
     }
 
+    /// The manifest of a store by which files are to be read in these formats.
+    ///
+    /// # Errors
+    /// As [`Manifest::open`]; `Usage` if the store was built with another `--flow-format`.
+    pub fn open_for(folder: &Path, formats: &Formats) -> Result<Manifest> {
+        let manifest = Manifest::open(folder)?;
+        let given = formats.otherwise();
+        if manifest.format == given || manifest.segments.is_empty() {
+            return Ok(manifest);
+        }
+        let was = match manifest.format == LogFormat::default_v2() {
+            true => "without --flow-format".to_owned(),
+            false => format!("with --flow-format '{}'", manifest.format.spec()),
+        };
+        Err(Error::usage(format!(
+            "the store was built {was}, and text without a header would be read otherwise now: run this command {was} too, or \
+             build another store"
+        ))
+        .at(folder))
+    }
+
+    /// Leaves out the segments of which these formats would read a file otherwise than it was read: an inventory may know
+    /// the format of its flow log. Their files are to be read once more.
+    pub fn read_by(&mut self, formats: &Formats) {
+        let alike = |f: &StoredFile| !f.is_bare() || formats.of(&f.name) == self.format;
+        self.segments.retain(|s| s.files.iter().all(alike));
+    }
+
     /// As bytes, without the frame.
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Writer::default();
+        to.text(&self.format.spec());
         to.number(self.next);
         to.number(self.segments.len() as u64);
         for segment in &self.segments {
@@ -98,6 +138,7 @@ impl Manifest {
     /// `Format`: it is damaged.
     pub fn decode(content: &[u8]) -> Result<Manifest> {
         let mut from = Reader::new(content);
+        let format = LogFormat::from_spec(from.text()?).map_err(|_| Error::format("damaged: no flow format"))?;
         let next = from.number()?;
         let mut segments = Vec::new();
         for _ in 0..from.number()? {
@@ -124,16 +165,18 @@ impl Manifest {
             });
         }
         from.done()?;
-        Ok(Manifest { segments, next })
+        Ok(Manifest { format, segments, next })
     }
 
-    /// The archive that was indexed, with the sizes that its files have now.
-    pub fn archive(&self) -> Archive {
-        let mut archive = Archive::default();
-        let mut sources: Vec<Source> = self.files().map(StoredFile::source).collect();
+    /// The archive that was indexed, with what its files are now.
+    ///
+    /// # Errors
+    /// As [`Now::of`].
+    pub fn archive(&self, remote: &RemoteOptions) -> Result<Archive> {
+        let now = Now::of(self, &Archive::default(), remote)?;
+        let mut sources: Vec<Source> = self.files().map(|f| f.source(&now)).collect();
         sources.sort();
-        archive.sources = sources.into_iter().collect();
-        archive
+        Ok(Archive::of(sources.into_iter().collect()))
     }
 
     /// All raw files.
@@ -143,19 +186,24 @@ impl Manifest {
 }
 
 impl StoredFile {
-    fn source(&self) -> Source {
+    fn source(&self, now: &Now) -> Source {
         Source {
             name: self.name.clone(),
             path: self.path.clone(),
             // What has changed since is read as it is now.
-            size: stamp(&self.path).map_or(self.size, |now| now.0),
-            object: None,
+            size: now.stamp(&self.path).map_or(self.stamp.size, |now| now.size),
+            object: now.object(&self.path, &self.stamp),
         }
     }
 
     /// True if it is no longer what was read, or no longer there.
-    pub fn is_changed(&self) -> bool {
-        stamp(&self.path) != Some((self.size, self.changed))
+    pub fn is_changed(&self, now: &Now) -> bool {
+        now.stamp(&self.path).as_ref() != Some(&self.stamp)
+    }
+
+    /// True if it is text without a header, whose columns a format must tell.
+    fn is_bare(&self) -> bool {
+        self.report.counts.headers == 0 && self.report.fields.is_some() && !self.name.ends_with(".parquet")
     }
 
     /// True if it was read to its end.
@@ -174,8 +222,9 @@ impl StoredFile {
         let path = self.path.as_os_str().as_encoded_bytes();
         to.number(path.len() as u64);
         path.iter().for_each(|b| to.number((*b).into()));
-        to.number(self.size);
-        to.number(self.changed);
+        to.number(self.stamp.size);
+        to.number(self.stamp.changed);
+        to.text(&self.stamp.mark);
         self.report.encode(to);
         self.counts.encode(to);
     }
@@ -191,8 +240,11 @@ impl StoredFile {
             number,
             name,
             path: os_text(&path).into_owned().into(),
-            size: from.number()?,
-            changed: from.number()?,
+            stamp: Stamp {
+                size: from.number()?,
+                changed: from.number()?,
+                mark: from.text()?.to_owned(),
+            },
             report: TaskReport::decode(number, from)?,
             counts: RecordCounts::decode(from)?,
         })
@@ -215,11 +267,4 @@ fn read_seal(from: &mut Reader<'_>) -> Result<Seal> {
         size,
         sums: sums.iter().map(|s| u32::from_le_bytes(*s)).collect(),
     })
-}
-
-/// Size and time of the last change of a file; none if it is not there.
-pub(super) fn stamp(path: &Path) -> Option<(u64, u64)> {
-    let meta = std::fs::metadata(path).ok()?;
-    let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Some((meta.len(), u64::try_from(changed.as_nanos()).unwrap_or(u64::MAX)))
 }

@@ -10,6 +10,7 @@ pub mod build;
 mod gather;
 mod keys;
 pub mod manifest;
+mod now;
 mod pages;
 mod pairs;
 mod part;
@@ -21,5 +22,6 @@ mod words;
 
 pub use build::{Built, Options, build};
 pub use manifest::{Manifest, Segment, StoredFile};
+pub use now::{Now, Stamp};
 pub use seal::Seal;
 pub use shelf::{IndexShelf, Names, Wanted};

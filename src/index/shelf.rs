@@ -12,13 +12,14 @@ use crate::flow::value::address;
 use crate::forms::columns::guard::guarded;
 use crate::index::blocks::Reading;
 use crate::index::keys::{self, Places};
-use crate::index::manifest::{Manifest, StoredFile, stamp};
+use crate::index::manifest::{Manifest, StoredFile};
+use crate::index::now::{Stamp, place};
 use crate::index::part::{BLOCK, GROUP, paths};
 use crate::index::seal::Seal;
-use crate::input::{Archive, Fingerprint};
+use crate::input::{Archive, Fingerprint, Source};
 use crate::net::printable;
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -183,11 +184,6 @@ impl IndexShelf {
         Ok(files)
     }
 
-    /// What became of the held files, by their numbers in the archive.
-    pub fn reports(&self) -> impl Iterator<Item = (u32, &TaskReport)> {
-        self.held.iter().map(|(n, held)| (*n, &held.report))
-    }
-
     /// How many files it holds.
     pub fn len(&self) -> usize {
         self.held.len()
@@ -211,19 +207,19 @@ impl IndexShelf {
 /// The raw files of those segments that serve: all their files are unchanged, and in the archive.
 fn seats(manifest: &Manifest, archive: &Archive, all: &Archive) -> Vec<Seat> {
     // Compared as texts: to compare paths takes them apart each time.
-    let absolute = |p: &Path| {
-        std::path::absolute(p)
-            .unwrap_or_else(|_| p.to_path_buf())
-            .into_os_string()
-    };
-    let there: HashMap<OsString, u32, RandomState> =
-        archive.sources.iter().map(|s| absolute(&s.path)).zip(0..).collect();
-    let known: HashSet<OsString, RandomState> = all.sources.iter().map(|s| absolute(&s.path)).collect();
+    let text = |s: &Source| place(s).into_os_string();
+    let there: HashMap<OsString, u32, RandomState> = archive.sources.iter().map(|s| text(&s)).zip(0..).collect();
+    // With what objects are; files on disk are looked at.
+    let listed = |s: &Source| s.object.as_ref().map(|o| Box::new(Stamp::of_object(o)));
+    let known: HashMap<OsString, Option<Box<Stamp>>, RandomState> =
+        all.sources.iter().map(|s| (text(&s), listed(&s))).collect();
     let mut seats = Vec::new();
     let mut originals: BTreeSet<Fingerprint> = BTreeSet::new();
     for (n, segment) in manifest.segments.iter().enumerate() {
-        let unchanged = |f: &StoredFile| {
-            known.contains(f.path.as_os_str()) && stamp(&f.path).is_none_or(|now| now == (f.size, f.changed))
+        let unchanged = |f: &StoredFile| match known.get(f.path.as_os_str()) {
+            None => false,
+            Some(Some(object)) => **object == f.stamp,
+            Some(None) => Stamp::of_file(&f.path).is_none_or(|now| now == f.stamp),
         };
         let files = || segment.files.iter();
         let same: Vec<bool> = files().map(unchanged).collect();

@@ -133,6 +133,30 @@ impl Archive {
         Archive::discover_with(arguments, family, window, &RemoteOptions::default())
     }
 
+    /// The files of the same arguments whatever the window, with those that lie outside of it by their names.
+    ///
+    /// # Errors
+    /// As [`Archive::discover_with`].
+    pub fn of_all_times<S: AsRef<OsStr>>(
+        &self,
+        arguments: &[S],
+        family: Family,
+        remote: &RemoteOptions,
+    ) -> Result<Archive> {
+        match self.window {
+            Some(_) => Archive::discover_with(arguments, family, TimeWindow::ALL, remote),
+            None => Ok(Archive::of(self.sources.clone())),
+        }
+    }
+
+    /// An archive of these files.
+    pub fn of(sources: Sources) -> Archive {
+        Archive {
+            sources,
+            ..Archive::default()
+        }
+    }
+
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.sources.sizes().sum()

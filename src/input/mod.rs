@@ -24,6 +24,6 @@ pub use layout::{LogKind, LogName};
 pub use open::Change;
 pub(crate) use open::regular;
 pub use reader::{Bytes, Content, Fingerprint, ReadOptions, Reader};
-pub use remote::{Pieces, RemoteOptions};
+pub use remote::{Again, Object, Pieces, RemoteOptions};
 pub use sources::Sources;
 pub use stream::{Block, Stream};

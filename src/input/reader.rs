@@ -227,6 +227,11 @@ impl Reader {
         }
     }
 
+    /// True if a source is counted while it is fetched: a damage may be the connection's, and not there the next time.
+    pub fn is_fetched_on_the_way(source: &Source) -> bool {
+        source.object.as_ref().is_some_and(|o| o.size() > WHOLE_CAP)
+    }
+
     /// What became of the source that was opened last, once its content is given back; nothing if it stayed as it was, or
     /// is no file.
     pub fn change(&self, source: &Source) -> Option<Change> {
@@ -295,7 +300,7 @@ impl Reader {
     /// Standard input and what cannot be mapped: told by its first bytes like everything else.
     fn stream<'r>(&self, mut read: Box<dyn Read + 'r>) -> Result<Content<'r>> {
         let mut start = vec![0; 8];
-        let n = read_full(&mut read, &mut start).unwrap_or(0);
+        let n = read_full(&mut read, &mut start)?;
         start.truncate(n);
         refuse_unread_forms(&start)?;
         let (is_gzip, is_zstd) = (start.starts_with(gzip::MAGIC), start.starts_with(zstd::MAGIC));
@@ -360,5 +365,29 @@ fn refuse_unread_forms(magic: &[u8]) -> Result<()> {
             "{form} content is not read; unpack or convert it to text or gzip"
         ))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails once, and then goes on behind what it could not give.
+    struct Gap(bool);
+
+    impl Read for Gap {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            match std::mem::replace(&mut self.0, true) {
+                false => Err(io::Error::other("the first stretch was refused")),
+                true => b"the second one".as_slice().read(out),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_whose_start_cannot_be_read_is_not_read_from_its_middle() {
+        let reader = Reader::new(ReadOptions::default());
+        let stream = reader.stream(Box::new(Gap(false)));
+        assert!(stream.is_err_and(|e| e.to_string().contains("the first stretch was refused")));
     }
 }

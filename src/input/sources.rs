@@ -169,7 +169,7 @@ impl Open {
         }
         write_number(out, source.size);
         write_number(out, bucket.map_or(0, |n| n + 1));
-        source.object.iter().for_each(|o| write_tag(out, o.tag()));
+        source.object.iter().for_each(|o| write_tag(out, o.mark()));
         self.last.truncate(shared);
         self.last.extend(suffix);
     }

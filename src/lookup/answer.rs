@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use crate::aggregate::{Filter, Ingest, Outcome, Places, Progress, ScanStats, Shelf};
+use crate::aggregate::{Filter, Formats, Ingest, Outcome, Places, Progress, ScanStats, Shelf};
 use crate::attribute::{Attribution, Class as Tie, Question};
 use crate::error::Result;
 use crate::index::{IndexShelf, Manifest};
@@ -80,6 +80,11 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Leaves out what these formats read otherwise than it was read.
+    pub fn read_by(&mut self, formats: &Formats) {
+        self.manifest.read_by(formats);
+    }
+
     /// What it holds for a search; whatever sums by the hour do not tell is left to the raw files that hold a key.
     fn shelf<P: Places>(&self, search: &Search<'_, P>, archive: &Archive) -> Result<IndexShelf> {
         let wanted = search.wanted();

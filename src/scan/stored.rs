@@ -7,15 +7,13 @@
 use super::count::{counting, ingest_of};
 use super::{Counted, Inputs, Scanned};
 use crate::aggregate::samples::{Asked, samples};
-use crate::aggregate::watch::FieldSet;
 use crate::aggregate::{EgressTable, Ingest, Places, Progress, Row, Rules, Sample, Shelf, WithEndpoints, ingest};
 use crate::error::{Error, Result};
-use crate::flow::LogFormat;
 use crate::incident;
 use crate::index::{IndexShelf, Manifest};
 use crate::input::{Archive, Family, Source};
 use crate::intel::Intel;
-use crate::net::{HOUR, TimeWindow};
+use crate::net::HOUR;
 use rayon::ThreadPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,14 +24,13 @@ pub(super) struct Stored {
     pub(super) rules: Rules,
 }
 
-/// What the store that was named holds of the archive; nothing if it read some of it by another format.
+/// What the store that was named holds of the archive and read by the formats that hold now.
 pub(super) fn shelf(inputs: &Inputs, archive: &Archive, ingest: &Ingest) -> Result<Option<Arc<IndexShelf>>> {
     let Some(folder) = &inputs.index else { return Ok(None) };
-    let manifest = Manifest::open(folder)?;
-    let all = Archive::discover_with(&inputs.flows, Family::FlowLogs, TimeWindow::ALL, &ingest.remote)?;
-    let shelf = IndexShelf::new(folder, &manifest, archive, &all, None);
-    let agrees = read_alike(&shelf, archive, ingest);
-    Ok(agrees.then(|| Arc::new(shelf)))
+    let mut manifest = Manifest::open_for(folder, &ingest.formats)?;
+    manifest.read_by(&ingest.formats);
+    let all = archive.of_all_times(&inputs.flows, Family::FlowLogs, &ingest.remote)?;
+    Ok(Some(Arc::new(IndexShelf::new(folder, &manifest, archive, &all, None))))
 }
 
 /// The same way of reading, with a shelf.
@@ -42,21 +39,6 @@ pub(super) fn with(ingest: &Ingest, shelf: &Arc<IndexShelf>) -> Ingest {
         shelf: Some(Arc::clone(shelf) as Arc<dyn Shelf>),
         ..ingest.clone()
     }
-}
-
-/// True if no text without a header may have been read by another format than the one that holds now: an inventory may know
-/// better than the default.
-fn read_alike(shelf: &IndexShelf, archive: &Archive, ingest: &Ingest) -> bool {
-    let default = LogFormat::default_v2();
-    let fields = FieldSet::of(&default);
-    shelf.reports().all(|(file, report)| {
-        let bare = report.counts.headers == 0 && report.fields.is_some();
-        let source = archive.sources.get(file as usize).filter(|_| bare);
-        source.is_none_or(|source| {
-            let by_default = report.fields == Some(fields) && ingest.formats.of(&source.name) == default;
-            by_default || source.name.ends_with(".parquet")
-        })
-    })
 }
 
 impl Stored {

@@ -59,7 +59,7 @@ impl Kind {
         match self {
             Kind::Baseline => 2,
             Kind::Journal => 1,
-            Kind::Index => 6,
+            Kind::Index => 7,
             Kind::Partial => 1,
         }
     }

@@ -1,6 +1,10 @@
 //! The sample account's flow logs in every form that AWS delivers, as `tests/forms.rs` and `tests/s3.rs` have them read.
 
-#![allow(unreachable_pub, reason = "each test is a crate of its own")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "each test is a crate of its own, and not each uses all"
+)]
 
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::file::writer::SerializedFileWriter;

@@ -1,12 +1,13 @@
 //! `flowtrail index`: a side store of sums by the hour, so that look-ups touch little.
 
 use crate::args::{FileArgs, Format, OutputArgs};
-use crate::{output, read, run};
+use crate::read::{self, S3Args};
+use crate::{output, run};
 use clap::{Args, Subcommand};
 use flowtrail::aggregate::Ingest;
-use flowtrail::index::{Built, Manifest, Options, build};
+use flowtrail::index::{Built, Manifest, Now, Options, StoredFile, build};
 use flowtrail::input::{Archive, Family};
-use flowtrail::net::{human_bytes, rfc3339};
+use flowtrail::net::{TimeWindow, human_bytes, rfc3339};
 use flowtrail::report::grid::grouped;
 use flowtrail::report::{Cell, Grid};
 use flowtrail::scan;
@@ -29,7 +30,7 @@ pub(crate) enum IndexCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// Flow logs: files, directories, globs, `@list`
+    /// Flow logs: files, directories, globs, `@list`, s3://bucket/prefix
     #[arg(required = true)]
     pub(crate) paths: Vec<OsString>,
     /// The store's folder; made if it is not there, and safe to delete
@@ -40,12 +41,16 @@ pub(crate) struct BuildArgs {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) files: FileArgs,
+    #[command(flatten)]
+    pub(crate) s3: S3Args,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     /// The store's folder
     pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) s3: S3Args,
     #[command(flatten)]
     pub(crate) out: OutputArgs,
 }
@@ -61,11 +66,12 @@ pub(crate) fn run(args: &IndexArgs) -> anyhow::Result<u8> {
 fn build_store(args: &BuildArgs) -> anyhow::Result<u8> {
     let ingest = Ingest {
         read: args.files.options(),
+        remote: args.s3.options(),
         formats: args.files.formats()?,
         ..Ingest::default()
     };
     let pool = scan::threads(args.files.threads)?;
-    let archive = Archive::discover(&args.paths, Family::FlowLogs)?;
+    let archive = Archive::discover_with(&args.paths, Family::FlowLogs, TimeWindow::ALL, &ingest.remote)?;
     let bar = read::Bar::new(args.quiet);
     let progress = bar.follow(&archive);
     let options = Options {
@@ -74,13 +80,15 @@ fn build_store(args: &BuildArgs) -> anyhow::Result<u8> {
     };
     let built = build(&archive, &args.output, &options, &pool, &progress)?;
     bar.done();
+    let damaged = built.manifest.files().filter(|f| !f.is_whole()).count();
+    let unread = damaged + archive.failed.len() + built.unreadable.len();
     if !args.quiet {
         run::warn(&summary(&built));
-    }
-    let damaged = built.manifest.files().filter(|f| !f.is_whole()).count();
-    let unread = damaged + archive.failed.len() + built.unreadable as usize;
-    if unread > 0 && !args.quiet {
-        run::warn(&format!("{} files were not read whole", grouped(unread as u128)));
+        let lost = archive.failed.iter().chain(&built.unreadable);
+        read::warn_of_files(lost.map(|p| (p.name.as_str(), p.reason.as_str())));
+        if unread > 0 {
+            run::warn(&format!("{} files were not read whole", grouped(unread as u128)));
+        }
     }
     Ok(if unread > 0 { run::PARTIAL } else { run::DONE })
 }
@@ -100,6 +108,11 @@ fn summary(built: &Built) -> String {
 
 fn info(args: &InfoArgs) -> anyhow::Result<u8> {
     let manifest = Manifest::open(&args.store)?;
+    let now = Now::of(&manifest, &Archive::default(), &args.s3.options());
+    let changed = |files: &[StoredFile]| match &now {
+        Ok(now) => Cell::Count(files.iter().filter(|f| f.is_changed(now)).count() as u128),
+        Err(_) => Cell::None,
+    };
     let columns = [
         "segment",
         "files",
@@ -120,9 +133,9 @@ fn info(args: &InfoArgs) -> anyhow::Result<u8> {
         grid.rows.push(vec![
             Cell::Text(segment.name.clone()),
             count(segment.files.len()),
-            count(segment.files.iter().filter(|f| f.is_changed()).count()),
+            changed(&segment.files),
             count(segment.files.iter().filter(|f| f.is_copy()).count()),
-            Cell::Bytes(segment.files.iter().map(|f| u128::from(f.size)).sum()),
+            Cell::Bytes(segment.files.iter().map(|f| u128::from(f.stamp.size)).sum()),
             Cell::Count(segment.files.iter().map(|f| u128::from(f.report.counts.good)).sum()),
             time(spans().map(|s| s.0).min()),
             time(spans().map(|s| s.1).max()),
@@ -139,5 +152,9 @@ fn info(args: &InfoArgs) -> anyhow::Result<u8> {
         }
         Ok(())
     })?;
+    if let Err(e) = now {
+        run::warn(&e.reason());
+        return Ok(run::PARTIAL);
+    }
     Ok(run::DONE)
 }

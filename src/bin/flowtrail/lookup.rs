@@ -120,10 +120,13 @@ pub(crate) fn run(args: &LookupArgs) -> anyhow::Result<u8> {
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.files.threads)?;
-    let (flows, stored) = flows(args, window)?;
+    let (flows, mut stored) = flows(args, window)?;
     let trail = discover(&args.trail, Family::Trail, TimeWindow::ALL, &args.read)?;
     let (known, trail_stats) = scan::known(&inputs, &pool)?;
     inputs.ingest.formats = inputs.ingest.formats.with(&known.inventory);
+    if let Some(stored) = &mut stored {
+        stored.read_by(&inputs.ingest.formats);
+    }
     let objects = trail
         .as_ref()
         .map(|t| of_objects(&request.keys, t, inputs.ingest.read, &pool));
@@ -231,16 +234,13 @@ fn flows(args: &LookupArgs, window: TimeWindow) -> flowtrail::Result<(Option<Arc
     let Some(folder) = &args.index else {
         return Ok((found(window)?, None));
     };
-    let manifest = Manifest::open(folder)?;
-    let archive = found(window)?.unwrap_or_else(|| manifest.archive());
-    let all = match window == TimeWindow::ALL || args.flows.is_empty() {
-        true => {
-            let mut same = Archive::default();
-            same.sources = archive.sources.clone();
-            same
-        }
-        false => found(TimeWindow::ALL)?.unwrap_or_default(),
+    let manifest = Manifest::open_for(folder, &args.read.files.formats()?)?;
+    let remote = args.read.remote();
+    let archive = match found(window)? {
+        Some(archive) => archive,
+        None => manifest.archive(&remote)?,
     };
+    let all = archive.of_all_times(&args.flows, Family::FlowLogs, &remote)?;
     let stored = Stored {
         folder: folder.clone(),
         manifest,

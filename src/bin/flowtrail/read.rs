@@ -267,8 +267,20 @@ pub(crate) fn account(args: &ReadArgs, quiet: bool, stats: &ScanStats) -> anyhow
     })
 }
 
+/// Losses that are shown; `--stats` has all.
+const SHOWN: usize = 10;
+
+/// Warns of files that were not read, and says why.
+pub(crate) fn warn_of_files<'f>(lost: impl Iterator<Item = (&'f str, &'f str)> + Clone) {
+    for (file, reason) in lost.clone().take(SHOWN) {
+        run::warn(&format!("{file}: {reason}"));
+    }
+    if lost.clone().count() > SHOWN {
+        run::warn(&format!("… and {} more files", lost.count() - SHOWN));
+    }
+}
+
 fn warn_of_losses(stats: &ScanStats) {
-    const SHOWN: usize = 10;
     let over = stats.passed_over;
     if over.folders + over.files > 0 {
         run::warn(&format!(

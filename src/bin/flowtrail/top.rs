@@ -9,7 +9,7 @@ use flowtrail::aggregate::{Counting, Filter, Shelf, Volume};
 use flowtrail::index::{IndexShelf, Manifest};
 use flowtrail::input::{Archive, Family};
 use flowtrail::intel::Intel;
-use flowtrail::net::{TimeWindow, human_bytes};
+use flowtrail::net::human_bytes;
 use flowtrail::report::grid::{grouped, json_integer};
 use flowtrail::report::{Cell, Grid};
 use flowtrail::scan;
@@ -136,9 +136,8 @@ fn shelf(args: &TopArgs, archive: &Archive, counting: &Counting) -> flowtrail::R
             "an index keeps no rejected lines: leave out --index or --rejects",
         ));
     }
-    let manifest = Manifest::open(store)?;
-    let remote = args.read.remote();
-    let all = Archive::discover_with(&args.paths, Family::FlowLogs, TimeWindow::ALL, &remote)?;
+    let manifest = Manifest::open_for(store, &args.read.files.formats()?)?;
+    let all = archive.of_all_times(&args.paths, Family::FlowLogs, &args.read.remote())?;
     Ok(Some(IndexShelf::new(store, &manifest, archive, &all, None)))
 }
 

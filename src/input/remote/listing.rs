@@ -27,8 +27,25 @@ pub(super) struct Entry {
     pub(super) key: String,
     pub(super) size: u64,
     #[serde(rename = "ETag", default)]
-    pub(super) etag: String,
+    etag: String,
+    #[serde(default)]
+    last_modified: String,
 }
+
+impl Entry {
+    /// What tells the object's content from what it held before: its tag, else when it was written; empty if the listing
+    /// gives neither.
+    pub(super) fn mark(&self) -> String {
+        match (self.etag.as_str(), self.last_modified.as_str()) {
+            ("", "") => String::new(),
+            ("", time) => format!("{WRITTEN}{time}"),
+            (tag, _) => tag.to_owned(),
+        }
+    }
+}
+
+/// Stands before a time where there is no tag; no tag begins so.
+pub(super) const WRITTEN: &str = "written ";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -103,7 +120,7 @@ mod tests {
         let page = Page::read(xml.as_bytes()).unwrap();
         let entry = &page.contents[0];
         assert_eq!(
-            (entry.key.as_str(), entry.size, entry.etag.as_str()),
+            (entry.key.as_str(), entry.size, entry.mark().as_str()),
             ("a//b c\u{1b}", 7, "\"x\"")
         );
         assert_eq!(page.folders().collect::<Vec<_>>(), ["a/"]);
@@ -112,15 +129,14 @@ mod tests {
 
     #[test]
     fn keys_that_were_not_encoded_are_left_alone() {
-        let xml = "<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a+b c</Key><Size>7</Size></Contents>\
+        let xml = "<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a+b c</Key>\
+            <LastModified>2023-11-14T22:20:00.000Z</LastModified><Size>7</Size></Contents>\
             <Contents><Key>100%.log</Key><Size>7</Size></Contents></ListBucketResult>";
-        let keys: Vec<String> = Page::read(xml.as_bytes())
-            .unwrap()
-            .contents
-            .into_iter()
-            .map(|e| e.key)
-            .collect();
+        let page = Page::read(xml.as_bytes()).unwrap();
+        let keys: Vec<&str> = page.contents.iter().map(|e| e.key.as_str()).collect();
         assert_eq!(keys, ["a+b c", "100%.log"]);
+        let marks: Vec<String> = page.contents.iter().map(Entry::mark).collect();
+        assert_eq!(marks, ["written 2023-11-14T22:20:00.000Z", ""], "without tags");
     }
 
     #[test]

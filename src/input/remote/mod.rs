@@ -4,6 +4,7 @@
 //! asked for; nothing is written anywhere, and no credential reaches a message. Without the feature `s3` such an argument
 //! is refused with a word that says so.
 
+mod again;
 #[cfg(feature = "s3")]
 mod bucket;
 #[cfg(feature = "s3")]
@@ -21,6 +22,7 @@ mod profile;
 #[cfg(feature = "s3")]
 mod walk;
 
+pub use again::Again;
 #[cfg(feature = "s3")]
 pub(in crate::input) use object::Buckets;
 #[cfg(feature = "s3")]
@@ -52,7 +54,13 @@ impl Object {
     /// Says of nothing that it is expected.
     pub fn expect(_: impl Iterator<Item = (Object, bool)>) {}
 
-    pub(in crate::input) fn tag(&self) -> &str {
+    /// What tells the content of nothing.
+    pub fn mark(&self) -> &str {
+        match *self {}
+    }
+
+    /// The bytes of nothing.
+    pub fn size(&self) -> u64 {
         match *self {}
     }
 

@@ -6,6 +6,7 @@
 use crate::error::Result as Answered;
 use crate::input::remote::bucket::{Bucket, runtime};
 use crate::input::remote::fault::Fault;
+use crate::input::remote::listing::WRITTEN;
 use crate::input::remote::pieces::TAIL;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -24,7 +25,15 @@ struct Named {
     bucket: Arc<Bucket>,
     key: String,
     size: u64,
-    etag: String,
+    mark: String,
+}
+
+impl Named {
+    /// Its tag, if the listing gave one.
+    fn etag(&self) -> &str {
+        let is_tag = !self.mark.starts_with(WRITTEN);
+        if is_tag { &self.mark } else { "" }
+    }
 }
 
 /// Bytes of one request.
@@ -59,12 +68,12 @@ struct Expected {
 static EXPECTED: OnceLock<Mutex<Expected>> = OnceLock::new();
 
 impl Object {
-    pub(super) fn new(bucket: &Arc<Bucket>, key: &str, size: u64, etag: &str) -> Self {
+    pub(super) fn new(bucket: &Arc<Bucket>, key: &str, size: u64, mark: &str) -> Self {
         Object(Arc::new(Named {
             bucket: Arc::clone(bucket),
             key: key.to_string(),
             size,
-            etag: etag.to_string(),
+            mark: mark.to_string(),
         }))
     }
 
@@ -139,9 +148,9 @@ impl Object {
         let range = named.size.saturating_sub(TAIL)..named.size;
         let (bytes, tag) = named
             .bucket
-            .get_tagged(&named.key, range, named.size, &named.etag)
+            .get_tagged(&named.key, range, named.size, named.etag())
             .await?;
-        let listed = Some(&named.etag).filter(|t| !t.is_empty()).cloned();
+        let listed = Some(named.etag()).filter(|t| !t.is_empty()).map(str::to_owned);
         Ok((bytes, listed.or(tag)))
     }
 
@@ -168,21 +177,28 @@ impl Object {
         }
     }
 
-    /// What tells its content from what it held before; empty if the listing gave none.
-    pub(in crate::input) fn tag(&self) -> &str {
-        &self.0.etag
+    /// What tells its content from what it held before: its tag, else when it was written; empty if the listing gave
+    /// neither.
+    pub fn mark(&self) -> &str {
+        &self.0.mark
     }
 
     /// The object of a path `s3://bucket/key` in one of these buckets.
-    pub(in crate::input) fn again(buckets: &Buckets, number: u64, path: &[u8], size: u64, tag: &str) -> Option<Object> {
+    pub(in crate::input) fn again(
+        buckets: &Buckets,
+        number: u64,
+        path: &[u8],
+        size: u64,
+        mark: &str,
+    ) -> Option<Object> {
         let bucket = buckets.0.get(usize::try_from(number).ok()?)?;
         let key = std::str::from_utf8(path).ok()?.strip_prefix("s3://")?;
         let key = key.strip_prefix(bucket.name.as_str())?.strip_prefix('/')?;
-        Some(Object::new(bucket, key, size, tag))
+        Some(Object::new(bucket, key, size, mark))
     }
 
     /// Its bytes on S3.
-    pub(in crate::input) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.0.size
     }
 
@@ -209,7 +225,7 @@ impl Object {
 
     async fn range(&self, range: Range<u64>) -> Result<Bytes, Fault> {
         let named = &self.0;
-        named.bucket.get(&named.key, range, named.size, &named.etag).await
+        named.bucket.get(&named.key, range, named.size, named.etag()).await
     }
 
     fn place(&self) -> String {

@@ -140,7 +140,7 @@ impl Walk<'_> {
             name: printable(name.as_bytes()),
             path: PathBuf::from(format!("s3://{}/{}", self.bucket.name, entry.key)),
             size: entry.size,
-            object: Some(Object::new(self.bucket, &entry.key, entry.size, &entry.etag)),
+            object: Some(Object::new(self.bucket, &entry.key, entry.size, &entry.mark())),
         });
     }
 
