@@ -10,4 +10,4 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 RUSTFLAGS="-Zsanitizer=address" PROPTEST_CASES=${PROPTEST_CASES:-16} \
   $cargo test --locked --lib --no-default-features --target "$host" --target-dir target/asan \
   --config 'profile.dev.package."*".opt-level=0' -- \
-  input::mmap input::reader flow::tokens flow::simd flow::rows flow::lines
+  aggregate::cells input::mmap input::reader flow::tokens flow::simd flow::rows flow::lines

@@ -4,7 +4,8 @@
 //! most of all on virtual machines, which walk two sets of them. So chunks of all parts are cut from blocks for which large
 //! pages are asked. A block is given back with the last chunk of it.
 
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
+use std::alloc::{Layout, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -166,19 +167,17 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// # Panics
-    /// If there is no memory.
+    /// Ends the program as `Vec` does if there is no memory.
     fn new(pages: Pages) -> Self {
-        let mut map = MmapMut::map_anon(BLOCK + PAGE).expect("memory for cells");
+        let no_memory = || handle_alloc_error(Layout::new::<[u8; BLOCK + PAGE]>());
+        let mut map = MmapMut::map_anon(BLOCK + PAGE).unwrap_or_else(|_| no_memory());
         let skipped = map.as_ptr().align_offset(PAGE);
-        // Advice only: a system without large pages gives small ones.
-        #[cfg(target_os = "linux")]
+        let block = &mut map[skipped..skipped + BLOCK];
         if pages == Pages::Large {
-            let _ = map.advise_range(Advice::HugePage, skipped, BLOCK);
+            advise(block.as_mut_ptr(), BLOCK);
         }
-        let first = map.get_mut(skipped..).and_then(|from| NonNull::new(from.as_mut_ptr()));
         Block {
-            first: first.expect("a large page begins within the first"),
+            first: NonNull::from(block).cast(),
             map,
         }
     }
