@@ -583,11 +583,13 @@ fn state(data: &[u8]) {
     let _ = std::fs::remove_file(path);
 }
 
-/// The store that the seeds come from: the content of its manifest, its sums, its keys; a digit stands before each.
-const STORE: [&[u8]; 3] = [
+/// The store that the seeds come from: the content of its manifest, its sums, its keys, and the content of what it says of
+/// records without flows; a digit stands before each.
+const STORE: [&[u8]; 4] = [
     include_bytes!("seeds/index/manifest"),
     include_bytes!("seeds/index/flows"),
     include_bytes!("seeds/index/keys"),
+    include_bytes!("seeds/index/quiet"),
 ];
 
 /// A store in which `data` takes the place of one of its files; its first byte says of which.
@@ -596,21 +598,31 @@ fn index(data: &[u8]) {
         return;
     };
     let mut files = STORE.map(|f| &f[1..]);
-    files[usize::from(which % 3)] = rest;
+    files[usize::from(which % 4)] = rest;
+    let framed = |content| store::pack(Kind::Index, content).expect("small enough");
+    let quiet = framed(files[3]);
     let folder = place();
-    let names = [manifest::NAME, "flows-000000-000.parquet", "keys-000000-000.parquet"];
+    let names = [
+        manifest::NAME,
+        "flows-000000-000.parquet",
+        "keys-000000-000.parquet",
+        "quiet-000000",
+    ];
     // Sums over the files would keep all but the seeds from their reader: what is changed is sealed anew.
     let sealed = Manifest::decode(files[0])
         .ok()
-        .filter(|_| which % 3 > 0)
+        .filter(|_| which % 4 > 0)
         .map(|mut manifest| {
             let seals = Arc::new(vec![[Seal::of(files[1]), Seal::of(files[2])]]);
-            manifest.segments.iter_mut().for_each(|s| s.parts = Arc::clone(&seals));
+            for segment in &mut manifest.segments {
+                segment.parts = Arc::clone(&seals);
+                segment.quiet = Seal::of(&quiet);
+            }
             manifest.encode()
         });
-    let framed = store::pack(Kind::Index, sealed.as_deref().unwrap_or(files[0])).expect("small enough");
+    let manifest = framed(sealed.as_deref().unwrap_or(files[0]));
     std::fs::create_dir_all(&folder).expect("room for a temporary folder");
-    for (name, content) in names.iter().zip([framed.as_slice(), files[1], files[2]]) {
+    for (name, content) in names.iter().zip([&manifest, files[1], files[2], &quiet]) {
         std::fs::write(folder.join(name), content).expect("room for a temporary file");
     }
     let is_on_disk = |m: &Manifest| !m.files().any(|f| Again::is_object(&f.path));
@@ -624,6 +636,7 @@ fn index(data: &[u8]) {
         for wanted in [None, Some(sought.clone())] {
             let shelf = IndexShelf::new(&folder, &manifest, &archive, &archive, wanted);
             let mut sum = 0;
+            shelf.quiet(&mut |_, id, seen| sum += id.len() as u128 + u128::from(seen.nodata));
             for part in 0..shelf.parts().min(4) {
                 shelf.fill(part, &|_| 0, &mut |s| sum += s.volume.bytes);
             }

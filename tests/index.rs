@@ -15,6 +15,7 @@ use flowtrail::index::{IndexShelf, Manifest, Wanted};
 use flowtrail::input::RemoteOptions;
 use flowtrail::net::Addr;
 use place::{Place, all_files, flowtrail, refused, said};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -208,6 +209,54 @@ fn a_damaged_store_is_refused_and_the_archive_still_answers() {
 }
 
 #[test]
+fn what_a_question_does_not_print_is_not_read() {
+    let place = place(1);
+    place.build();
+    let top = |with: &[&str]| said(&[&["top", &place.flows, "--format", "csv", "--quiet"], with].concat());
+    let totals = top(&[]);
+    let path = Path::new(&place.store).join("quiet-000000");
+    for damage in [Some("no such thing"), None] {
+        match damage {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        place.agree("10.20.0.0/16");
+        assert_eq!(top(&["--index", &place.store]), totals);
+        let out = flowtrail(&["scan", &place.flows, "--index", &place.store]);
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{error}");
+        assert!(error.contains("quiet-000000") && error.contains("damaged"), "{error}");
+    }
+}
+
+#[test]
+fn a_build_removes_what_no_manifest_names_and_nothing_else() {
+    let place = place(1);
+    place.build();
+    let folder = Path::new(&place.store);
+    let names = || -> BTreeSet<String> {
+        let entries = fs::read_dir(folder).unwrap().flatten();
+        entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let whole = names();
+    assert!(whole.contains("quiet-000000"), "{whole:?}");
+    for leftover in [
+        "flows-000009-000.parquet",
+        ".keys-000009-000.parquet.part",
+        "quiet-000009",
+        ".quiet-000009.part",
+    ] {
+        fs::write(folder.join(leftover), "left by a killed build").unwrap();
+    }
+    fs::write(folder.join("quiet-notes"), "of somebody else").unwrap();
+    place.build();
+    let others: Vec<String> = names().difference(&whole).cloned().collect();
+    assert_eq!(others, ["quiet-notes"]);
+    assert!(names().is_superset(&whole));
+    place.agree("10.20.0.0/16");
+}
+
+#[test]
 fn a_store_of_an_older_format_says_what_to_do() {
     let place = place(1);
     place.build();
@@ -246,6 +295,11 @@ fn answer(folder: &Path) -> Result<[u128; 3], flowtrail::Error> {
     let mut said = [0u128; 3];
     for (sum, wanted) in said.iter_mut().zip([None, Some(sought.clone())]) {
         let shelf = IndexShelf::new(folder, &manifest, &archive, &archive, wanted);
+        shelf.quiet(&mut |log, id, seen| {
+            let windows: u64 = seen.lost.iter().map(|w| 3 * w.from + w.to).sum();
+            let texts: u64 = log.bytes().chain(id.iter().copied()).map(u64::from).sum();
+            *sum += u128::from(seen.first ^ seen.last) + u128::from(5 * seen.nodata + windows + texts);
+        });
         let mut place = 1;
         for part in 0..shelf.parts() {
             shelf.fill(part, &|_| 0, &mut |s| {
@@ -276,7 +330,12 @@ fn no_flipped_bit_of_a_store_gives_another_answer() {
     let folder = Path::new(&place.store);
     let whole = answer(folder).unwrap();
     let (mut told, mut all) = (0, 0);
-    for name in ["manifest", "keys-000000-000.parquet", "flows-000000-000.parquet"] {
+    for name in [
+        "manifest",
+        "keys-000000-000.parquet",
+        "flows-000000-000.parquet",
+        "quiet-000000",
+    ] {
         let path = folder.join(name);
         let content = fs::read(&path).unwrap();
         // a fixed sequence of places and bits, spread over the file

@@ -203,7 +203,12 @@ fn a_damaged_store_is_named_and_not_counted() {
     let place = Place::account(|n| n > 400);
     place.build();
     let args = ["scan", &place.flows, "--index", &place.store, "--format", "json"];
-    for name in ["manifest", "keys-000000-000.parquet", "flows-000000-000.parquet"] {
+    for name in [
+        "manifest",
+        "keys-000000-000.parquet",
+        "flows-000000-000.parquet",
+        "quiet-000000",
+    ] {
         let path = Path::new(&place.store).join(name);
         let whole = fs::read(&path).unwrap();
         let mut flipped = whole.clone();

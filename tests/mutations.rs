@@ -18,7 +18,9 @@
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
+use flowtrail::aggregate::watch::Quiet;
 use flowtrail::index::{Manifest, Seal};
+use flowtrail::store::Reader;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
@@ -333,9 +335,21 @@ fn the_seed_of_an_index_is_of_this_format() {
     let manifest = Manifest::decode(&seed[1..]).unwrap();
     assert_eq!(manifest.files().count(), 2);
     assert_eq!(manifest.encode(), seed[1..]);
-    let [flows, keys]: [&[u8]; 2] = [
+    let [flows, keys, quiet]: [&[u8]; 3] = [
         include_bytes!("../fuzz/seeds/index/flows"),
         include_bytes!("../fuzz/seeds/index/keys"),
+        include_bytes!("../fuzz/seeds/index/quiet"),
     ];
     assert_eq!(*manifest.segments[0].parts, [[&flows[1..], &keys[1..]].map(Seal::of)]);
+    let (mut told, mut from) = (Vec::new(), Reader::new(&quiet[1..]));
+    Quiet::each(&mut from, &mut |log, id, seen| {
+        told.push((log.to_owned(), id.to_owned(), seen))
+    })
+    .unwrap();
+    from.done().unwrap();
+    let [(log, id, seen)] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!((log.as_str(), id.as_slice()), ("-", b"eni-0a2".as_slice()));
+    assert_eq!((seen.nodata, seen.lost.len()), (1, 1));
 }

@@ -16,7 +16,7 @@ use crate::aggregate::shelf::Shelf;
 use crate::aggregate::sinks::{Counted, Watched};
 use crate::aggregate::spill::Memory;
 use crate::aggregate::tally::{Reading, Tally};
-use crate::aggregate::watch::{FlowLogs, Watch};
+use crate::aggregate::watch::{FlowLogs, Watch, Watching};
 use crate::aggregate::workers;
 use crate::error::Result;
 use crate::flow::lines::BOM;
@@ -46,8 +46,8 @@ pub struct Ingest {
     pub formats: Formats,
     /// Start no further file after the first bad record.
     pub strict: bool,
-    /// Note of every record, not only of NODATA and SKIPDATA, which interface it shows under which flow log.
-    pub watch_all: bool,
+    /// Of which records it is noted what they say of coverage.
+    pub watching: Watching,
     /// Where every rejected line is kept.
     pub rejects: Option<Arc<RejectLog>>,
     /// Identify every content, tell what it is, and pass over these: they were learned before.
@@ -212,7 +212,7 @@ impl<'a, T: Tally> Run<'a, T> {
     fn read(&self, pool: &ThreadPool, progress: &Progress) -> (T, Watch) {
         let order = self.tasks.in_order(self.archive.sources.sizes());
         self.fetch_ahead(&order);
-        let watch = || Watch::new(self.options.watch_all, self.reading.window);
+        let watch = || Watch::new(self.options.watching, self.reading.window);
         let new = || Worker {
             watch: watch(),
             tally: (self.reading.new)(&self.logs),

@@ -55,4 +55,4 @@ pub use table::{Direction, EgressTable, Interface, Peer, Role, Row, Sample, Volu
 pub use tally::{Reading, Tally};
 pub use top::Top;
 pub use vantage::{Sign, Vantage};
-pub use watch::{FileFacts, FlowLogs, Presence, Seen};
+pub use watch::{FileFacts, FlowLogs, Presence, Seen, Watching};

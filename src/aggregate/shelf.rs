@@ -27,7 +27,7 @@ pub trait Shelf: Debug + Send + Sync {
     fn contents(&self) -> Vec<(Fingerprint, u32)>;
 
     /// Tells what NODATA and SKIPDATA records say, by the id of the flow log, interface and hour.
-    fn quiet(&self, tell: &mut dyn FnMut(&str, &[u8], &Presence));
+    fn quiet(&self, tell: &mut dyn FnMut(&str, &[u8], Presence));
 
     /// In how many parts its sums are handed out.
     fn parts(&self) -> usize;

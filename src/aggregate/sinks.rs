@@ -23,7 +23,7 @@ pub(super) struct Watched<'w>(pub(super) &'w mut Watch);
 
 impl Sink for Watched<'_> {
     fn record(&mut self, _: u64, record: &FlowRecord<'_>) {
-        if self.0.all || record.status != LogStatus::Ok {
+        if self.0.wants_all() || record.status != LogStatus::Ok {
             self.0.observe(record);
         }
     }
@@ -36,13 +36,13 @@ impl<T: Tally> Sink for Counted<'_, T> {
     fn record(&mut self, line: u64, record: &FlowRecord<'_>) {
         self.tally.observe(line, record);
         self.report.observe(record);
-        if self.watch.all || record.status != LogStatus::Ok {
+        if self.watch.wants_all() || record.status != LogStatus::Ok {
             self.watch.observe(record);
         }
     }
 
     fn by_columns(&self) -> bool {
-        T::BY_COLUMNS && !self.watch.all
+        T::BY_COLUMNS && !self.watch.wants_all()
     }
 
     fn rows(&mut self, rows: &Rows<'_>) {

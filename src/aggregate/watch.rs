@@ -1,7 +1,7 @@
 //! What the records say of coverage: which interface was seen under which flow log, when, and what AWS lost.
 //!
 //! A scan feeds only NODATA and SKIPDATA records, which are rare, so that counting is not slowed; `flowtrail coverage`
-//! feeds all. Merging is a commutative sum. A content delivered under two flow logs (two subscriptions on a quiet
+//! feeds all, and who prints nothing of it feeds none. Merging is a commutative sum. A content delivered under two flow logs (two subscriptions on a quiet
 //! interface write the same bytes) counts for both, whichever of the files was read first.
 
 use crate::error::Result;
@@ -166,11 +166,23 @@ impl Presence {
 /// (index into [`FlowLogs::ids`], interface) to what was seen.
 pub type Seen = BTreeMap<(u32, String), Presence>;
 
+/// Of which records it is noted which interface they show under which flow log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Watching {
+    /// Of none: nobody will ask.
+    Nothing,
+    /// Of NODATA and SKIPDATA records.
+    #[default]
+    Rare,
+    /// Of all.
+    All,
+}
+
 /// One worker's collector.
 #[derive(Debug)]
 pub struct Watch {
-    /// True if OK records are fed too.
-    pub(super) all: bool,
+    /// What is fed.
+    watching: Watching,
     /// Flow log of the file that is being read.
     pub(super) log: u32,
     window: TimeWindow,
@@ -196,11 +208,6 @@ impl Quiet {
         }
     }
 
-    /// All of it: flow log, interface, and what its records of one hour say.
-    pub fn each(&self, mut tell: impl FnMut(&str, &[u8], &Presence)) {
-        self.0.iter().for_each(|((log, id, _), seen)| tell(log, id, seen));
-    }
-
     /// Writes it.
     pub fn encode(&self, w: &mut Writer) {
         w.number(self.0.len() as u64);
@@ -212,17 +219,16 @@ impl Quiet {
         }
     }
 
-    /// Reads what [`Quiet::encode`] wrote.
+    /// Tells what [`Quiet::encode`] wrote: flow log, interface, and what its records of one hour say.
     ///
     /// # Errors
     /// `Format` if something else stands there.
-    pub fn decode(r: &mut Reader<'_>) -> Result<Quiet> {
-        let mut quiet = Quiet::default();
+    pub fn each(r: &mut Reader<'_>, tell: &mut dyn FnMut(&str, &[u8], Presence)) -> Result<()> {
         for _ in 0..r.number()? {
-            let key = (r.text()?.to_owned(), r.bytes()?.into(), r.number()?);
-            quiet.0.insert(key, Presence::decode(r)?);
+            let (log, id, _) = (r.text()?, r.bytes()?, r.number()?);
+            tell(log, id, Presence::decode(r)?);
         }
-        Ok(quiet)
+        Ok(())
     }
 }
 
@@ -244,20 +250,31 @@ impl Equivalent<(u32, Box<[u8]>)> for Known<'_> {
 }
 
 impl Watch {
-    pub(super) fn new(all: bool, window: TimeWindow) -> Self {
+    pub(super) fn new(watching: Watching, window: TimeWindow) -> Self {
         Watch {
-            all,
+            watching,
             log: 0,
             window,
             seen: HashMap::default(),
         }
     }
 
+    /// True if good records are to be fed.
+    #[inline]
+    pub(super) fn wants_all(&self) -> bool {
+        self.watching == Watching::All
+    }
+
+    /// True if what is fed is noted.
+    pub(super) fn wants_any(&self) -> bool {
+        self.watching != Watching::Nothing
+    }
+
     /// Takes in a record; kept out of line, since the fast path of a scan never comes here.
     #[cold]
     #[inline(never)]
     pub(super) fn observe(&mut self, r: &FlowRecord<'_>) {
-        if !self.window.contains(r.start.unwrap_or(0)) {
+        if !self.wants_any() || !self.window.contains(r.start.unwrap_or(0)) {
             return;
         }
         let id = interface_of(r);
@@ -268,9 +285,9 @@ impl Watch {
     }
 
     /// Takes in what records of one hour showed that were read before.
-    pub(super) fn add(&mut self, log: u32, id: &[u8], seen: &Presence) {
+    pub(super) fn add(&mut self, log: u32, id: &[u8], seen: Presence) {
         if self.window.contains(seen.first) {
-            self.seen.entry((log, id.into())).or_default().add(seen.clone());
+            self.seen.entry((log, id.into())).or_default().add(seen);
         }
     }
 
@@ -382,7 +399,7 @@ mod tests {
     }
 
     fn watched(lines: &[&str]) -> Watch {
-        let mut all = All(Watch::new(true, TimeWindow::ALL));
+        let mut all = All(Watch::new(Watching::All, TimeWindow::ALL));
         LineReader::new(LogFormat::default_v2()).read(lines.join("\n").as_bytes(), &mut all);
         all.0
     }

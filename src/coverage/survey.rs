@@ -1,6 +1,6 @@
 //! The survey itself: reads flow logs, trail, inventory and Macie findings, and makes every table of this room.
 
-use crate::aggregate::{Counting, Filter, Grain, Ingest, Outcome, Progress, ScanStats, ingest};
+use crate::aggregate::{Counting, Filter, Grain, Ingest, Outcome, Progress, ScanStats, Watching, ingest};
 use crate::coverage::digest::{self, DigestReport};
 use crate::coverage::{
     BucketCoverage, Facts, InterfaceCoverage, LogCoverage, Prerequisite, Selectors, buckets, interfaces, logs,
@@ -131,7 +131,7 @@ fn flows(
         largest: 0,
     };
     let options = Ingest {
-        watch_all: true,
+        watching: Watching::All,
         formats: inputs.ingest.formats.clone().with(inventory),
         ..inputs.ingest.clone()
     };

@@ -6,12 +6,13 @@
 
 use crate::aggregate::outcome::{Place, TaskReport};
 use crate::aggregate::watch::Quiet;
-use crate::aggregate::{Ingest, Outcome, Progress, Reading, read_into, workers};
+use crate::aggregate::{Ingest, Outcome, Progress, Reading, Watching, read_into, workers};
 use crate::error::{Error, Result};
 use crate::index::gather::{Gather, Target};
 use crate::index::manifest::{Manifest, NAME, Segment, StoredFile};
 use crate::index::now::{Now, Stamp, place};
 use crate::index::part::paths;
+use crate::index::quiet;
 use crate::index::seal::Seal;
 use crate::input::{Archive, Fingerprint, Problem, ReadOptions, Reader, Source};
 use crate::net::TimeWindow;
@@ -181,6 +182,8 @@ fn segment(
         .collect();
     let ingest = Ingest {
         learned: Some(learned.clone()),
+        // What it tells of coverage is kept by `gather`, by the hour.
+        watching: Watching::Nothing,
         ..options.ingest.clone()
     };
     let target = Target {
@@ -196,13 +199,14 @@ fn segment(
         window: TimeWindow::ALL,
     };
     let (gather, outcome) = read_into(&archive, &reading, &ingest, pool, progress);
-    let (counts, parts, quiet) = finish(gather, pool)?;
+    let (counts, parts, said) = finish(gather, pool)?;
+    let quiet = quiet::write(folder, name, &said)?;
     let (files, unreadable) = told(&archive, &outcome, &counts, stamps, (&learned, ingest.read));
     let segment = Segment {
         name: name.into(),
-        bytes: parts.values().flatten().map(|s| s.size).sum(),
+        bytes: parts.values().flatten().chain([&quiet]).map(|s| s.size).sum(),
         parts: Arc::new(parts.into_values().collect()),
-        quiet: Arc::new(quiet),
+        quiet,
         files,
     };
     Ok((segment, unreadable))
@@ -287,42 +291,38 @@ fn finish(gather: Gather<'_>, pool: &ThreadPool) -> Result<(Counts, Parts, Quiet
 fn publish(folder: &Path, lock: &Lock, manifest: &Manifest, added: &[String]) -> Result<()> {
     let failed = |e| Error::output(folder, e);
     for segment in manifest.segments.iter().filter(|s| added.contains(&s.name)) {
-        for n in numbers(segment) {
-            let (from, to) = (
-                paths(folder, &segment.name, n, false),
-                paths(folder, &segment.name, n, true),
-            );
-            for (from, to) in from.iter().zip(&to) {
-                fs::rename(from, to).map_err(failed)?;
-            }
+        for (from, to) in files(folder, segment, false).zip(files(folder, segment, true)) {
+            fs::rename(from, to).map_err(failed)?;
         }
     }
     File::open(folder).and_then(|f| f.sync_all()).map_err(failed)?;
     store::replace(lock, &store::pack(Kind::Index, &manifest.encode())?)
 }
 
-/// The numbers of a segment's parts.
-fn numbers(segment: &Segment) -> std::ops::Range<u32> {
-    0..u32::try_from(segment.parts.len()).unwrap_or(u32::MAX)
+/// The names of a segment's files, while they are written and afterwards.
+fn files(folder: &Path, segment: &Segment, written: bool) -> impl Iterator<Item = PathBuf> {
+    let parts = 0..u32::try_from(segment.parts.len()).unwrap_or(u32::MAX);
+    parts
+        .flat_map(move |n| paths(folder, &segment.name, n, written))
+        .chain([quiet::path(folder, &segment.name, written)])
 }
 
 /// Removes what no manifest names: leftovers of killed runs, and segments that no longer count.
 fn sweep(folder: &Path, manifest: &Manifest) {
-    let known: BTreeSet<PathBuf> = manifest
-        .segments
-        .iter()
-        .flat_map(|s| numbers(s).flat_map(|n| paths(folder, &s.name, n, true)))
-        .collect();
+    let known: BTreeSet<PathBuf> = manifest.segments.iter().flat_map(|s| files(folder, s, true)).collect();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = ["flows-", "keys-"]
-            .iter()
-            .any(|p| name.trim_start_matches('.').starts_with(p));
-        let kind = name.ends_with(".parquet") || name.ends_with(".parquet.part");
-        if ours && kind && !known.contains(&path) {
+        if is_ours(&name) && !known.contains(&path) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// True for names that a build gives, while a file is written and afterwards.
+fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(".part").unwrap_or(name).trim_start_matches('.');
+    let is_part = ["flows-", "keys-"].iter().any(|p| name.starts_with(p)) && name.ends_with(".parquet");
+    is_part || quiet::is_named(name)
 }

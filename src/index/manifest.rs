@@ -6,7 +6,6 @@
 use crate::aggregate::Formats;
 use crate::aggregate::outcome::{Place, TaskReport};
 use crate::aggregate::stats::RecordCounts;
-use crate::aggregate::watch::Quiet;
 use crate::error::{Error, Result};
 use crate::flow::LogFormat;
 use crate::index::now::{Now, Stamp};
@@ -38,8 +37,8 @@ pub struct Segment {
     /// What its parts are, in the order of their numbers: one for each worker, and one more each time that a worker's
     /// memory was full. Each is two files, sums and keys.
     pub parts: Arc<Vec<[Seal; 2]>>,
-    /// What NODATA and SKIPDATA records of its raw files say: they have no sums.
-    pub quiet: Arc<Quiet>,
+    /// What the file is that tells of NODATA and SKIPDATA records of its raw files: they have no sums.
+    pub quiet: Seal,
     /// Bytes of all its files.
     pub bytes: u64,
     /// The raw files that it stands for.
@@ -124,7 +123,7 @@ impl Manifest {
             to.text(&segment.name);
             to.number(segment.parts.len() as u64);
             segment.parts.iter().flatten().for_each(|s| write_seal(s, &mut to));
-            segment.quiet.encode(&mut to);
+            write_seal(&segment.quiet, &mut to);
             to.number(segment.bytes);
             to.number(segment.files.len() as u64);
             segment.files.iter().for_each(|f| f.write(&mut to));
@@ -150,7 +149,7 @@ impl Manifest {
             for _ in 0..from.number()? {
                 parts.push([read_seal(&mut from)?, read_seal(&mut from)?]);
             }
-            let quiet = Arc::new(Quiet::decode(&mut from)?);
+            let quiet = read_seal(&mut from)?;
             let bytes = from.number()?;
             let mut files = Vec::new();
             for _ in 0..from.number()? {

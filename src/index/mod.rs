@@ -14,6 +14,7 @@ mod now;
 mod pages;
 mod pairs;
 mod part;
+mod quiet;
 mod runs;
 mod seal;
 pub mod shelf;

@@ -4,6 +4,8 @@
 //! manifest, which has a checksum, keeps the sums. A reader fetches whole blocks and compares each: footer, indexes and pages
 //! alike are checked, and nothing that is not read. The sums tell damage, not malice: who writes into the folder can write sums.
 
+use crate::error::Error;
+use crate::net::printable;
 use bytes::{Buf, Bytes};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
@@ -11,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -167,6 +170,15 @@ impl Sealed {
         }
         Ok(content.into())
     }
+}
+
+/// What is told of a file of the store that is not what was written.
+pub(super) fn damaged(path: &Path, e: &Error) -> Error {
+    let text = printable(e.reason().as_bytes());
+    Error::list(format!(
+        "{text}; the store is damaged: delete its folder and build it again"
+    ))
+    .at(path)
 }
 
 fn changed() -> ParquetError {

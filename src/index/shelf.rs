@@ -5,7 +5,7 @@
 
 use crate::aggregate::outcome::TaskReport;
 use crate::aggregate::stats::RecordCounts;
-use crate::aggregate::watch::{Presence, Quiet};
+use crate::aggregate::watch::Presence;
 use crate::aggregate::{Shelf, Summed};
 use crate::error::{Error, Result};
 use crate::flow::value::address;
@@ -15,16 +15,16 @@ use crate::index::keys::{self, Places};
 use crate::index::manifest::{Manifest, StoredFile};
 use crate::index::now::{Stamp, place};
 use crate::index::part::{BLOCK, GROUP, paths};
-use crate::index::seal::Seal;
+use crate::index::quiet;
+use crate::index::seal::{Seal, damaged};
 use crate::input::{Archive, Fingerprint, Source};
-use crate::net::printable;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod rows;
 mod stretch;
@@ -59,7 +59,7 @@ pub struct IndexShelf {
 struct Served {
     name: String,
     parts: Arc<Vec<[Seal; 2]>>,
-    quiet: Arc<Quiet>,
+    quiet: Seal,
     /// The archive's numbers of its files, by its own.
     files: BTreeMap<u32, u32>,
 }
@@ -103,7 +103,7 @@ impl IndexShelf {
             shelf.served.extend(manifest.segments.get(segment).map(|s| Served {
                 name: s.name.clone(),
                 parts: Arc::clone(&s.parts),
-                quiet: Arc::clone(&s.quiet),
+                quiet: s.quiet.clone(),
                 files,
             }));
         }
@@ -199,8 +199,7 @@ impl IndexShelf {
     /// # Errors
     /// `List`: a file of the store is missing or damaged.
     pub fn check(&self) -> Result<()> {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), Err)
+        self.failure().take().map_or(Ok(()), Err)
     }
 }
 
@@ -292,14 +291,6 @@ fn range(net: &IpNetwork) -> (Vec<u8>, Vec<u8>) {
     (whole.into_bytes(), most)
 }
 
-fn damaged(path: &Path, e: &Error) -> Error {
-    let text = printable(e.reason().as_bytes());
-    Error::list(format!(
-        "{text}; the store is damaged: delete its folder and build it again"
-    ))
-    .at(path)
-}
-
 impl Shelf for IndexShelf {
     fn holds(&self, file: u32) -> bool {
         self.held.contains_key(&file)
@@ -321,23 +312,28 @@ impl Shelf for IndexShelf {
         self.served.iter().map(|s| s.parts.len()).sum()
     }
 
-    fn quiet(&self, tell: &mut dyn FnMut(&str, &[u8], &Presence)) {
-        self.served.iter().for_each(|s| s.quiet.each(&mut *tell));
+    fn quiet(&self, tell: &mut dyn FnMut(&str, &[u8], Presence)) {
+        let mut told = |s: &Served| quiet::read(&self.folder, &s.name, &s.quiet, &mut *tell);
+        if let Err(e) = self.served.iter().try_for_each(&mut told) {
+            self.failure().get_or_insert(e);
+        }
     }
 
     fn fill(&self, part: usize, log: &dyn Fn(&str) -> u16, each: &mut dyn FnMut(&Summed<'_>)) {
-        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = self.part(part).filter(|_| failed().is_none()) else {
+        let Some(found) = self.part(part).filter(|_| self.failure().is_none()) else {
             return;
         };
-        let done = self.fill_part(found, log, each);
-        if let Err(e) = done {
-            failed().get_or_insert(e);
+        if let Err(e) = self.fill_part(found, log, each) {
+            self.failure().get_or_insert(e);
         }
     }
 }
 
 impl IndexShelf {
+    fn failure(&self) -> MutexGuard<'_, Option<Error>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn part(&self, part: usize) -> Option<Part<'_>> {
         let mut left = part;
         for Served { name, parts, .. } in &self.served {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use crate::aggregate::{Filter, Formats, Ingest, Outcome, Places, Progress, ScanStats, Shelf};
+use crate::aggregate::{Filter, Formats, Ingest, Outcome, Places, Progress, ScanStats, Shelf, Watching};
 use crate::attribute::{Attribution, Class as Tie, Question};
 use crate::error::Result;
 use crate::index::{IndexShelf, Manifest};
@@ -167,6 +167,7 @@ fn run(
     let shelf = from.index.map(|i| i.shelf(&wanted, archive)).transpose()?.map(Arc::new);
     let ingest = Ingest {
         shelf: shelf.clone().map(|s| s as Arc<dyn Shelf>),
+        watching: Watching::Nothing,
         ..from.ingest.clone()
     };
     let (found, outcome) = search(&wanted, archive, &ingest, request.slow, pool, progress);

@@ -38,7 +38,7 @@ pub enum Kind {
     Baseline,
     /// Which incidents were sent to whom, and which wait.
     Journal,
-    /// What counts in an index.
+    /// What counts in an index, and what records without flows say.
     Index,
     /// A piece of what was counted of some of an archive's files.
     Partial,
@@ -59,7 +59,7 @@ impl Kind {
         match self {
             Kind::Baseline => 2,
             Kind::Journal => 1,
-            Kind::Index => 7,
+            Kind::Index => 8,
             Kind::Partial => 1,
         }
     }

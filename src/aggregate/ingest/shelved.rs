@@ -36,7 +36,7 @@ impl<T: Tally> Run<'_, T> {
 
     /// What the shelf says of interfaces where nothing passed, or of which records were lost.
     pub(super) fn quiet(&self, watch: &mut Watch) {
-        if let Some(shelf) = self.reading.shelf {
+        if let Some(shelf) = self.reading.shelf.filter(|_| watch.wants_any()) {
             shelf.quiet(&mut |log, id, seen| watch.add(u32::from(self.log(log)), id, seen));
         }
     }

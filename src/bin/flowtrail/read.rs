@@ -4,7 +4,7 @@ use crate::args::{FileArgs, ListArgs, ReadArgs};
 use crate::{hint, output, run};
 use clap::Args;
 use flowtrail::Error;
-use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats};
+use flowtrail::aggregate::{Formats, Ingest, Outcome, Progress, RejectLog, ScanStats, Watching};
 use flowtrail::flow::LogFormat;
 use flowtrail::input::{Archive, Change, ReadOptions, RemoteOptions};
 use flowtrail::intel::{Intel, IntelOptions};
@@ -69,7 +69,7 @@ impl ReadArgs {
             remote: self.remote(),
             formats: self.files.formats()?,
             strict: self.strict,
-            watch_all: false,
+            watching: Watching::Rare,
             rejects: self.reject_log()?,
             learned: None,
             shelf: None,

@@ -5,7 +5,7 @@ use crate::{hint, output, read, run, states};
 use clap::Args;
 use flowtrail::Error;
 use flowtrail::aggregate::top::{Answer, Query, Ways, cells_are_groups, grain_for, parse_keys};
-use flowtrail::aggregate::{Counting, Filter, Shelf, Volume};
+use flowtrail::aggregate::{Counting, Filter, Shelf, Volume, Watching};
 use flowtrail::index::{IndexShelf, Manifest};
 use flowtrail::input::{Archive, Family};
 use flowtrail::intel::Intel;
@@ -82,6 +82,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<u8> {
     let asked = (&query, &counting);
     let mut ingest = args.read.ingest()?;
     ingest.memory = args.memory.bound(Some(&args.temp));
+    ingest.watching = Watching::Nothing;
     output::check(args.out.output.as_deref())?;
     let intel = args.lists.load(args.out.quiet)?;
     let pool = scan::threads(args.read.files.threads)?;
