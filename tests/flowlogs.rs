@@ -402,6 +402,49 @@ fn exit_codes_are_those_of_the_contract() {
     assert_eq!(code(&["top", "--strict", &bad.to_string_lossy()]), Some(3));
 }
 
+/// The family is asked before any list is: what is left must be what a look at the finished rows leaves.
+#[test]
+fn a_filter_by_family_leaves_the_rows_of_that_family() {
+    let folder = tempfile::tempdir().unwrap();
+    let ends = [
+        ("10.0.0.1", "93.175.146.77"),
+        ("2a05:d018:1::7", "2607:f8b0::1"),
+        ("2607:f8b0::1", "2a05:d018:1::7"),
+        ("203.0.113.9", "198.51.100.4"),
+        ("10.0.0.1", "10.0.0.2"),
+        ("fd00::1", "2620:107:4000::5"),
+        ("10.0.0.1", "::ffff:8.8.8.8"),
+    ];
+    let mut lines = String::new();
+    for n in 0..200 {
+        let (src, dst) = ends[n * 5 % 7];
+        lines += &format!(
+            "2 111122223333 eni-{} {src} {dst} 40000 443 6 1 {} 1767225600 1767225660 ACCEPT OK\n",
+            n % 3,
+            100 + n
+        );
+    }
+    let log = folder.path().join("flows.log");
+    std::fs::write(&log, lines).unwrap();
+    let top = |filter: &str| {
+        let options = ["top", "--limit", "0", "--format", "csv", "--quiet", "--where", filter];
+        let args: Vec<&OsStr> = options.iter().map(OsStr::new).chain([log.as_os_str()]).collect();
+        String::from_utf8(flowtrail(&args).stdout).unwrap()
+    };
+    let all = top("");
+    let (header, rows) = all.split_once('\n').unwrap();
+    for (filter, v4) in [
+        ("family=ipv4", true),
+        ("family!=ipv6", true),
+        ("family=ipv6", false),
+        ("family!=ipv4", false),
+    ] {
+        let kept: Vec<&str> = rows.lines().filter(|row| row.contains("::") != v4).collect();
+        assert!(!kept.is_empty() && kept.len() < rows.lines().count());
+        assert_eq!(top(filter), format!("{header}\n{}\n", kept.join("\n")), "{filter}");
+    }
+}
+
 /// `FLOWTRAIL_BENCH` names what the benchmark's generator writes with `--lines 200000 --files 4` (seed 1). The stored
 /// answer was compared with DuckDB's by `benches/answer.sh 200000`.
 #[test]

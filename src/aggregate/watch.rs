@@ -1,8 +1,8 @@
 //! What the records say of coverage: which interface was seen under which flow log, when, and what AWS lost.
 //!
 //! A scan feeds only NODATA and SKIPDATA records, which are rare, so that counting is not slowed; `flowtrail coverage`
-//! feeds all, and who prints nothing of it feeds none. Merging is a commutative sum. A content delivered under two flow logs (two subscriptions on a quiet
-//! interface write the same bytes) counts for both, whichever of the files was read first.
+//! feeds all, and who prints nothing of it feeds none. Merging is a commutative sum. A content delivered under two flow logs
+//! (two subscriptions on a quiet interface write the same bytes) counts for both, whichever of the files was read first.
 
 use crate::error::Result;
 use crate::flow::{Action, Field, FlowRecord, LogFormat, LogStatus};

@@ -19,17 +19,12 @@ pub(super) struct CountryRanges<'a> {
 impl<'a> CountryRanges<'a> {
     /// Takes the columns apart; none if they do not fill `bytes` exactly.
     pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
-        let rest = bytes.strip_prefix(b"FTGEO1\n\0")?;
-        let (head, rest) = rest.split_at_checked(12)?;
-        let [codes, four, six] = head.as_chunks::<4>().0 else {
-            return None;
-        };
-        let count = |n: &[u8; 4]| u32::from_le_bytes(*n) as usize;
-        let (codes, rest) = columns::<2>(rest, count(codes))?;
-        let (starts4, rest) = columns::<4>(rest, count(four))?;
-        let (values4, rest) = rest.split_at_checked(count(four))?;
-        let (starts6, rest) = columns::<8>(rest, count(six))?;
-        let (values6, rest) = rest.split_at_checked(count(six))?;
+        let ([codes, four, six], rest) = counts(bytes, *b"FTGEO1\n\0")?;
+        let (codes, rest) = columns::<2>(rest, codes)?;
+        let (starts4, rest) = columns::<4>(rest, four)?;
+        let (values4, rest) = rest.split_at_checked(four)?;
+        let (starts6, rest) = columns::<8>(rest, six)?;
+        let (values6, rest) = rest.split_at_checked(six)?;
         rest.is_empty().then_some(CountryRanges {
             codes,
             starts4,
@@ -82,6 +77,13 @@ impl<'a> CountryRanges<'a> {
             && values
             && codes
     }
+}
+
+/// The three counts with which an embedded table begins, behind its mark, and what follows them.
+pub(super) fn counts(bytes: &[u8], mark: [u8; 8]) -> Option<([usize; 3], &[u8])> {
+    let (head, rest) = bytes.strip_prefix(&mark)?.split_at_checked(12)?;
+    let counts: [[u8; 4]; 3] = head.as_chunks().0.try_into().ok()?;
+    Some((counts.map(|n| u32::from_le_bytes(n) as usize), rest))
 }
 
 /// The first `count` values of `N` bytes, and what follows them.

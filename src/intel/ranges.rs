@@ -9,7 +9,7 @@
 //! each; IPv4 range starts as `u32`, then of each the number of its owner's line as `u16`, counted from 1, 0 for nobody;
 //! the same of IPv6, with starts of `u128`.
 
-use super::country::columns;
+use super::country::{columns, counts};
 use super::owner::Owner;
 use super::table::Spans;
 
@@ -31,15 +31,10 @@ struct Columns<const N: usize> {
 impl OwnedRanges {
     /// Takes the columns apart; none if they do not fill `bytes` exactly.
     pub(super) fn new(bytes: &'static [u8]) -> Option<Self> {
-        let rest = bytes.strip_prefix(b"FTAWS1\n\0")?;
-        let (head, rest) = rest.split_at_checked(12)?;
-        let [owners, four, six] = head.as_chunks::<4>().0 else {
-            return None;
-        };
-        let count = |n: &[u8; 4]| u32::from_le_bytes(*n) as usize;
-        let (owners, rest) = rest.split_at_checked(count(owners))?;
-        let (four, rest) = Columns::new(rest, count(four))?;
-        let (six, rest) = Columns::new(rest, count(six))?;
+        let ([owners, four, six], rest) = counts(bytes, *b"FTAWS1\n\0")?;
+        let (owners, rest) = rest.split_at_checked(owners)?;
+        let (four, rest) = Columns::new(rest, four)?;
+        let (six, rest) = Columns::new(rest, six)?;
         let owners = std::str::from_utf8(owners).ok()?;
         rest.is_empty().then_some(OwnedRanges { owners, four, six })
     }
